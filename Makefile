@@ -1,0 +1,49 @@
+# make demo        edit sample pictures into ./demo (sets up .venv first)
+# make test        every test, as CI runs them
+# make test-quick  without the slow ones
+# make lint        ruff and mypy
+# make clean       remove .venv and what the targets above made
+#
+# PYTHON chooses the interpreter that .venv is made from (3.11 or newer).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+WORKERS ?= 2
+TORCH := $(shell grep -E '^torch(vision)?==' constraints.txt)
+
+# Workers share the cores; more threads than cores make each of them slower.
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+.PHONY: demo test test-quick lint clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/python -m examples.demo --out $(DEMO)
+
+test: $(VENV)/.development
+	$(PYTEST)
+
+test-quick: $(VENV)/.development
+	$(PYTEST) -m "not slow"
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
+
+# torch comes first and alone: an installation of it that is already there (a CPU build, say) is
+# kept if its version fits, and the rest then only has to agree with it.
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "cfclip needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@

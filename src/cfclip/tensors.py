@@ -1,0 +1,111 @@
+"""Image tensors: axis order, pixel ranges and checks. Pixels change range only here.
+
+An *image tensor* is float32 `(batch, 3, height, width)`, RGB, in [-1, 1] ("signed"), which is what
+StyleGAN2 makes. Latents are `(batch, num_ws, w_dim)`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from cfclip.errors import InputError
+
+RGB_CHANNELS = 3
+_HALF_RANGE = 127.5
+_SIGNED_SPAN = 2.0
+
+DIRECTION_EPS = 1e-3
+"""Length under which a difference of unit embeddings counts as no direction. Two views of one
+picture differ by far more, so that real edits are unaffected; at a zero edit the gradient of
+`unit` is at most `1 / DIRECTION_EPS` times the incoming one."""
+
+
+def signed_from_uint8(pixels: Tensor) -> Tensor:
+    """uint8 `(batch, height, width, 3)` in 0..255 to an image tensor in [-1, 1]."""
+    return pixels.permute(0, 3, 1, 2).float().div(_HALF_RANGE).sub(1.0)
+
+
+def uint8_from_signed(images: Tensor) -> Tensor:
+    """Image tensor to uint8 `(batch, height, width, 3)`: clamped to [-1, 1] and rounded."""
+    scaled = images.detach().float().clamp(-1.0, 1.0).add(1.0).mul(_HALF_RANGE).round()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def unit_range_from_signed(images: Tensor) -> Tensor:
+    """Image tensor in [-1, 1] to [0, 1], unclamped and differentiable, as CLIP's statistics want."""
+    return images.add(1.0).div(_SIGNED_SPAN)
+
+
+def signed_from_pil(images: Sequence[Image.Image], size: int) -> Tensor:
+    """PIL images to an image tensor `(len(images), 3, size, size)`, resized by Lanczos if needed.
+
+    The images are taken as they are: cropping and colour modes are settled by `cfclip.images`.
+    """
+    arrays = []
+    for image in images:
+        rgb = image.convert("RGB")
+        if rgb.size != (size, size):
+            rgb = rgb.resize((size, size), Image.Resampling.LANCZOS)
+        arrays.append(np.array(rgb))
+    return signed_from_uint8(torch.from_numpy(np.stack(arrays)))
+
+
+def pil_from_signed(images: Tensor) -> list[Image.Image]:
+    """Image tensor to a list of 8-bit RGB PIL images."""
+    return [Image.fromarray(array) for array in uint8_from_signed(images).cpu().numpy()]
+
+
+def resize_images(images: Tensor, size: int) -> Tensor:
+    """Image tensor to `(batch, 3, size, size)`, antialiased bicubic, differentiable."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return functional.interpolate(
+        images, size=(size, size), mode="bicubic", antialias=True, align_corners=False
+    )
+
+
+def unit(vectors: Tensor, eps: float = 0.0) -> Tensor:
+    """`v / sqrt(|v|^2 + eps^2)` over the last dimension.
+
+    With `eps > 0` the result and its gradient are bounded at `v = 0` (gradient at most `1/eps`).
+
+    >>> unit(torch.tensor([3.0, 4.0]))
+    tensor([0.6000, 0.8000])
+    """
+    return vectors / vectors.square().sum(-1, keepdim=True).add(eps * eps).sqrt()
+
+
+def psnr(images: Tensor, reference: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB per image, `(batch,)`, both clamped to [-1, 1].
+
+    >>> psnr(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.2))
+    tensor([20.])
+    """
+    error = images.clamp(-1.0, 1.0) - reference.clamp(-1.0, 1.0)
+    mean_square = error.square().flatten(1).mean(1)
+    return 10.0 * torch.log10(_SIGNED_SPAN**2 / mean_square.clamp_min(1e-12))
+
+
+def check_images(images: Tensor, size: int | None = None) -> None:
+    """Raise `InputError` unless `images` is `(batch, 3, height, width)` (of side `size` if given)."""
+    if images.ndim != 4 or images.shape[1] != RGB_CHANNELS:
+        raise InputError(
+            f"images have shape {tuple(images.shape)}, expected (batch, 3, height, width)"
+        )
+    if size is not None and images.shape[-2:] != (size, size):
+        raise InputError(
+            f"images are {images.shape[-1]}x{images.shape[-2]}, expected {size}x{size}; "
+            "resize them with cfclip.tensors.resize_images"
+        )
+
+
+def check_latents(ws: Tensor, num_ws: int, w_dim: int) -> None:
+    """Raise `InputError` unless `ws` is `(batch, num_ws, w_dim)`."""
+    if ws.ndim != 3 or tuple(ws.shape[1:]) != (num_ws, w_dim):
+        raise InputError(
+            f"latents have shape {tuple(ws.shape)}, expected (batch, {num_ws}, {w_dim})"
+        )
