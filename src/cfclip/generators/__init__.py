@@ -1,0 +1,1 @@
+"""Image generators: StyleGAN2 and the checkpoint formats it is loaded from."""

@@ -1,0 +1,86 @@
+"""What every generator of cfclip offers: a mapping network, a synthesis network and StyleSpace."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+NoiseMode = Literal["const", "none", "random"]
+"""`const` adds each layer's stored noise (the same image every time), `none` adds nothing,
+`random` draws new noise for every image from torch's global random state."""
+
+
+class Generator(nn.Module, ABC):
+    """An image generator z -> W -> W+ -> image, steerable per layer (W+) and per channel (S).
+
+    A *W+ code* is `(batch, num_ws, w_dim)`: one row per style input of the synthesis network. Its
+    *StyleSpace* form is a list with one `(batch, channels)` tensor per modulated convolution, in
+    the order of execution: convolution and to-RGB of 4x4, then two convolutions and to-RGB per
+    resolution.
+    """
+
+    w_avg: Tensor
+    """Mean of W, `(w_dim,)`: what truncation pulls towards."""
+
+    @property
+    @abstractmethod
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+
+    @property
+    @abstractmethod
+    def img_channels(self) -> int:
+        """Channels of the images."""
+
+    @property
+    @abstractmethod
+    def z_dim(self) -> int:
+        """Length of z."""
+
+    @property
+    @abstractmethod
+    def w_dim(self) -> int:
+        """Length of one row of a W+ code."""
+
+    @property
+    @abstractmethod
+    def num_ws(self) -> int:
+        """Rows of a W+ code."""
+
+    @abstractmethod
+    def mapping(
+        self, z: Tensor, truncation_psi: float = 1.0, truncation_cutoff: int | None = None
+    ) -> Tensor:
+        """z `(batch, z_dim)`, standard normal, to W+ codes `(batch, num_ws, w_dim)`.
+
+        Rows before `truncation_cutoff` (all of them when None) are pulled towards `w_avg`:
+        `w_avg + truncation_psi * (w - w_avg)`.
+        """
+
+    @abstractmethod
+    def synthesis(
+        self, ws: Tensor, noise_mode: NoiseMode = "const", stop_at: int | None = None
+    ) -> Tensor:
+        """W+ codes `(batch, num_ws, w_dim)` to images `(batch, img_channels, side, side)`.
+
+        The images are about [-1, 1] and not clamped. `side` is `resolution`, or `stop_at`: the
+        image as it stands at that resolution; the layers above are not computed.
+        """
+
+    @abstractmethod
+    def styles(self, ws: Tensor) -> list[Tensor]:
+        """W+ codes `(batch, num_ws, w_dim)` to StyleSpace, `(batch, channels)` per convolution."""
+
+    @abstractmethod
+    def synthesis_from_styles(
+        self,
+        styles: Sequence[Tensor],
+        noise_mode: NoiseMode = "const",
+        stop_at: int | None = None,
+    ) -> Tensor:
+        """StyleSpace, as `styles` gives it, to images, as `synthesis` gives them."""
+
+    def forward(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        """z `(batch, z_dim)` to images: `synthesis(mapping(z))`."""
+        return self.synthesis(self.mapping(z, truncation_psi))
