@@ -1,0 +1,1 @@
+"""Joint embedders of images and texts."""

@@ -1,0 +1,237 @@
+"""CLIP models of open_clip as embedders."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from cfclip.embedders.base import Embedder
+from cfclip.embedders.bpe import load_tokenizer
+from cfclip.embedders.clip_files import MERGES_FILE, read_clip
+from cfclip.errors import CheckpointError, InputError
+from cfclip.tensors import unit_range_from_signed
+
+# open_clip shows intermediate maps of its transformers per block; this many, evenly spaced.
+_TRANSFORMER_MAPS = 4
+
+
+class ClipEmbedder(Embedder):
+    """A CLIP model of open_clip, frozen.
+
+    Takes the model over: it is put in eval mode, its parameters stop taking gradients, and its
+    convolutions change their memory format. Give a copy of a model that is still being trained.
+
+    Args:
+        model: a model with open_clip's interface (`encode_image`, `encode_text`, `visual`).
+        tokenizer: one of open_clip's tokenizers; its vocabulary must be the model's.
+        image_mean: the three channel means of the images in [0, 1] that the model was trained on.
+        image_std: the three channel standard deviations.
+        image_size: side of the images that the model reads; the model's own if not given.
+
+    Raises:
+        InputError: a model whose image size is not square, or statistics of another length.
+    """
+
+    image_mean: Tensor
+    image_std: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        image_mean: Sequence[float],
+        image_std: Sequence[float],
+        image_size: int | None = None,
+    ) -> None:
+        vision: Any = model.visual
+        side = _square_side(vision.image_size if image_size is None else image_size)
+        super().__init__(dim=_embedding_dim(model), image_size=side)
+        if len(image_mean) != 3 or len(image_std) != 3 or min(image_std) <= 0:
+            raise InputError(
+                f"image mean {tuple(image_mean)} and deviation {tuple(image_std)} must have 3 "
+                "numbers each, the deviations positive"
+            )
+        # On a CPU the convolutions of a small residual CLIP are 1.4 times as fast channels last.
+        self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.tokenizer = tokenizer
+        shape = (1, 3, 1, 1)
+        self.register_buffer("image_mean", torch.tensor(list(image_mean)).view(shape), False)
+        self.register_buffer("image_std", torch.tensor(list(image_std)).view(shape), False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Stays in eval mode: batch statistics would make embeddings depend on their batch."""
+        del mode
+        return super().train(False)
+
+    def encode_images(self, images: Tensor) -> Tensor:
+        return self._model.encode_image(self._normalised(images))
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        return self._model.encode_text(self.tokenize(texts).to(self.image_mean.device))
+
+    def encode_image_maps(self, images: Tensor) -> list[Tensor]:
+        vision = self._model.visual
+        indices = _map_indices(vision)
+        output = vision.forward_intermediates(
+            self._normalised(images),
+            indices=indices,
+            stop_early=True,
+            intermediates_only=True,
+        )
+        return list(output["image_intermediates"])
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """int64 tokens `(N, context_length)`.
+
+        Raises:
+            InputError: a text that has more tokens than the text encoder reads (open_clip would
+                silently cut it), or that contains one of the tokenizer's own marks.
+        """
+        # CLIP's own tokenizer; open_clip's wrappers of other libraries' have no `encode`.
+        encode = getattr(self.tokenizer, "encode", None)
+        if encode is not None:
+            marks = set(self.tokenizer.all_special_ids)
+            limit = self.tokenizer.context_length
+            for text in texts:
+                tokens = encode(text)
+                if marks.intersection(tokens):
+                    raise InputError(
+                        f"the text {_shortened(text)} contains a mark that CLIP reserves, such as "
+                        "<end_of_text>; remove it"
+                    )
+                count = len(tokens) + 2
+                if count > limit:
+                    raise InputError(
+                        f"the text {_shortened(text)} has {count} tokens with its start and end, "
+                        f"CLIP reads at most {limit}; shorten it"
+                    )
+        return self.tokenizer(list(texts))
+
+    @property
+    def _model(self) -> Any:
+        # open_clip has no types; nn.Module's attributes would be Tensor | Module.
+        return self.model
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        normalised = (unit_range_from_signed(images) - self.image_mean) / self.image_std
+        return normalised.contiguous(memory_format=torch.channels_last)
+
+
+def load_clip(source: str | Path, device: str | torch.device = "cpu") -> ClipEmbedder:
+    """A CLIP embedder in float32 from a CLIP folder, or from open_clip's collection.
+
+    Args:
+        source: a folder (see `cfclip.embedders.clip_files`), or a `"model:tag"` of open_clip's
+            collection, such as `"ViT-B-32-quickgelu:openai"`, which open_clip downloads once.
+        device: where the model shall be.
+
+    Raises:
+        InputError: neither a folder nor a known name.
+        CheckpointError: files that are missing or damaged, weights that do not fit the config.
+    """
+    if Path(source).is_dir():
+        embedder = _from_folder(Path(source))
+    elif isinstance(source, str) and source.count(":") == 1 and "/" not in source:
+        embedder = _from_collection(*source.split(":"))
+    else:
+        raise InputError(
+            f"{str(source)!r} is neither a folder nor a model:tag of open_clip, such as "
+            "ViT-B-32-quickgelu:openai"
+        )
+    return embedder.to(device)
+
+
+def _from_folder(folder: Path) -> ClipEmbedder:
+    from open_clip.transform import PreprocessCfg
+
+    model, config = read_clip(folder)
+    preprocess = {
+        "mean": PreprocessCfg.mean,
+        "std": PreprocessCfg.std,
+        **config.get("preprocess_cfg", {}),
+    }
+    tokenizer = _folder_tokenizer(folder, config["model_cfg"]["text_cfg"])
+    return ClipEmbedder(model, tokenizer, preprocess["mean"], preprocess["std"])
+
+
+def _folder_tokenizer(folder: Path, text_cfg: Mapping[str, Any]) -> Any:
+    from open_clip import get_tokenizer
+    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH
+
+    merges = folder / MERGES_FILE
+    if merges.is_file():
+        tokenizer = load_tokenizer(merges, text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH))
+    else:
+        tokenizer = get_tokenizer(f"local-dir:{folder}")
+    wanted, size = text_cfg.get("vocab_size"), getattr(tokenizer, "vocab_size", None)
+    if wanted is not None and size is not None and wanted != size:
+        raise CheckpointError(
+            f"the text encoder in {folder} has {wanted} tokens and its tokenizer {size}; "
+            f"{merges.name} is {'of another model' if merges.is_file() else 'missing'}, restore it"
+        )
+    return tokenizer
+
+
+def _from_collection(name: str, tag: str) -> ClipEmbedder:
+    import open_clip
+
+    pretrained = open_clip.get_pretrained_cfg(name, tag)
+    if not pretrained:
+        tags = open_clip.list_pretrained_tags_by_model(name)
+        remedy = f"its tags are {', '.join(tags)}" if tags else "see open_clip.list_pretrained()"
+        raise InputError(f"open_clip has no model {name!r} with weights {tag!r}; {remedy}")
+    # A config that disagrees with the weights about the activation gives wrong features, silently.
+    quick_gelu = bool(pretrained.get("quick_gelu", False))
+    if open_clip.get_model_config(name).get("quick_gelu", False) and not quick_gelu:
+        raise InputError(
+            f"the weights {tag!r} were not trained with QuickGELU; use "
+            f"{name.replace('-quickgelu', '')}:{tag}"
+        )
+    try:
+        model = open_clip.create_model(
+            name,
+            pretrained=tag,
+            precision="fp32",
+            force_quick_gelu=quick_gelu,
+            require_pretrained=True,
+        )
+        tokenizer = open_clip.get_tokenizer(name)
+    except (RuntimeError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"the weights of {name}:{tag} could not be loaded ({error}); connect to the internet "
+            "once, or give a folder"
+        ) from error
+    preprocess = open_clip.get_model_preprocess_cfg(model)
+    return ClipEmbedder(model, tokenizer, preprocess["mean"], preprocess["std"])
+
+
+def _map_indices(vision: Any) -> list[int]:
+    """Which blocks of an image encoder give maps; of a residual network, all but the stem."""
+    if hasattr(vision, "layer4"):
+        return [1, 2, 3, 4]
+    blocks = getattr(getattr(vision, "transformer", None), "resblocks", None)
+    if blocks is None:
+        raise InputError(
+            f"the image encoder {type(vision).__name__} shows no feature maps; use a CLIP with a "
+            "residual network or a vision transformer"
+        )
+    count = min(_TRANSFORMER_MAPS, len(blocks))
+    return [len(blocks) * (i + 1) // count - 1 for i in range(count)]
+
+
+def _square_side(size: int | Sequence[int]) -> int:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if sides[0] != sides[1]:
+        raise InputError(f"the image encoder reads {sides[1]}x{sides[0]} images, expected a square")
+    return int(sides[0])
+
+
+def _embedding_dim(model: Any) -> int:
+    return int(model.visual.output_dim)
+
+
+def _shortened(text: str, limit: int = 60) -> str:
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")

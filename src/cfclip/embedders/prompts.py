@@ -1,0 +1,140 @@
+"""Prompts: templates, filling them, and the checks on what a user types."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from cfclip.errors import InputError
+
+MAX_PROMPT_CHARACTERS = 1000
+"""Far above what any CLIP reads; the text encoder's own limit is checked in tokens."""
+
+_SLOT = "{}"
+
+IMAGENET_TEMPLATES: tuple[str, ...] = (
+    "a bad photo of a {}.",
+    "a sculpture of a {}.",
+    "a photo of the hard to see {}.",
+    "a low resolution photo of the {}.",
+    "a rendering of a {}.",
+    "graffiti of a {}.",
+    "a bad photo of the {}.",
+    "a cropped photo of the {}.",
+    "a tattoo of a {}.",
+    "the embroidered {}.",
+    "a photo of a hard to see {}.",
+    "a bright photo of a {}.",
+    "a photo of a clean {}.",
+    "a photo of a dirty {}.",
+    "a dark photo of the {}.",
+    "a drawing of a {}.",
+    "a photo of my {}.",
+    "the plastic {}.",
+    "a photo of the cool {}.",
+    "a close-up photo of a {}.",
+    "a black and white photo of the {}.",
+    "a painting of the {}.",
+    "a painting of a {}.",
+    "a pixelated photo of the {}.",
+    "a sculpture of the {}.",
+    "a bright photo of the {}.",
+    "a cropped photo of a {}.",
+    "a plastic {}.",
+    "a photo of the dirty {}.",
+    "a jpeg corrupted photo of a {}.",
+    "a blurry photo of the {}.",
+    "a photo of the {}.",
+    "a good photo of the {}.",
+    "a rendering of the {}.",
+    "a {} in a video game.",
+    "a photo of one {}.",
+    "a doodle of a {}.",
+    "a close-up photo of the {}.",
+    "a photo of a {}.",
+    "the origami {}.",
+    "the {} in a video game.",
+    "a sketch of a {}.",
+    "a doodle of the {}.",
+    "a origami {}.",
+    "a low resolution photo of a {}.",
+    "the toy {}.",
+    "a rendition of the {}.",
+    "a photo of the clean {}.",
+    "a photo of a large {}.",
+    "a rendition of a {}.",
+    "a photo of a nice {}.",
+    "a photo of a weird {}.",
+    "a blurry photo of a {}.",
+    "a cartoon {}.",
+    "art of a {}.",
+    "a sketch of the {}.",
+    "a embroidered {}.",
+    "a pixelated photo of a {}.",
+    "itap of the {}.",
+    "a jpeg corrupted photo of the {}.",
+    "a good photo of a {}.",
+    "a plushie {}.",
+    "a photo of the nice {}.",
+    "a photo of the small {}.",
+    "a photo of the weird {}.",
+    "the cartoon {}.",
+    "art of the {}.",
+    "a drawing of the {}.",
+    "a photo of the large {}.",
+    "a black and white photo of a {}.",
+    "the plushie {}.",
+    "a dark photo of a {}.",
+    "itap of a {}.",
+    "graffiti of the {}.",
+    "a toy {}.",
+    "itap of my {}.",
+    "a photo of a cool {}.",
+    "a photo of a small {}.",
+    "a tattoo of the {}.",
+)
+"""CLIP's 80 ImageNet templates but for "a photo of many {}.": an edit is of one thing."""
+
+
+def fill_templates(templates: Sequence[str], text: str) -> list[str]:
+    """The text in every template.
+
+    Raises:
+        InputError: no template, or one without exactly one `{}`.
+
+    >>> fill_templates(["a photo of a {}.", "art of the {}."], "blue dog")
+    ['a photo of a blue dog.', 'art of the blue dog.']
+    """
+    if not templates:
+        raise InputError("the list of prompt templates is empty, expected at least one")
+    for template in templates:
+        if template.count(_SLOT) != 1:
+            raise InputError(f"prompt template {template!r} must contain {_SLOT} exactly once")
+    return [template.replace(_SLOT, text) for template in templates]
+
+
+def check_prompt(text: str) -> str:
+    """The prompt without the white space around it, with every run of white space inside one space.
+
+    Raises:
+        InputError: not a string, empty, too long, or with characters that are no text.
+
+    >>> check_prompt("  green  lipstick ")
+    'green lipstick'
+    """
+    if not isinstance(text, str):
+        raise InputError(f"the prompt is a {type(text).__name__}, expected text")
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise InputError(
+            f"the prompt has {len(text)} characters, the limit is {MAX_PROMPT_CHARACTERS}; "
+            "describe the edit in a few words"
+        )
+    prompt = " ".join(text.split())
+    if not prompt:
+        raise InputError('the prompt is empty; describe the edit, for example "green hair"')
+    for position, character in enumerate(prompt):
+        # Cc: control characters; Cs: halves of characters, which cannot be encoded.
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise InputError(
+                f"the prompt contains the control character U+{ord(character):04X} at position "
+                f"{position + 1}; remove it"
+            )
+    return prompt

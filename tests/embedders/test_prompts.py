@@ -1,0 +1,53 @@
+import pytest
+from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+from cfclip.embedders.prompts import (
+    IMAGENET_TEMPLATES,
+    MAX_PROMPT_CHARACTERS,
+    check_prompt,
+    fill_templates,
+)
+from cfclip.errors import InputError
+
+
+def test_templates_are_clips_but_for_the_plural_one():
+    clip = [template("{}") for template in OPENAI_IMAGENET_TEMPLATES]
+    assert list(IMAGENET_TEMPLATES) == [t for t in clip if t != "a photo of many {}."]
+    assert len(IMAGENET_TEMPLATES) == 79
+
+
+def test_filling_keeps_the_order_and_takes_braces_as_text():
+    assert fill_templates(["a {}.", "{}"], "{x} cat") == ["a {x} cat.", "{x} cat"]
+
+
+@pytest.mark.parametrize("templates", [[], ["no slot"], ["{} and {}"]])
+def test_bad_templates(templates):
+    with pytest.raises(InputError, match="template"):
+        fill_templates(templates, "dog")
+
+
+def test_a_prompt_is_cleaned_of_surplus_white_space():
+    assert check_prompt(" blue\n dog\t ") == "blue dog"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\u3000"])
+def test_empty_prompts(text):
+    with pytest.raises(InputError, match="the prompt is empty; describe the edit"):
+        check_prompt(text)
+
+
+def test_too_long_prompts_name_length_limit_and_remedy():
+    assert check_prompt("a" * MAX_PROMPT_CHARACTERS)
+    with pytest.raises(InputError, match="1001 characters, the limit is 1000; describe"):
+        check_prompt("a" * (MAX_PROMPT_CHARACTERS + 1))
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\ud800"])
+def test_characters_that_are_no_text(character):
+    with pytest.raises(InputError, match=r"U\+[0-9A-F]{4} at position 6; remove it"):
+        check_prompt(f"green{character} hair")
+
+
+def test_a_prompt_must_be_text():
+    with pytest.raises(InputError, match="the prompt is a int"):
+        check_prompt(3)
