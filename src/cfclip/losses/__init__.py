@@ -1,0 +1,1 @@
+"""Losses on embeddings and latents. They take tensors, never models."""

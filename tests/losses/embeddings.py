@@ -1,0 +1,38 @@
+"""Random unit embeddings for the tests of losses."""
+
+import torch
+from torch import Tensor
+
+from cfclip.losses.objective import EditTensors
+from cfclip.tensors import unit
+
+COPIES, BATCH, TEMPLATES, DIM = 3, 2, 5, 8
+
+
+def embeddings(*shape: int, seed: int = 0) -> Tensor:
+    """Unit vectors over the last axis, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    return unit(torch.randn(*shape, generator=generator, dtype=torch.float64))
+
+
+def edit_tensors() -> EditTensors:
+    return EditTensors(
+        edited=embeddings(COPIES * BATCH, DIM, seed=1),
+        source=embeddings(BATCH, DIM, seed=2),
+        target_texts=embeddings(TEMPLATES, DIM, seed=3),
+        source_texts=embeddings(TEMPLATES, DIM, seed=4),
+        offset=embeddings(BATCH, 4, 6, seed=5),
+        unrealistic_texts=embeddings(TEMPLATES, DIM, seed=6),
+    )
+
+
+def only_image(t: EditTensors, index: int) -> EditTensors:
+    """The same, with one image of the batch."""
+    return EditTensors(
+        edited=t.edited.unflatten(0, (-1, len(t.source)))[:, index],
+        source=t.source[index : index + 1],
+        target_texts=t.target_texts,
+        source_texts=t.source_texts,
+        offset=t.offset[index : index + 1],
+        unrealistic_texts=t.unrealistic_texts,
+    )
