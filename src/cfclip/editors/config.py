@@ -1,0 +1,157 @@
+"""Settings of latent optimisation, free of torch so that commands list their options quickly."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from cfclip.errors import InputError
+from cfclip.schedule import DescentSettings, Optimizer, check_choice, check_number
+
+ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
+Space: TypeAlias = Literal["w_plus", "style_space"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
+ALL_LAYERS = "all"
+_LAYER_PART = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+@dataclass(frozen=True)
+class LatentOptimisationConfig:
+    """How an edit is optimised. Raises `InputError` naming a value outside its limits."""
+
+    objective: ObjectiveName = "clip_nce"
+    """What is minimised: clip_nce (CF-CLIP), directional (StyleGAN-NADA), global (StyleCLIP) or
+    logit (similarity, diversity and realism)."""
+
+    space: Space = "w_plus"
+    """Where the edit moves: w_plus (a code per layer) or style_space (a style per channel)."""
+
+    layers: str = ALL_LAYERS
+    """Generator layers the edit may change, such as 0-3,5 (coarse ones come first), or all."""
+
+    steps: int = 100
+    """Optimisation steps at most."""
+
+    lr: float = 0.05
+    """Peak learning rate, in units of the latents."""
+
+    optimizer: Optimizer = "adam"
+    """adam, or sgd for the plain gradient."""
+
+    clip_weight: float = 1.0
+    """Weight of each prompt's CLIP terms."""
+
+    latent_l2: float = 1.0
+    """Weight of the mean squared offset: higher changes less."""
+
+    temperature: float = 0.1
+    """Temperature of clip_nce: lower attends to the hardest negatives."""
+
+    alpha: float = 1.0
+    """logit objective: weight of the similarity to the prompt."""
+
+    beta: float = 0.5
+    """logit objective: weight of moving away from the source text."""
+
+    gamma: float = 0.5
+    """logit objective: weight of moving away from the text of unrealistic images."""
+
+    augmentations: int = 8
+    """Random perspectives of the edited image that CLIP sees in each step."""
+
+    distortion: float = 0.5
+    """Size of the random perspectives, 0 (none) to 1."""
+
+    strength: float = 1.0
+    """Factor on the offset that was found, applied when the result is rendered."""
+
+    ramp_up: float = 0.05
+    """Share of the steps over which the learning rate rises at the start."""
+
+    ramp_down: float = 0.25
+    """Share of the steps over which the learning rate falls to zero at the end."""
+
+    tolerance: float = 0.001
+    """An image is done when its smoothed objective falls by less than this share of itself ..."""
+
+    patience: int = 30
+    """... for this many steps; 0 never stops early."""
+
+    precision: Precision = "float32"
+    """float32, or bfloat16 for mixed precision: faster on recent GPUs, a little less exact."""
+
+    def __post_init__(self) -> None:
+        check_choice("objective", self.objective, get_args(ObjectiveName))
+        check_choice("space", self.space, get_args(Space))
+        check_choice("precision", self.precision, get_args(Precision))
+        _layer_ranges(self.layers)
+        for name in ("latent_l2", "alpha", "beta", "gamma"):
+            check_number(name, getattr(self, name), 0.0)
+        check_number("clip_weight", self.clip_weight, 0.0, open_low=True)
+        check_number("temperature", self.temperature, 0.0, open_low=True)
+        check_number("augmentations", self.augmentations, 1)
+        check_number("distortion", self.distortion, 0.0, 1.0)
+        check_number("strength", self.strength, -_MOST_STRENGTH, _MOST_STRENGTH)
+        if self.objective == "logit" and not self.alpha:
+            raise InputError("alpha is 0.0, the logit objective needs it above 0 to see the prompt")
+        self.descent()
+
+    def descent(self) -> DescentSettings:
+        """The settings of the descent.
+
+        The last values are kept, not those of the lowest objective: under random perspectives the
+        lowest value is mostly a lucky draw, while the last ones were reached at a rate near zero
+        and so average over many draws.
+        """
+        return DescentSettings(
+            steps=self.steps,
+            lr=self.lr,
+            optimizer=self.optimizer,
+            ramp_up=self.ramp_up,
+            ramp_down=self.ramp_down,
+            tolerance=self.tolerance,
+            patience=self.patience,
+        )
+
+
+_MOST_STRENGTH = 100.0
+"""Far beyond any strength that leaves a picture; catches a slip of the keyboard."""
+
+
+def parse_layers(layers: str, num_ws: int) -> tuple[int, ...]:
+    """Layer indices of a text such as "0-3,5" or "all", sorted, each once.
+
+    Raises `InputError` for another form or an index that the generator does not have.
+
+    >>> parse_layers("5,0-3", num_ws=12)
+    (0, 1, 2, 3, 5)
+    >>> parse_layers("all", num_ws=3)
+    (0, 1, 2)
+    """
+    if layers.strip() == ALL_LAYERS:
+        return tuple(range(num_ws))
+    found: set[int] = set()
+    for first, last in _layer_ranges(layers):
+        if last >= num_ws:
+            raise InputError(
+                f"layers is {layers!r}, but this generator has layers 0 to {num_ws - 1}"
+            )
+        found.update(range(first, last + 1))
+    return tuple(sorted(found))
+
+
+def _layer_ranges(layers: str) -> list[tuple[int, int]]:
+    """(first, last) of each part of a layer text; none for "all"."""
+    if layers.strip() == ALL_LAYERS:
+        return []
+    ranges = []
+    for part in layers.split(","):
+        match = _LAYER_PART.fullmatch(part.strip())
+        first = int(match[1]) if match else 0
+        last = int(match[2] or match[1]) if match else -1
+        if last < first:
+            raise InputError(
+                f"layers is {layers!r}, expected numbers and ranges such as 0-3,5, or all"
+            )
+        ranges.append((first, last))
+    return ranges

@@ -1,0 +1,236 @@
+"""Latent optimisation: descend on the latent of each image until CLIP sees the prompt.
+
+The objectives are those of `cfclip.losses`; with `global` this is StyleCLIP's optimisation
+(Patashnik et al., ICCV 2021), with `clip_nce` it minimises CF-CLIP's objective directly.
+"""
+
+import time
+
+import torch
+from torch import Tensor
+
+from cfclip.descent import DescentStep, descend
+from cfclip.editors.base import (
+    EditCallback,
+    Editor,
+    EditProgress,
+    EditRequest,
+    EditResult,
+    confine,
+)
+from cfclip.editors.config import LatentOptimisationConfig, parse_layers
+from cfclip.editors.spaces import SPACES
+from cfclip.embedders.base import Embedder
+from cfclip.embedders.prompts import check_prompt, fill_templates
+from cfclip.errors import InputError
+from cfclip.generators.base import Generator
+from cfclip.losses.augmentation import RandomPerspective
+from cfclip.losses.clip_nce import clip_nce_loss
+from cfclip.losses.objective import EditTensors, Objective, build_objective
+from cfclip.tensors import resize_images
+
+__all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
+
+
+class LatentOptimisation(Editor):
+    """Edits by optimisation in W+ or StyleSpace.
+
+    Texts and source images are embedded once per edit. Each step renders, draws random perspectives
+    and embeds only the images that still run.
+
+    Args:
+        generator, embedder: on one device, in eval mode; never changed.
+        config: the settings, the defaults if not given.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        embedder: Embedder,
+        config: LatentOptimisationConfig | None = None,
+    ) -> None:
+        self.generator = generator
+        self.embedder = embedder
+        self.config = config or LatentOptimisationConfig()
+
+    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
+        """Optimise the offset of every image of the request.
+
+        `KeyboardInterrupt` during the optimisation, a numerical failure and a callback that returns
+        False all end in a result with the last good offsets, told in `stop_reasons`. Other
+        exceptions of the callback pass through.
+
+        Raises:
+            InputError: a prompt, mask, layer or latent that does not fit, or a missing
+                `unrealistic_text` for the logit objective.
+        """
+        run = _Run(self.generator, self.embedder, self.config, request, callback)
+        found = descend(run.offset, run.evaluate, self.config.descent(), run.report)
+        return EditResult(
+            space=run.space,
+            offset=found.values,
+            strength=self.config.strength,
+            source_images=run.source_images,
+            images=run.render(found.values),
+            mask=run.mask,
+            history=found.history,
+            steps=found.steps,
+            stop_reasons=found.stop_reasons,
+            seconds=run.seconds(),
+        )
+
+
+class _Run:
+    """One edit: what is computed once, and the objective of each step.
+
+    Attributes:
+        space: the latents and how offsets render.
+        mask: `(batch, 1, R, R)` or None.
+        source_images, source: the images before the edit and their embeddings.
+        offset: as last evaluated, for previews.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        embedder: Embedder,
+        config: LatentOptimisationConfig,
+        request: EditRequest,
+        callback: EditCallback | None,
+    ) -> None:
+        self._began = time.perf_counter()
+        self._embedder = embedder
+        self._config = config
+        self._callback = callback
+        self._seed = request.seed
+        self._identities = request.identities
+        self.mask = _full_mask(request, generator.resolution)
+        self.space = SPACES[config.space](
+            generator, request.latents, parse_layers(config.layers, generator.num_ws)
+        )
+        self._texts = _text_tensors(embedder, config, request)
+        self._objective = _objective(config, len(request.prompts))
+        self._augment = RandomPerspective(config.augmentations, config.distortion)
+        self.offset = self.space.zero_offset()
+        with torch.no_grad():
+            self.source_images = self.space.render(self.offset)
+            # In the precision of the edited images: the rounding of the weights cancels.
+            with self._autocast():
+                self.source = embedder.embed_images(self.source_images)
+        # All images step together, so that this is the step of each that still runs.
+        self._evaluations = 0
+
+    def evaluate(self, offset: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Objective `(n,)` and its terms for the images `rows` moved by `offset` `(n, ...)`."""
+        identities = [self._identities[row] for row in rows.tolist()]
+        with self._autocast():
+            images = self.space.render(offset, rows).float()
+            if self.mask is not None:
+                images = confine(images, self.source_images[rows], self.mask[rows])
+            # CLIP sees no more pixels than its own size: warping more would only take time.
+            if images.shape[-1] > self._embedder.image_size:
+                images = resize_images(images, self._embedder.image_size)
+            copies = self._augment(images, self._seed, self._evaluations, identities)
+            edited = self._embedder.embed_images(copies)
+        self._evaluations += 1
+        self.offset = self.offset.index_copy(0, rows, offset.detach())
+        tensors = EditTensors(edited=edited, source=self.source[rows], offset=offset, **self._texts)
+        return self._objective(tensors, reduction="none")
+
+    @torch.no_grad()
+    def render(self, offset: Tensor) -> Tensor:
+        """Image tensor of an offset of all images at the configured strength."""
+        return confine(
+            self.space.render(self._config.strength * offset), self.source_images, self.mask
+        )
+
+    def _autocast(self) -> torch.autocast:
+        mixed = self._config.precision == "bfloat16"
+        return torch.autocast(self.offset.device.type, torch.bfloat16, enabled=mixed)
+
+    def seconds(self) -> float:
+        """Since the edit began."""
+        return time.perf_counter() - self._began
+
+    def report(self, step: DescentStep) -> bool | None:
+        """Tell the callback of a step."""
+        if self._callback is None:
+            return None
+        offset = self.offset
+        return self._callback(
+            EditProgress(
+                step=step.step,
+                steps=step.steps,
+                terms=step.terms,
+                running=step.running,
+                seconds=self.seconds(),
+                images=lambda: self.render(offset),
+            )
+        )
+
+
+def _full_mask(request: EditRequest, resolution: int) -> Tensor | None:
+    if request.mask is None:
+        return None
+    if request.mask.shape[-2:] != (resolution, resolution):
+        raise InputError(
+            f"mask is {request.mask.shape[-1]}x{request.mask.shape[-2]}, "
+            f"expected {resolution}x{resolution}"
+        )
+    return request.mask.to(request.latents).expand(len(request.latents), -1, -1, -1)
+
+
+def _text_tensors(
+    embedder: Embedder, config: LatentOptimisationConfig, request: EditRequest
+) -> dict[str, Tensor]:
+    """The text embeddings of `EditTensors`."""
+
+    def embed(text: str) -> Tensor:
+        return embedder.embed_texts(fill_templates(request.templates, check_prompt(text)))
+
+    texts = {
+        "target_texts": torch.stack([embed(prompt) for prompt in request.prompts]),
+        "source_texts": embed(request.source_text),
+    }
+    if config.objective == "logit" and config.gamma:
+        if not request.unrealistic_text:
+            raise InputError(
+                "the logit objective needs unrealistic_text; give it, or set gamma to 0"
+            )
+        texts["unrealistic_texts"] = embed(request.unrealistic_text)
+    return texts
+
+
+def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:
+    """The configured objective; its CLIP terms are means over the prompts.
+
+    Their weights are multiplied by the number of prompts, so that each prompt pulls as hard against
+    the latent penalty as it would alone.
+    """
+    clip = config.clip_weight * prompts
+    if config.objective == "logit":
+        weights = {
+            "similarity": clip * config.alpha,
+            # Not about the prompts, so not once for each of them.
+            "diversity": config.clip_weight * config.beta,
+            "realism": config.clip_weight * config.gamma,
+        }
+    else:
+        weights = {config.objective: clip}
+    objective = build_objective(config.objective, {**weights, "latent_l2": config.latent_l2})
+    if config.objective != "clip_nce":
+        return objective
+
+    def clip_nce(tensors: EditTensors) -> Tensor:
+        return tensors.over_targets(
+            lambda texts: clip_nce_loss(
+                tensors.edited,
+                tensors.source,
+                texts,
+                tensors.source_texts,
+                config.temperature,
+                reduction="none",
+            )
+        )
+
+    return Objective({**objective.terms, "clip_nce": (clip, clip_nce)})

@@ -1,0 +1,150 @@
+"""Projection: optimise W+ latents until the generator reproduces given images."""
+
+import torch
+from torch import Tensor
+
+from cfclip.descent import Callback, descend
+from cfclip.embedders.base import Embedder
+from cfclip.encoders.base import Inversion
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import InputError
+from cfclip.generators.base import Generator
+from cfclip.tensors import check_images, check_latents, psnr
+
+__all__ = ["ProjectionConfig", "feature_distance", "measure_inversion", "project"]
+
+ENCODED = "not optimised"
+"""Stop reason of latents that were taken as they are."""
+
+
+def feature_distance(maps: list[Tensor], reference: list[Tensor]) -> Tensor:
+    """Perceptual distance per image, `(batch,)`, 0 to 4.
+
+    Mean over the maps of the mean over positions of `|a - b|^2`, with `a` and `b` the feature
+    vectors of unit length at a position: LPIPS (Zhang et al., CVPR 2018) without learned weights.
+
+    Args:
+        maps, reference: as `Embedder.image_feature_maps` gives them, each `(batch, channels,
+            height, width)`.
+    """
+    distances = [
+        (one - other).square().sum(1).flatten(1).mean(1)
+        for one, other in zip(maps, reference, strict=True)
+    ]
+    return torch.stack(distances).mean(0)
+
+
+def project(
+    generator: Generator,
+    embedder: Embedder,
+    images: Tensor,
+    start: Tensor,
+    config: ProjectionConfig | None = None,
+    callback: Callback | None = None,
+) -> Inversion:
+    """Find latents that reproduce each image, beginning at `start`.
+
+    Minimises per image `l1 |G(w) - x| + mse |G(w) - x|^2 + perceptual d(G(w), x) +
+    start |w - w_start|^2` (means), with Adam. The images do not influence each other. The latents
+    with the lowest loss seen are kept.
+
+    Args:
+        generator, embedder: on one device, in eval mode.
+        images: image tensor `(batch, 3, R, R)` in [-1, 1] at the generator's resolution.
+        start: `(batch, num_ws, w_dim)`, an encoder's code of the images.
+        config: the settings, the defaults if not given.
+        callback: called after each step; returning False ends the projection with what it has.
+
+    Raises:
+        InputError: images or latents of a wrong shape, or not finite.
+    """
+    config = config or ProjectionConfig()
+    _check(generator, images, start)
+    images, start = images.to(start), start.detach()
+    if config.steps == 0:
+        return measure_inversion(generator, embedder, images, start, config.warn_below_psnr)
+    with torch.no_grad():
+        reference = embedder.image_feature_maps(images) if config.perceptual_weight else []
+
+    def evaluate(latents: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        made = generator.synthesis(latents)
+        error = made - images[rows]
+        terms = {
+            "l1": error.abs().flatten(1).mean(1),
+            "mse": error.square().flatten(1).mean(1),
+            "start": (latents - start[rows]).square().flatten(1).mean(1),
+        }
+        total = (
+            config.l1_weight * terms["l1"]
+            + config.mse_weight * terms["mse"]
+            + config.start_weight * terms["start"]
+        )
+        if reference:
+            wanted = [one[rows] for one in reference]
+            terms["perceptual"] = feature_distance(embedder.image_feature_maps(made), wanted)
+            total = total + config.perceptual_weight * terms["perceptual"]
+        return total, terms
+
+    found = descend(start, evaluate, config.descent(), callback)
+    return measure_inversion(
+        generator,
+        embedder,
+        images,
+        found.values,
+        config.warn_below_psnr,
+        steps=found.steps,
+        stop_reasons=found.stop_reasons,
+    )
+
+
+@torch.no_grad()
+def measure_inversion(
+    generator: Generator,
+    embedder: Embedder,
+    images: Tensor,
+    latents: Tensor,
+    warn_below_psnr: float,
+    steps: tuple[int, ...] | None = None,
+    stop_reasons: tuple[str, ...] | None = None,
+) -> Inversion:
+    """Render latents and compare them with the images they stand for.
+
+    Shapes as in `project`; `steps` and `stop_reasons` say how the latents were found, if they were
+    optimised. Raises `InputError` like `project`.
+    """
+    _check(generator, images, latents)
+    made = generator.synthesis(latents)
+    quality = psnr(made, images)
+    distance = feature_distance(
+        embedder.image_feature_maps(made), embedder.image_feature_maps(images)
+    )
+    return Inversion(
+        latents=latents,
+        reconstruction=made,
+        psnr=quality,
+        perceptual=distance,
+        warnings=tuple(_warning(value, warn_below_psnr) for value in quality.tolist()),
+        steps=steps or (0,) * len(latents),
+        stop_reasons=stop_reasons or (ENCODED,) * len(latents),
+    )
+
+
+def _warning(decibels: float, expected: float) -> str | None:
+    # Written so that a PSNR that is not a number warns too.
+    if decibels >= expected:
+        return None
+    return (
+        f"the picture could not be reproduced (PSNR {decibels:.1f} dB, at least {expected:g} "
+        "expected): it is probably not of the kind this model makes; edits will change more than "
+        "you ask"
+    )
+
+
+def _check(generator: Generator, images: Tensor, latents: Tensor) -> None:
+    check_images(images, generator.resolution)
+    check_latents(latents, generator.num_ws, generator.w_dim)
+    if len(images) != len(latents):
+        raise InputError(f"{len(images)} images for {len(latents)} latents, expected one for each")
+    for name, tensor in (("images", images), ("latents", latents)):
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"the {name} hold values that are not finite")
