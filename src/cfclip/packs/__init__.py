@@ -1,0 +1,1 @@
+"""Model packs: a folder with everything one kind of picture needs, checked before it is used."""

@@ -1,0 +1,225 @@
+"""`pack.toml`, the description of a model pack, as frozen dataclasses; strict in both directions.
+
+The file, with every field (those marked optional may be left out)::
+
+    format = 1                          # version of this layout
+    name = "avatars"                    # lower-case letters, digits, hyphens
+    version = "1.0"
+    licence = "CC-BY-4.0"               # of the weights
+    origin = "how and from what the weights were made"
+    attribution = "whom to credit"      # optional
+    resolution = 128                    # pixels, of the generator
+    source_text = "a person"            # what any picture of this pack shows
+    unrealistic_text = "a blurred blot" # what a broken picture of this pack looks like
+    templates = ["{}", "a picture of {}"]
+    vocabulary = "vocabulary.txt"       # optional: one known word per line
+
+    [files]                             # every file of the folder but this one, and its SHA-256
+    "generator.safetensors" = "9f86d0..."
+    "clip/open_clip_config.json" = "..."
+    "clip/open_clip_model.safetensors" = "..."
+    "vocabulary.txt" = "..."
+
+    [defaults.edit]                     # optional: settings that suit this pack; checked by the
+    steps = 100                         # configuration classes of the editors and encoders
+    [defaults.projection]               # optional
+
+File names are relative, with forward slashes. Unknown fields, wrong types and missing fields are
+`PackError`s that name them.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomli_w
+
+from cfclip.errors import PackError
+from cfclip.files import atomic_write
+
+MANIFEST_FILE = "pack.toml"
+FORMAT_VERSION = 1
+ALLOWED_SUFFIXES = (".safetensors", ".json", ".toml", ".txt", ".gz")
+"""Formats that hold data only; nothing in a pack is ever executed or unpickled."""
+
+_PLACE = "{}"
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_OPTIONAL_TEXTS = ("attribution", "vocabulary")
+
+
+@dataclass(frozen=True)
+class PackDefaults:
+    """Settings that suit a pack, as plain values; each key is a field of a configuration class."""
+
+    edit: Mapping[str, Any] = field(default_factory=dict)
+    """Of the editor's configuration."""
+    projection: Mapping[str, Any] = field(default_factory=dict)
+    """Of the projection's configuration."""
+
+
+@dataclass(frozen=True)
+class PackManifest:
+    """The content of `pack.toml`. Checked at construction: raises `PackError`."""
+
+    name: str
+    """Lower-case letters, digits and hyphens."""
+    version: str
+    licence: str
+    """Licence of the weights, by SPDX identifier where there is one."""
+    origin: str
+    """How and from what the weights were made."""
+    resolution: int
+    """Side of the generator's images in pixels."""
+    source_text: str
+    """What any picture of this pack shows: `s` of the losses."""
+    unrealistic_text: str
+    """What a broken picture looks like: `tn` of the logit objective."""
+    templates: tuple[str, ...]
+    """Prompt templates, each with exactly one `{}`."""
+    attribution: str = ""
+    """Whom to credit, and for what."""
+    vocabulary: str = ""
+    """File with one known word per line; empty where the embedder knows language at large."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Relative file name to lower-case hexadecimal SHA-256, of every file but `pack.toml`."""
+    defaults: PackDefaults = field(default_factory=PackDefaults)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def parse_manifest(text: str, where: str = MANIFEST_FILE) -> PackManifest:
+    """Read the text of a `pack.toml`; `where` names it in messages. Raises `PackError`."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PackError(f"{where} is not valid TOML: {error}") from error
+    try:
+        return _from_content(content)
+    except PackError as error:
+        raise PackError(f"{where}: {error}") from error
+
+
+def read_manifest(path: str | Path) -> PackManifest:
+    """Read a `pack.toml`. Raises `PackError` naming the file and what is wrong with it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise PackError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise PackError(f"{path} is not UTF-8 text; get the pack again") from error
+    return parse_manifest(text, str(path))
+
+
+def format_manifest(manifest: PackManifest) -> str:
+    """The text of `pack.toml`: the same manifest always gives the same text, files sorted."""
+    content: dict[str, Any] = {"format": FORMAT_VERSION}
+    for each in fields(PackManifest):
+        value = getattr(manifest, each.name)
+        if each.name not in ("files", "defaults") and value != "":
+            content[each.name] = list(value) if isinstance(value, tuple) else value
+    content["files"] = dict(sorted(manifest.files.items()))
+    tables = {
+        each.name: dict(getattr(manifest.defaults, each.name)) for each in fields(PackDefaults)
+    }
+    if filled := {name: table for name, table in tables.items() if table}:
+        content["defaults"] = filled
+    return tomli_w.dumps(content)
+
+
+def write_manifest(manifest: PackManifest, path: str | Path) -> None:
+    """Write `pack.toml` atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(format_manifest(manifest), encoding="utf-8")
+
+
+def check_file_name(name: str) -> None:
+    """Raise `PackError` unless `name` is a plain relative name of an allowed kind of file."""
+    parts = name.split("/")
+    if not name or "\\" in name or name.startswith("/") or _DRIVE.match(name):
+        raise PackError(f"file name {name!r} is not relative with forward slashes")
+    if any(part.startswith(".") or not part for part in parts):
+        raise PackError(f"file name {name!r} has an empty, hidden or '..' part")
+    if name == MANIFEST_FILE:
+        raise PackError(f"{MANIFEST_FILE} cannot list itself under files")
+    if PurePosixPath(name).suffix not in ALLOWED_SUFFIXES:
+        raise PackError(
+            f"file {name!r} is of a kind that packs do not hold; use {', '.join(ALLOWED_SUFFIXES)}"
+        )
+
+
+def _from_content(content: dict[str, Any]) -> PackManifest:
+    version = content.pop("format", None)
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        found = "missing" if version is None else repr(version)
+        raise PackError(
+            f"format is {found}, this version of cfclip reads {FORMAT_VERSION}; "
+            "get a pack made for it, or another version of cfclip"
+        )
+    known = [each.name for each in fields(PackManifest)]
+    _check_keys(content, known, "field")
+    optional = (*_OPTIONAL_TEXTS, "defaults")
+    if missing := [name for name in known if name not in content and name not in optional]:
+        raise PackError(f"missing field {', '.join(missing)}")
+    templates = content["templates"]
+    if not isinstance(templates, list):
+        raise PackError(f"templates is {templates!r}, expected a list of texts")
+    tables = content.get("defaults", {})
+    if not isinstance(tables, dict):
+        raise PackError(f"defaults is {tables!r}, expected tables [defaults.edit] and so on")
+    _check_keys(tables, [each.name for each in fields(PackDefaults)], "table under defaults:")
+    return PackManifest(
+        **{**content, "templates": tuple(templates), "defaults": PackDefaults(**tables)}
+    )
+
+
+def _check_keys(content: Mapping[str, Any], known: list[str], kind: str) -> None:
+    if unknown := sorted(set(content) - set(known)):
+        raise PackError(f"unknown {kind} {', '.join(unknown)}; known are {', '.join(known)}")
+
+
+def _check(manifest: PackManifest) -> None:
+    for each in fields(PackManifest):
+        value = getattr(manifest, each.name)
+        if each.type is str and not isinstance(value, str):
+            raise PackError(f"{each.name} is {value!r}, expected a text")
+        if each.type is str and not value.strip() and each.name not in _OPTIONAL_TEXTS:
+            raise PackError(f"{each.name} is empty")
+    if not _NAME.fullmatch(manifest.name):
+        raise PackError(f"name {manifest.name!r} is not lower-case letters, digits and hyphens")
+    resolution: object = manifest.resolution
+    if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
+        raise PackError(f"resolution is {resolution!r}, expected a whole number of pixels")
+    if not manifest.templates:
+        raise PackError('templates is empty; the plainest is "{}"')
+    for template in manifest.templates:
+        _check_template(template)
+    _check_files(manifest.files)
+    if manifest.vocabulary and not manifest.vocabulary.endswith(".txt"):
+        raise PackError(f"vocabulary is {manifest.vocabulary!r}, expected the name of a .txt file")
+    for each in fields(PackDefaults):
+        table = getattr(manifest.defaults, each.name)
+        if not isinstance(table, Mapping):
+            raise PackError(f"defaults.{each.name} is {table!r}, expected a table")
+
+
+def _check_template(template: object) -> None:
+    if not isinstance(template, str):
+        raise PackError(f"template {template!r} is not a text")
+    rest = template.replace(_PLACE, "")
+    if template.count(_PLACE) != 1 or "{" in rest or "}" in rest:
+        raise PackError(f"template {template!r} must contain exactly one {_PLACE}")
+
+
+def _check_files(files: object) -> None:
+    if not isinstance(files, Mapping):
+        raise PackError(f"files is {files!r}, expected a table of file name to SHA-256")
+    for name, digest in files.items():
+        check_file_name(name)
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise PackError(f"files: {name!r} has {digest!r}, expected a SHA-256 in lower-case hex")

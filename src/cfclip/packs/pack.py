@@ -1,0 +1,210 @@
+"""Opening a pack: the folder is checked whole, its models are loaded when first asked for."""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cfclip.errors import PackError
+from cfclip.files import sha256_of
+from cfclip.packs.manifest import (
+    MANIFEST_FILE,
+    PackManifest,
+    check_file_name,
+    read_manifest,
+    write_manifest,
+)
+from cfclip.packs.registry import available_packs, resolve
+
+if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
+    import torch
+    from torch import nn
+
+    from cfclip.embedders.base import Embedder
+    from cfclip.encoders.latent_encoder import LatentEncoder
+    from cfclip.generators.base import Generator
+
+GENERATOR_FILE = "generator.safetensors"
+ENCODER_FILE = "encoder.safetensors"
+"""Optional: without it, inversion starts from the generator's mean latent."""
+CLIP_FOLDER = "clip"
+REQUIRED_FILES = (
+    GENERATOR_FILE,
+    f"{CLIP_FOLDER}/open_clip_config.json",
+    f"{CLIP_FOLDER}/open_clip_model.safetensors",
+)
+
+_GET_AGAIN = "get the pack again (a shipped pack: reinstall cfclip)"
+
+_Model = TypeVar("_Model", bound="nn.Module")
+
+
+class Pack:
+    """An opened pack: `manifest`, `folder`, and the models, each loaded once per device.
+
+    Make one with `Pack.open`. The models are frozen (`requires_grad` false) and in eval mode.
+    """
+
+    def __init__(self, folder: Path, manifest: PackManifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._models: dict[tuple[str, str], Any] = {}
+        self._loading = threading.Lock()
+
+    @classmethod
+    def open(cls, name_or_folder: str | Path) -> "Pack":
+        """Open a pack by name or folder after checking every byte of it.
+
+        Raises `PackError` for an unknown name (listing the known ones), a manifest that does not
+        fit its format, and a missing, altered, unlisted or linked-outside file.
+        """
+        folder = resolve(name_or_folder)
+        manifest = read_manifest(folder / MANIFEST_FILE)
+        if folder == available_packs().get(folder.name) and manifest.name != folder.name:
+            raise PackError(
+                f"folder {folder} holds the pack {manifest.name!r}; name the folder like the pack"
+            )
+        missing = [name for name in REQUIRED_FILES if name not in manifest.files]
+        if manifest.vocabulary and manifest.vocabulary not in manifest.files:
+            missing.append(manifest.vocabulary)
+        if missing:
+            raise PackError(f"{folder / MANIFEST_FILE} does not list {', '.join(missing)}")
+        _check_content(folder, manifest)
+        return cls(folder, manifest)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of `pack.toml`, which holds those of all other files: it stands for the pack."""
+        return sha256_of(self.folder / MANIFEST_FILE)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str] | None:
+        """The words that the pack's embedder was trained on; None if it knows language at large."""
+        if not self.manifest.vocabulary:
+            return None
+        text = (self.folder / self.manifest.vocabulary).read_text(encoding="utf-8")
+        return frozenset(word.strip().lower() for word in text.splitlines() if word.strip())
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the pack brings an encoder of its own."""
+        return ENCODER_FILE in self.manifest.files
+
+    def generator(self, device: "str | torch.device" = "cpu") -> "Generator":
+        """The generator on `device`. Raises `CheckpointError`; `PackError` if it does not fit."""
+        return self._once("generator", device, self._load_generator)
+
+    def embedder(self, device: "str | torch.device" = "cpu") -> "Embedder":
+        """The joint image-text embedder on `device`. Raises `CheckpointError`."""
+        return self._once("embedder", device, self._load_embedder)
+
+    def encoder(self, device: "str | torch.device" = "cpu") -> "LatentEncoder":
+        """The encoder on `device`. Raises `PackError` if there is none or it does not fit."""
+        if not self.has_encoder:
+            raise PackError(
+                f"pack {self.manifest.name!r} has no encoder; invert by projection only"
+            )
+        generator = self.generator(device)
+        encoder = self._once("encoder", device, self._load_encoder)
+        expected = (generator.num_ws, generator.w_dim)
+        found = (encoder.num_ws, encoder.w_dim)
+        if found != expected:
+            raise PackError(
+                f"{self.folder / ENCODER_FILE} has (num_ws, w_dim) {found}, "
+                f"the generator {expected}; {_GET_AGAIN}"
+            )
+        return encoder
+
+    def _once(self, kind: str, device: "str | torch.device", load: Callable[[], _Model]) -> _Model:
+        key = (kind, str(device))
+        with self._loading:
+            if key not in self._models:
+                self._models[key] = load().to(device).eval().requires_grad_(False)
+            model: _Model = self._models[key]
+        return model
+
+    def _load_generator(self) -> "Generator":
+        from cfclip.generators.checkpoints import load_generator
+
+        generator = load_generator(self.folder / GENERATOR_FILE)
+        if generator.resolution != self.manifest.resolution:
+            raise PackError(
+                f"{self.folder / MANIFEST_FILE} says resolution {self.manifest.resolution}, "
+                f"{GENERATOR_FILE} has {generator.resolution}; correct the former"
+            )
+        return generator
+
+    def _load_embedder(self) -> "Embedder":
+        from cfclip.embedders.clip import load_clip
+
+        return load_clip(self.folder / CLIP_FOLDER)
+
+    def _load_encoder(self) -> "LatentEncoder":
+        from cfclip.encoders.latent_encoder import load_encoder
+
+        return load_encoder(self.folder / ENCODER_FILE)
+
+
+def assemble_pack(folder: str | Path, manifest: PackManifest) -> Pack:
+    """Hash every file in `folder`, write `pack.toml` with the result, and open the pack.
+
+    `manifest.files` is replaced. Raises `PackError` as `Pack.open` does.
+    """
+    folder = Path(folder)
+    hashes: dict[str, str] = {}
+    for name in sorted(_files_in(folder)):
+        check_file_name(name)
+        hashes[name] = _checked_hash(folder, name)
+    write_manifest(replace(manifest, files=hashes), folder / MANIFEST_FILE)
+    return Pack.open(folder)
+
+
+def _check_content(folder: Path, manifest: PackManifest) -> None:
+    present = _files_in(folder)
+    if missing := sorted(set(manifest.files) - present):
+        raise PackError(f"pack folder {folder} lacks {', '.join(missing)}; {_GET_AGAIN}")
+    if extra := sorted(present - set(manifest.files)):
+        raise PackError(
+            f"pack folder {folder} holds {', '.join(extra)}, which its {MANIFEST_FILE} does not "
+            "list; remove what does not belong to the pack"
+        )
+    for name, expected in manifest.files.items():
+        if _checked_hash(folder, name) != expected:
+            raise PackError(
+                f"{folder / name} was changed or damaged (its hash differs); {_GET_AGAIN}"
+            )
+
+
+def _files_in(folder: Path) -> set[str]:
+    """Names of what is in a pack folder apart from `pack.toml`, relative, with forward slashes.
+
+    Hidden ones are left out: desktops scatter them (`.DS_Store`), a manifest cannot list them, and
+    so nothing ever reads them. A linked folder counts as one file, which no manifest can list.
+    """
+    names: set[str] = set()
+
+    def fail(error: OSError) -> None:
+        raise PackError(f"cannot read {error.filename}: {error.strerror}")
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in [*files, *links]:
+            if not name.startswith("."):
+                names.add((Path(place) / name).relative_to(folder).as_posix())
+    return names - {MANIFEST_FILE}
+
+
+def _checked_hash(folder: Path, name: str) -> str:
+    path = folder / name
+    try:
+        if not path.resolve(strict=True).is_relative_to(folder.resolve()):
+            raise PackError(f"{path} is a link out of the pack folder; put the file itself there")
+        if not path.is_file():
+            raise PackError(f"{path} is not a regular file; {_GET_AGAIN}")
+        return sha256_of(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise PackError(f"cannot read {path}: {error}") from error
