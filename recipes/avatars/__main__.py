@@ -1,0 +1,34 @@
+"""`python -m recipes.avatars <command> [options]`: the steps that make the shipped pack."""
+
+import sys
+from importlib import import_module
+
+import tyro
+
+# Command -> where its options live: a frozen dataclass with a `run` method, imported only when
+# the command is asked for.
+COMMANDS: dict[str, str] = {
+    "render": "recipes.avatars.render_command:Render",
+    "train-probes": "recipes.avatars.train_probes:TrainProbes",
+    "train-clip": "recipes.avatars.train_clip:TrainClip",
+    "train-generator": "recipes.avatars.train_generator:TrainGenerator",
+    "train-encoder": "recipes.avatars.train_encoder:TrainEncoder",
+    "evaluate": "recipes.avatars.evaluate:Evaluate",
+    "assemble": "recipes.avatars.assemble:Assemble",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command named by the first argument with the options that follow it."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] not in COMMANDS:
+        commands = ", ".join(COMMANDS)
+        print(f"usage: python -m recipes.avatars <command> [--help]\ncommands: {commands}")
+        raise SystemExit(0 if given in (["-h"], ["--help"]) else 2)
+    module, _, name = COMMANDS[given[0]].partition(":")
+    options = getattr(import_module(module), name)
+    tyro.cli(options, args=given[1:], prog=f"python -m recipes.avatars {given[0]}").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Train the pack's StyleGAN2 on natural avatars, in stages that each continue the one before.
+
+`regress64`, `regress128`: synthesis and attribute embeddings together, image against image, first
+at half resolution (twice as fast). `map`: the mapping network learns z to W, with no images. The
+adversarial stage joins this table as a further `Stage`.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cfclip.errors import InputError
+from cfclip.files import atomic_write
+from cfclip.generators.checkpoints import save_generator
+from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.tensors import signed_from_uint8
+from recipes.avatars.attribute_latents import (
+    COORDINATES,
+    AttributeLatents,
+    LatentPrior,
+    attribute_inputs,
+)
+from recipes.avatars.dataset import load_dataset
+from recipes.avatars.renderer import face_weight
+from recipes.avatars.runs import Average, Run, cosine_lr, set_lr, step_rng
+
+_log = logging.getLogger(__name__)
+
+Stage = Literal["regress64", "regress128", "map"]
+STAGES: tuple[Stage, ...] = ("regress64", "regress128", "map")
+FACE_WEIGHT = 8.0
+"""A pixel of the face counts this much: at equal weights 25 dB leaves faces blank."""
+_STATISTICS_SAMPLES = 20_000
+
+
+@dataclass(frozen=True)
+class TrainGenerator:
+    """Train one stage of the pack's generator."""
+
+    data: Path
+    """Folder of the natural avatars that the `render` command made."""
+    out: Path
+    """Folder of the whole training; each stage has its own subfolder."""
+    stage: Stage = "regress64"
+    """Stage to train; it starts from the finished stage before it."""
+    steps: int = 5000
+    """Optimizer steps of this stage."""
+    batch: int = 16
+    """Images (or, for `map`, latents) per step."""
+    lr: float = 2e-3
+    """Peak learning rate of Adam."""
+    resolution: int = 128
+    """Side of the generated images."""
+    channels: tuple[int, ...] = (128, 128, 96, 64, 32, 16)
+    """Feature channels at 4, 8, ... pixels."""
+    z_dim: int = 128
+    """Width of z."""
+    w_dim: int = 256
+    """Width of W."""
+    mapping_layers: int = 6
+    """Layers of the mapping network."""
+    seed: int = 2
+    """Seed of initialisation and sampling."""
+    threads: int = 2
+    """Processor threads."""
+
+    def __post_init__(self) -> None:
+        if self.z_dim < COORDINATES:
+            raise InputError(f"z_dim is {self.z_dim}, the attributes need at least {COORDINATES}")
+
+    def run(self) -> None:
+        """Train."""
+        train_generator(self)
+
+
+class WarmStart(nn.Module):
+    """Generator and attribute embeddings, trained together by the regression stages."""
+
+    def __init__(self, config: TrainGenerator) -> None:
+        super().__init__()
+        self.generator = StyleGAN2(
+            StyleGAN2Config(
+                resolution=config.resolution,
+                z_dim=config.z_dim,
+                w_dim=config.w_dim,
+                mapping_layers=config.mapping_layers,
+                channels=config.channels,
+            )
+        )
+        self.latents = AttributeLatents(config.w_dim)
+
+    def images(self, codes: Tensor, rgb: Tensor, resolution: int) -> Tensor:
+        """Avatars from attributes."""
+        ws = self.latents(codes, rgb).unsqueeze(1).expand(-1, self.generator.num_ws, -1)
+        return self.generator.synthesis(ws, noise_mode="none", stop_at=resolution)
+
+
+def pixel_weights(resolution: int) -> Tensor:
+    """`(1, 1, resolution, resolution)` with mean 1: the face weighs `FACE_WEIGHT` times the rest."""
+    weights = torch.from_numpy(face_weight(FACE_WEIGHT, resolution))[None, None]
+    return weights / weights.mean()
+
+
+def _stage_folder(config: TrainGenerator, stage: Stage) -> Path:
+    return config.out / stage
+
+
+def _identity(config: TrainGenerator) -> dict[str, object]:
+    return {k: v for k, v in asdict(config).items() if k not in {"out", "data", "threads"}}
+
+
+def load_warm_start(out: Path, stage: Stage, config: TrainGenerator) -> WarmStart:
+    """The averaged result of a finished stage.
+
+    Raises:
+        InputError: that stage has not finished.
+    """
+    path = out / stage / "average.pt"
+    if not path.exists():
+        raise InputError(f"{path} is missing; train --stage {stage} to its end first")
+    model = WarmStart(config)
+    model.load_state_dict(torch.load(path, weights_only=True))
+    return model
+
+
+def train_generator(config: TrainGenerator) -> None:
+    """Run one stage; see `TrainGenerator`."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    position = STAGES.index(config.stage)
+    model = (
+        load_warm_start(config.out, STAGES[position - 1], config)
+        if position
+        else WarmStart(config)
+    )
+    if config.stage == "map":
+        _train_mapping(config, model)
+    else:
+        _train_regression(config, model, min(64, config.resolution) if position == 0 else None)
+
+
+def _finish(config: TrainGenerator, model: WarmStart) -> None:
+    with atomic_write(_stage_folder(config, config.stage) / "average.pt") as temporary:
+        torch.save(model.state_dict(), temporary)
+    _log.info("finished stage %s of %s", config.stage, config.out)
+
+
+def _train_regression(config: TrainGenerator, model: WarmStart, resolution: int | None) -> None:
+    side = resolution or config.resolution
+    data = load_dataset(config.data)
+    codes, rgb = attribute_inputs(data.table)
+    weights = pixel_weights(side)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
+    average = Average(model, 0.998)
+    parts = {"model": model, "optimizer": optimizer, "average": average}
+    run = Run(_stage_folder(config, config.stage), parts, config.steps, _identity(config))
+    for step in run:
+        rows = step_rng(config.seed, step).integers(len(codes), size=config.batch)
+        truth = signed_from_uint8(torch.from_numpy(data.images[rows]))
+        if truth.shape[-1] != side:
+            truth = functional.avg_pool2d(truth, truth.shape[-1] // side)
+        set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=100))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            images = model.images(codes[rows], rgb[rows], side)
+        error = images.float() - truth
+        # The absolute error keeps edges sharp, the square pulls down what is far off.
+        loss = (weights * (error.abs() + error.square())).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        run.report(loss=loss.item(), mse=error.detach().square().mean().item())
+        optimizer.step()
+        average.update(model, step)
+    if run.finished:
+        model.load_state_dict(average.values)
+        _finish(config, model)
+
+
+def _train_mapping(config: TrainGenerator, model: WarmStart) -> None:
+    prior = LatentPrior(load_dataset(config.data).table)
+    generator, latents = model.generator, model.latents.requires_grad_(False)
+    mapping = generator.mapping_layers
+    optimizer = torch.optim.Adam(mapping.parameters(), lr=config.lr, betas=(0.9, 0.99))
+    average = Average(mapping, 0.999)
+    parts = {"mapping": mapping, "optimizer": optimizer, "average": average}
+    run = Run(_stage_folder(config, config.stage), parts, config.steps, _identity(config))
+    for step in run:
+        z = _draw_z(config, step)
+        target = latents(*prior.attributes(z))
+        set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=200))
+        # Spread of W over a batch makes the loss a share of unexplained variance.
+        w = generator.mapping(z)[:, 0]
+        loss = (w - target).square().mean() / target.var(0).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        run.report(unexplained=loss.item())
+        optimizer.step()
+        average.update(mapping, step)
+    if not run.finished:
+        return
+    mapping.load_state_dict(average.values)
+    ws = torch.cat([generator.mapping(_draw_z(config, -1 - i))[:, 0].detach() for i in range(
+        max(1, _STATISTICS_SAMPLES // config.batch))])  # fmt: skip
+    generator.w_avg.copy_(ws.mean(0))
+    _finish(config, model)
+    folder = _stage_folder(config, "map")
+    save_generator(generator.eval(), folder / "generator.safetensors")
+    with atomic_write(folder / "statistics.json") as temporary:
+        temporary.write_text(json.dumps({"w_std": ws.std(0).mean().item()}))
+
+
+def _draw_z(config: TrainGenerator, step: int) -> Tensor:
+    # Seeds are not negative; the statistics after the training draw from their own range.
+    rng = np.random.default_rng((config.seed, 1 if step < 0 else 0, abs(step)))
+    return torch.from_numpy(rng.standard_normal((config.batch, config.z_dim), dtype=np.float32))

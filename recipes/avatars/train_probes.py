@@ -1,0 +1,92 @@
+"""Train the two attribute probes on open avatars, side by side on the same batches."""
+
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from cfclip.evaluation.probes import Probe, save_probe
+from cfclip.tensors import signed_from_uint8
+from recipes.avatars import augment
+from recipes.avatars.dataset import load_dataset
+from recipes.avatars.labels import readable_targets
+from recipes.avatars.runs import Average, Run, cosine_lr, set_lr, step_rng
+
+_log = logging.getLogger(__name__)
+ARCHITECTURES = ("plain", "residual")
+_LABEL_SMOOTHING = 0.05
+
+
+@dataclass(frozen=True)
+class TrainProbes:
+    """Train the probes that read attributes back."""
+
+    data: Path
+    """Folder of the open avatars that the `render` command made."""
+    out: Path
+    """Folder of the run; the probes are written to it."""
+    steps: int = 1500
+    """Optimizer steps."""
+    batch: int = 96
+    """Images per step."""
+    lr: float = 2e-3
+    """Peak learning rate of AdamW."""
+    seed: int = 1
+    """Seed of initialisation, sampling and augmentation."""
+    threads: int = 2
+    """Processor threads."""
+
+    def run(self) -> None:
+        """Train."""
+        train_probes(self)
+
+
+def train_probes(config: TrainProbes) -> None:
+    """Run the stage; see `TrainProbes`."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    data = load_dataset(config.data)
+    targets = readable_targets(data.table, data.visibility)
+    classes = {name: count for name, (_, count) in targets.items()}
+    probes = nn.ModuleDict({a: Probe(classes, a) for a in ARCHITECTURES})
+    probes.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.AdamW(probes.parameters(), lr=config.lr, weight_decay=0.02)
+    average = Average(probes, 0.998)
+    identity = {k: v for k, v in asdict(config).items() if k not in {"out", "data", "threads"}}
+    parts = {"probes": probes, "optimizer": optimizer, "average": average}
+    run = Run(config.out, parts, config.steps, identity)
+    for step in run:
+        rng = step_rng(config.seed, step)
+        rows = rng.integers(len(data.images), size=config.batch)
+        images = signed_from_uint8(torch.from_numpy(data.images[rows]))
+        images = augment.perspective(images, 0.15, 0.5, config.seed, step)
+        images = augment.degrade(images, 0.2, rng)
+        images = augment.jpeg(images, 0.1, rng).contiguous(memory_format=torch.channels_last)
+        labels = {n: torch.from_numpy(codes[rows]).long() for n, (codes, _) in targets.items()}
+        set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=50))
+        terms = {}
+        for name in ARCHITECTURES:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = probes[name](images)
+            terms[name] = torch.stack(
+                [
+                    functional.cross_entropy(
+                        logits[a].float(), labels[a], ignore_index=-1,
+                        label_smoothing=_LABEL_SMOOTHING,
+                    )
+                    for a in classes
+                ]
+            ).mean()  # fmt: skip
+        run.report(**{name: loss.item() for name, loss in terms.items()})
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        optimizer.step()
+        average.update(probes, step)
+    probes.load_state_dict(average.values)
+    for name in ARCHITECTURES:
+        save_probe(probes[name].eval(), config.out / f"{name}.safetensors")
+    _log.info("wrote probes to %s", config.out)

@@ -1,0 +1,124 @@
+"""Attribute probes: small classifiers that read every attribute of a picture back.
+
+Probes measure; they never enter a loss, an initialisation or a choice between candidates. Two
+architectures are trained apart, and a reading counts only where both agree (DESIGN, "Measuring
+edits").
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cfclip.errors import CheckpointError
+from cfclip.files import atomic_write
+
+Architecture = Literal["plain", "residual"]
+_PLAIN_WIDTHS = (24, 48, 96, 160)
+_RESIDUAL_WIDTHS = (16, 32, 64, 128)
+_POOLED_SIDE = 4
+_HIDDEN = 256
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = _conv(inputs, outputs, 3, 2)
+        self.second = nn.Sequential(
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        shortcut = self.shortcut(functional.avg_pool2d(maps, 2))
+        return functional.relu(self.second(self.first(maps)) + shortcut)
+
+
+class Probe(nn.Module):
+    """Classify each attribute of an image.
+
+    Args:
+        classes: number of classes of each attribute, by name.
+        architecture: "plain" (strided 3x3 convolutions) or "residual".
+
+    `forward(images)` takes an image tensor `(batch, 3, 128, 128)` in [-1, 1] (any side that is a
+    multiple of 64 works) and gives logits `(batch, classes)` by attribute name. `features` gives
+    the `(batch, 256)` activations before the heads, for distances and KID.
+    """
+
+    def __init__(self, classes: Mapping[str, int], architecture: Architecture) -> None:
+        super().__init__()
+        self.classes = dict(classes)
+        self.architecture = architecture
+        if architecture == "plain":
+            widths = _PLAIN_WIDTHS
+            layers: list[nn.Module] = [_conv(3, widths[0], 3, 2)]
+            for inputs, outputs in zip(widths, (*widths[1:], widths[-1]), strict=True):
+                layers += [_conv(inputs, outputs, 3, 2)]
+        elif architecture == "residual":
+            widths = _RESIDUAL_WIDTHS
+            layers = [_conv(3, widths[0], 3, 2)]
+            layers += [_Residual(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+            layers += [_conv(widths[-1], widths[-1], 3, 2)]
+        else:
+            raise CheckpointError(f"unknown probe architecture {architecture!r}")
+        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_POOLED_SIDE), nn.Flatten())
+        self.hidden = nn.Linear(widths[-1] * _POOLED_SIDE**2, _HIDDEN)
+        self.heads = nn.ModuleDict({name: nn.Linear(_HIDDEN, n) for name, n in classes.items()})
+
+    def features(self, images: Tensor) -> Tensor:
+        """Activations `(batch, 256)` before the heads."""
+        return functional.relu(self.hidden(self.trunk(images)))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        features = self.features(images)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """The most likely class of each attribute, int64 `(batch,)`, and nothing else."""
+        return {name: logits.argmax(1) for name, logits in self(images).items()}
+
+
+def save_probe(probe: Probe, path: str | Path) -> None:
+    """Write weights (float16) and architecture to a safetensors file."""
+    config = json.dumps({"classes": probe.classes, "architecture": probe.architecture})
+    tensors = {
+        k: v.half() if v.is_floating_point() else v for k, v in probe.state_dict().items()
+    }
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, metadata={"probe": config})
+
+
+def load_probe(path: str | Path) -> Probe:
+    """Read a probe written by `save_probe`, in evaluation mode and float32.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or not a probe.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+        config = json.loads(metadata["probe"])
+        probe = Probe(config["classes"], config["architecture"])
+        probe.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} cannot be opened as a probe: {error}") from error
+    return probe.eval().requires_grad_(False)
