@@ -1,0 +1,318 @@
+"""The facade of cfclip: open a pack, sample or invert pictures, edit them. Every app uses it."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias, overload
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cfclip.descent import Callback
+from cfclip.editors.base import EditCallback, EditRequest
+from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.embedders.base import Embedder
+from cfclip.embedders.prompts import check_prompt
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import InputError
+from cfclip.generators.base import Generator
+from cfclip.packs.pack import Pack
+from cfclip.packs.vocabulary import unknown_words, vocabulary_warning
+from cfclip.results import EditResult, edit_result
+from cfclip.settings import SAMPLE_TRUNCATION, edit_settings, projection_settings
+from cfclip.sources import Picture, Source, SourceMaker, mask_tensor, open_mask
+from cfclip.version import __version__
+
+Editable: TypeAlias = Picture | Source | Tensor
+"""A picture, a source made before, or latents `(num_ws, w_dim)`."""
+
+DEVICE_TYPES = ("cpu", "cuda", "mps")
+
+
+class Session:
+    """A pack on a device. Make one with `Session.open`; it holds no state that changes results.
+
+    The same inputs, seed and versions on one machine give the same pictures, bit for bit, if images
+    are edited one at a time; in a batch the last bits may depend on its size.
+    """
+
+    def __init__(self, pack: Pack, device: torch.device) -> None:
+        self.pack = pack
+        self.device = device
+        self._sources = SourceMaker(pack, device)
+
+    @classmethod
+    def open(cls, pack: str | Path = "avatars", device: str = "cpu") -> "Session":
+        """Open a pack by name or folder, every byte of it checked.
+
+        Args:
+            pack: a name that `cfclip packs list` shows, or the folder of a pack.
+            device: "cpu", "cuda", "cuda:1", "mps"; the project itself tests "cpu".
+
+        Raises:
+            PackError: an unknown, incomplete or altered pack.
+            InputError: a device that this machine does not have.
+        """
+        checked = _checked_device(device)
+        return cls(Pack.open(pack), checked)
+
+    @property
+    def generator(self) -> Generator:
+        """The pack's generator, loaded at first use."""
+        return self.pack.generator(self.device)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The pack's joint image-text embedder, loaded at first use."""
+        return self.pack.embedder(self.device)
+
+    def sample(
+        self, n: int = 1, seed: int = 0, truncation_psi: float = SAMPLE_TRUNCATION
+    ) -> list[Source]:
+        """Pictures of the generator's own making; number i is the one of seed `seed + i`.
+
+        Args:
+            n: how many, at least 1.
+            seed: of the first one, at least 0.
+            truncation_psi: 1 samples all that the generator knows, 0 gives its mean picture.
+
+        Raises:
+            InputError: a value out of these limits.
+        """
+        return self._sources.sample(n, seed, truncation_psi)
+
+    @overload
+    def invert(  # type: ignore[overload-overlap]  # a str is one picture, not a sequence of them
+        self,
+        image: Picture,
+        projection: ProjectionConfig | None = ...,
+        callback: Callback | None = ...,
+    ) -> Source: ...
+    @overload
+    def invert(
+        self,
+        image: Sequence[Picture],
+        projection: ProjectionConfig | None = ...,
+        callback: Callback | None = ...,
+    ) -> list[Source]: ...
+    def invert(
+        self,
+        image: Picture | Sequence[Picture],
+        projection: ProjectionConfig | None = None,
+        callback: Callback | None = None,
+    ) -> Source | list[Source]:
+        """The latents that reproduce a picture, or those of each of several, found together.
+
+        The pack's encoder gives a first guess, optimisation refines it. A picture that is poorly
+        reproduced comes with a warning.
+
+        Args:
+            image: a PIL image, a file (both cut to their central square) or "sample:SEED".
+            projection: settings; those of the pack if not given.
+            callback: called after each step; returning False ends with what has been reached.
+
+        Raises:
+            InputError: a file that is not a usable picture.
+            KeyboardInterrupt: Ctrl-C; half an inversion is of no use.
+        """
+        config = projection or projection_settings(self.pack.manifest)
+        images = [image] if isinstance(image, Picture) else list(image)
+        for each in images:
+            if not isinstance(each, Picture):
+                raise InputError(f"cannot invert a {type(each).__name__}; give an image or a file")
+        if not images:
+            raise InputError("no images; give at least one")
+        sources = self._sources.invert(images, config, callback)
+        return sources[0] if isinstance(image, Picture) else sources
+
+    @overload
+    def edit(
+        self,
+        image: Editable,
+        text: str | Sequence[str],
+        seed: int = ...,
+        *,
+        config: LatentOptimisationConfig | None = ...,
+        projection: ProjectionConfig | None = ...,
+        mask: Image.Image | str | Path | None = ...,
+        source_text: str | None = ...,
+        unrealistic_text: str | None = ...,
+        callback: EditCallback | None = ...,
+        **settings: Any,
+    ) -> EditResult: ...
+    @overload
+    def edit(
+        self,
+        image: Sequence[Editable],
+        text: str | Sequence[str],
+        seed: int = ...,
+        *,
+        config: LatentOptimisationConfig | None = ...,
+        projection: ProjectionConfig | None = ...,
+        mask: Image.Image | str | Path | None = ...,
+        source_text: str | None = ...,
+        unrealistic_text: str | None = ...,
+        callback: EditCallback | None = ...,
+        **settings: Any,
+    ) -> list[EditResult]: ...
+    def edit(
+        self,
+        image: Editable | Sequence[Editable],
+        text: str | Sequence[str],
+        seed: int = 0,
+        *,
+        config: LatentOptimisationConfig | None = None,
+        projection: ProjectionConfig | None = None,
+        mask: Image.Image | str | Path | None = None,
+        source_text: str | None = None,
+        unrealistic_text: str | None = None,
+        callback: EditCallback | None = None,
+        **settings: Any,
+    ) -> EditResult | list[EditResult]:
+        """Change a picture until it shows `text`; of several pictures, each of them.
+
+        Ctrl-C during the optimisation ends it with the last good result, marked `interrupted`.
+
+        Args:
+            image: a PIL image, a file, "sample:SEED", a `Source` of `sample` or `invert`, latents
+                `(num_ws, w_dim)`, or a sequence of these, which are edited as one batch.
+            text: what the picture shall show; of several texts, all of them together.
+            seed: decides every random draw.
+            config: all settings of the edit at once; or
+            settings: single fields of `LatentOptimisationConfig`, over the pack's defaults.
+            projection: settings of the inversion; those of the pack if not given.
+            mask: white where the picture may change; cut and scaled as a picture is.
+            source_text: what the picture shows; the pack's if not given.
+            unrealistic_text: a text of failed pictures, for the logit objective; the pack's if not
+                given.
+            callback: called after each step; returning False ends with what has been reached.
+
+        Raises:
+            InputError: a picture, text, mask or setting that cannot be used.
+        """
+        manifest = self.pack.manifest
+        if config is not None and settings:
+            raise InputError(f"give config or single settings, not both ({', '.join(settings)})")
+        chosen = config or edit_settings(manifest, **settings)
+        prompts = checked_prompts(text)
+        about_source = check_prompt(manifest.source_text if source_text is None else source_text)
+        unrealistic = check_prompt(
+            manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
+        )
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
+        confined = None if mask is None else open_mask(mask, manifest.resolution)
+        one = isinstance(image, Editable)
+        sources = self._to_sources([image] if isinstance(image, Editable) else image, projection)
+        request = EditRequest(
+            latents=torch.stack([source.latents for source in sources]).to(self.device),
+            prompts=prompts,
+            source_text=about_source,
+            templates=manifest.templates,
+            unrealistic_text=unrealistic,
+            seed=seed,
+            # The same draws for each image: what becomes of it does not depend on its place.
+            indices=(0,) * len(sources),
+            mask=None if confined is None else mask_tensor(confined),
+        )
+        edit = LatentOptimisation(self.generator, self.embedder, chosen).edit(request, callback)
+        facts = {
+            **self._circumstances(),
+            "prompts": list(prompts),
+            "source_text": about_source,
+            "unrealistic_text": unrealistic,
+            "mask": None if confined is None else dict(confined.origin),
+            "seed": seed,
+            "settings": asdict(chosen),
+            "batch": len(sources),
+        }
+        notes = (*(() if confined is None else confined.warnings), *self.text_warnings(prompts))
+        results = [
+            edit_result(edit, row, source, facts, notes) for row, source in enumerate(sources)
+        ]
+        return results[0] if one else results
+
+    def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
+        """One line about the words that the pack's embedder was never trained on, if any."""
+        if self.pack.vocabulary is None:
+            return ()
+        unknown = {
+            word: near
+            for prompt in prompts
+            for word, near in unknown_words(prompt, self.pack.vocabulary)
+        }
+        warning = vocabulary_warning(list(unknown.items()), self.pack.manifest.name)
+        return (warning,) if warning else ()
+
+    def _to_sources(
+        self, images: Sequence[Editable], projection: ProjectionConfig | None
+    ) -> list[Source]:
+        """Each image with its latents; those that have none yet are inverted together."""
+        found: dict[int, Source] = {}
+        given: dict[int, Picture] = {}
+        for index, image in enumerate(images):
+            if isinstance(image, Source):
+                found[index] = image
+            elif isinstance(image, Tensor):
+                found[index] = self._sources.from_latents(image)
+            elif isinstance(image, Picture):
+                given[index] = image
+            else:
+                raise InputError(
+                    f"cannot edit a {type(image).__name__}; give a PIL image, a file name, "
+                    "sample:SEED, a Source or latents"
+                )
+        if not images:
+            raise InputError("no images; give at least one")
+        if given:
+            inverted = self.invert(list(given.values()), projection)
+            found.update(zip(given, inverted, strict=True))
+        return [found[index] for index in range(len(images))]
+
+    def _circumstances(self) -> dict[str, Any]:
+        """The part of a record that does not depend on the edit."""
+        manifest = self.pack.manifest
+        return {
+            "versions": {
+                "cfclip": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}",
+                "threads": torch.get_num_threads(),
+            },
+            "pack": {
+                "name": manifest.name,
+                "version": manifest.version,
+                "fingerprint": self.pack.fingerprint,
+                "files": dict(manifest.files),
+            },
+            "device": str(self.device),
+        }
+
+
+def checked_prompts(text: str | Sequence[str]) -> tuple[str, ...]:
+    """One or several prompts, cleaned. Raises `InputError` for an unusable one, or none."""
+    texts = (text,) if isinstance(text, str) else tuple(text)
+    if not texts:
+        raise InputError('no text; describe the edit, for example "green hair"')
+    return tuple(check_prompt(each) for each in texts)
+
+
+def _checked_device(device: str) -> torch.device:
+    try:
+        checked = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"unknown device {device!r}; use {', '.join(DEVICE_TYPES)}") from error
+    if checked.type not in DEVICE_TYPES:
+        raise InputError(f"unknown device {device!r}; use {', '.join(DEVICE_TYPES)}")
+    missing = (
+        (checked.type == "mps" and not torch.backends.mps.is_available())
+        or (checked.type == "cuda" and not torch.cuda.is_available())
+        or (checked.type == "cuda" and (checked.index or 0) >= torch.cuda.device_count())
+    )
+    if missing:
+        raise InputError(f"this machine has no usable device {device!r}; use cpu")
+    return checked

@@ -1,0 +1,251 @@
+"""What edits start from: pictures with their latents, sampled, inverted or given."""
+
+import base64
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cfclip.descent import INTERRUPTED, STOPPED, Callback
+from cfclip.encoders.base import Inversion
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.projection import project
+from cfclip.errors import InputError
+from cfclip.images import open_image, prepare_image
+from cfclip.packs.pack import Pack
+from cfclip.record import file_origin, image_sha256
+from cfclip.settings import SAMPLE_TRUNCATION
+from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
+
+Picture: TypeAlias = Image.Image | str | Path
+"""A PIL image, the path of an image file, or a text "sample:SEED"."""
+
+_MAX_SEED = 2**63 - 1
+_SAMPLE_SPEC = re.compile(r"sample:(\d+)(?:-(\d+))?")
+_SAMPLE_PREFIX = "sample:"
+_LATENTS_DTYPE = "<f4"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture with its code: what an edit starts from. Made by `Session.sample` and `.invert`."""
+
+    image: Image.Image
+    """As given, square, at the pack's resolution; of a sample, the sample."""
+    reconstruction: Image.Image
+    """What the generator makes of `latents`: the picture that is really edited."""
+    latents: Tensor
+    """`(num_ws, w_dim)` float32 on the CPU."""
+    origin: Mapping[str, Any]
+    """Where it came from, as the record tells it: a sample's seed, a file's path and hash."""
+    name: str
+    """Short name, for file names."""
+    warnings: tuple[str, ...] = ()
+    """What was changed on the way in, and a poor reproduction; one line each."""
+    psnr: float | None = None
+    """Decibels of the reconstruction against the image; None for a sample, which is exact."""
+    perceptual: float | None = None
+    """Distance of the reconstruction in the embedder's feature maps, 0 (alike) to 4."""
+    inversion: Mapping[str, Any] | None = None
+    """Settings, steps, stop reason and seconds of the projection; None for a sample."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture as it came in, before it has latents."""
+
+    image: Image.Image
+    origin: Mapping[str, Any]
+    name: str
+    warnings: tuple[str, ...]
+
+
+def is_sample_spec(image: object) -> bool:
+    """Whether `image` is a text that asks for samples, well-formed or not."""
+    return isinstance(image, str) and image.startswith(_SAMPLE_PREFIX)
+
+
+def parse_sample_spec(spec: str) -> range:
+    """Seeds of "sample:SEED" or "sample:FIRST-LAST" (both included). Raises `InputError`.
+
+    >>> list(parse_sample_spec("sample:3-5"))
+    [3, 4, 5]
+    """
+    match = _SAMPLE_SPEC.fullmatch(spec)
+    first = int(match[1]) if match else 0
+    last = int(match[2] or match[1]) if match else -1
+    if not first <= last <= _MAX_SEED:
+        raise InputError(
+            f"{spec!r} is not a sample; give sample:SEED or sample:FIRST-LAST, such as sample:7"
+        )
+    return range(first, last + 1)
+
+
+def open_picture(picture: Image.Image | str | Path, size: int) -> Opened:
+    """A picture as 8-bit RGB, `size` x `size`, and where it came from.
+
+    Raises `InputError` if it cannot be used.
+    """
+    if isinstance(picture, Image.Image):
+        prepared = prepare_image(picture, size)
+        origin = {"kind": "pixels", "sha256": image_sha256(prepared.image)}
+        return Opened(prepared.image, origin, "image", prepared.warnings)
+    opened = open_image(picture, size)
+    return Opened(opened.image, file_origin(picture), Path(picture).stem, opened.warnings)
+
+
+def open_mask(mask: Image.Image | str | Path, size: int) -> Opened:
+    """A mask, white where an edit may change the picture. Raises `InputError` if it is unusable."""
+    opened = open_picture(mask, size)
+    if opened.image.convert("L").getextrema()[1] == 0:
+        raise InputError("the mask is black all over; paint white what the edit may change")
+    return opened
+
+
+def mask_tensor(mask: Opened) -> Tensor:
+    """`(1, 1, R, R)` in [0, 1] of a mask."""
+    grey = mask.image.convert("L").convert("RGB")
+    return unit_range_from_signed(signed_from_pil([grey], grey.width))[:, :1]
+
+
+class SourceMaker:
+    """Makes sources with the models of a pack on a device."""
+
+    def __init__(self, pack: Pack, device: torch.device) -> None:
+        self.pack = pack
+        self.device = device
+
+    def sample(self, n: int, seed: int, truncation_psi: float) -> list[Source]:
+        """Samples of the seeds `seed`, `seed + 1`, ...; see `Session.sample`."""
+        if n < 1:
+            raise InputError(f"n is {n}, it must be at least 1")
+        if not 0 <= seed <= _MAX_SEED - n + 1:
+            raise InputError(f"seed is {seed}, it must be from 0 to 2^63 - 1")
+        if not 0.0 <= truncation_psi <= 1.0:
+            raise InputError(f"truncation_psi is {truncation_psi}, it must be from 0 to 1")
+        return [self._sample(seed + index, float(truncation_psi)) for index in range(n)]
+
+    def from_latents(self, latents: Tensor) -> Source:
+        """The generator's own picture of latents `(num_ws, w_dim)`."""
+        generator = self.pack.generator(self.device)
+        if latents.ndim == 3:
+            raise InputError(
+                f"latents have shape {tuple(latents.shape)}, expected (num_ws, w_dim) for one "
+                "picture; give several as a list"
+            )
+        check_latents(latents[None], generator.num_ws, generator.w_dim)
+        kept = latents.detach().float().cpu()
+        return self._exact(kept, latents_origin(kept), "latents")
+
+    def invert(
+        self, images: Sequence[Picture], config: ProjectionConfig, callback: Callback | None
+    ) -> list[Source]:
+        """Sources of pictures; those that are no samples are projected together."""
+        resolution = self.pack.manifest.resolution
+        found: dict[int, Source] = {}
+        opened: dict[int, Opened] = {}
+        for index, image in enumerate(images):
+            if isinstance(image, str) and is_sample_spec(image):
+                seeds = parse_sample_spec(image)
+                if len(seeds) > 1:
+                    raise InputError(f"{image!r} is several samples; give one at a time, in a list")
+                found[index] = self._sample(seeds[0], SAMPLE_TRUNCATION)
+            else:
+                opened[index] = open_picture(image, resolution)
+        if opened:
+            inverted = self._project(list(opened.values()), config, callback)
+            found.update(zip(opened, inverted, strict=True))
+        return [found[index] for index in range(len(images))]
+
+    @torch.no_grad()
+    def _sample(self, seed: int, truncation_psi: float) -> Source:
+        # Drawn on the CPU, one by one: the same picture on every device and in every batch.
+        generator = self.pack.generator(self.device)
+        draw = torch.Generator().manual_seed(seed)
+        z = torch.randn(1, generator.z_dim, generator=draw).to(self.device)
+        latents = generator.mapping(z, truncation_psi=truncation_psi)
+        origin = {"kind": "sample", "seed": seed, "truncation_psi": truncation_psi}
+        return self._exact(latents[0], origin, f"sample-{seed}")
+
+    @torch.no_grad()
+    def _exact(self, latents: Tensor, origin: Mapping[str, Any], name: str) -> Source:
+        """The source of latents `(num_ws, w_dim)` whose picture is the generator's own."""
+        generator = self.pack.generator(self.device)
+        made = pil_from_signed(generator.synthesis(latents[None].to(self.device)))[0]
+        return Source(made, made, latents.float().cpu(), origin, name)
+
+    def _project(
+        self, opened: Sequence[Opened], config: ProjectionConfig, callback: Callback | None
+    ) -> list[Source]:
+        began = time.perf_counter()
+        generator = self.pack.generator(self.device)
+        embedder = self.pack.embedder(self.device)
+        images = signed_from_pil([each.image for each in opened], generator.resolution)
+        images = images.to(self.device)
+        if self.pack.has_encoder:
+            start = self.pack.encoder(self.device).encode(images)
+        else:
+            start = generator.w_avg.expand(len(images), generator.num_ws, -1).clone()
+        inversion = project(generator, embedder, images, start, config, callback)
+        if INTERRUPTED in inversion.stop_reasons:
+            raise KeyboardInterrupt
+        seconds = time.perf_counter() - began
+        return [_inverted(each, inversion, row, config, seconds) for row, each in enumerate(opened)]
+
+
+def latents_origin(latents: Tensor) -> dict[str, Any]:
+    """The record's form of latents (CPU, float32); `latents_of` reads it back exactly."""
+    numbers = latents.numpy().astype(_LATENTS_DTYPE).tobytes()
+    return {
+        "kind": "latents",
+        "float32": base64.b64encode(numbers).decode(),
+        "shape": list(latents.shape),
+    }
+
+
+def latents_of(origin: Mapping[str, Any]) -> Tensor:
+    """The latents in the record of a source that was given as latents. Raises `InputError`."""
+    try:
+        numbers = base64.b64decode(origin["float32"], validate=True)
+        flat = torch.frombuffer(bytearray(numbers), dtype=torch.float32)
+        return flat.reshape([int(side) for side in origin["shape"]])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"the latents of the record are damaged: {error}") from error
+
+
+def renamed(source: Source, name: str) -> Source:
+    """The same source under another name, where two files of a folder would share one."""
+    return replace(source, name=name)
+
+
+def _inverted(
+    opened: Opened, inversion: Inversion, row: int, config: ProjectionConfig, seconds: float
+) -> Source:
+    decibels, distance = float(inversion.psnr[row]), float(inversion.perceptual[row])
+    poor = inversion.warnings[row]
+    stop_reason = inversion.stop_reasons[row]
+    return Source(
+        image=opened.image,
+        reconstruction=pil_from_signed(inversion.reconstruction[row : row + 1])[0],
+        latents=inversion.latents[row].detach().float().cpu(),
+        origin=opened.origin,
+        name=opened.name,
+        warnings=(*opened.warnings, poor) if poor else opened.warnings,
+        psnr=decibels,
+        perceptual=distance,
+        inversion={
+            "settings": asdict(config),
+            "psnr": decibels,
+            "perceptual": distance,
+            "steps": inversion.steps[row],
+            "stop_reason": stop_reason,
+            "stopped_from_outside": stop_reason == STOPPED,
+            "seconds": round(seconds, 3),
+        },
+    )
