@@ -1,0 +1,1 @@
+"""Programs on top of the library; the only part that prints."""

@@ -1,0 +1,97 @@
+"""The `cfclip` command: one table of subcommands, whose options are generated from dataclasses."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol, Union
+
+import tyro
+
+from cfclip.apps.console import Console
+from cfclip.apps.edit import Edit, Rerun
+from cfclip.apps.options import BROKEN_PIPE, FAILED, INTERRUPTED, OK, pack_in, pack_settings
+from cfclip.apps.packs import Packs
+from cfclip.apps.pictures import Invert, Sample
+from cfclip.errors import CfclipError
+
+
+class Command(Protocol):
+    """A parsed subcommand."""
+
+    def run(self) -> int:
+        """Do it; returns the exit status."""
+
+
+COMMANDS: dict[str, type[Command]] = {
+    "edit": Edit,
+    "sample": Sample,
+    "invert": Invert,
+    "packs": Packs,
+    "rerun": Rerun,
+}
+
+_DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
+
+  cfclip edit sample:7 "green hair" --out out
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 2 for an error, 130 for Ctrl-C.
+
+    `--help` and usage errors leave by `SystemExit`, as argument parsers do.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Pillow has its own words on odd files; ours come as errors and warnings of one line.
+    warnings.filterwarnings("ignore", module="PIL")
+    console = Console(quiet=False, as_json=False)
+    try:
+        if given == ["--version"]:
+            from cfclip.version import __version__
+
+            console.result({"version": __version__}, f"cfclip {__version__}")
+            return OK
+        return parse(given).run()
+    except CfclipError as error:
+        console.error(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        console.error("interrupted; nothing was lost")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has read enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command of a command line. Raises `InputError` for a setting out of its limits."""
+    command: Command = tyro.cli(
+        _command_type(pack_in(arguments)),
+        prog="cfclip",
+        description=_DESCRIPTION,
+        args=list(arguments),
+        config=(
+            tyro.conf.OmitSubcommandPrefixes,
+            tyro.conf.FlagCreatePairsOff,
+            tyro.conf.HelptextFromCommentsOff,
+        ),
+    )
+    return command
+
+
+def _command_type(pack: str) -> Any:
+    """The union of all subcommands, with the defaults of a pack."""
+    edit, projection = pack_settings(pack)
+    missing: Any = tyro.MISSING
+    defaults: dict[str, dict[str, Any]] = {
+        "edit": {
+            "default": Edit(missing, missing, out=missing, settings=edit, projection=projection)
+        },
+        "invert": {"default": Invert(missing, out=missing, projection=projection)},
+    }
+    choices = [
+        Annotated[command, tyro.conf.subcommand(name, **defaults.get(name, {}))]
+        for name, command in COMMANDS.items()
+    ]
+    return Union[tuple(choices)]  # noqa: UP007  # a union made from a table

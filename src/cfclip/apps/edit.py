@@ -1,0 +1,257 @@
+"""`cfclip edit` and `cfclip rerun`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.options import (
+    INTERRUPTED,
+    OK,
+    EditOptions,
+    EditSettings,
+    Image,
+    PackWork,
+    Strengths,
+    Work,
+)
+from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, summarise
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import CfclipError, InputError
+from cfclip.outputs import EditFiles, edit_files, edit_name
+
+if TYPE_CHECKING:
+    from cfclip.results import EditResult
+    from cfclip.session import Session
+
+
+@dataclass(frozen=True)
+class Edit(PackWork):
+    """Change pictures until they show a text.
+
+    Writes per picture the edited PNG, a before/after strip, and a JSON record from which
+    `cfclip rerun` makes the same image again.
+    """
+
+    image: Image
+    """Picture file, folder of pictures, sample:SEED or sample:FIRST-LAST."""
+
+    texts: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="TEXT...", help_behavior_hint="(required)"),
+    ]
+    """What the pictures shall show; of several texts, all of them together."""
+
+    seed: int = 0
+    """Decides every random draw."""
+
+    strength: Strengths = ()
+    """Factors on the edit, each rendered to an image of its own from one optimisation; 0 is the
+    source, 1 (unless the pack says otherwise) the edit as found."""
+
+    mask: Path | None = None
+    """Picture that is white where the edit may change something."""
+
+    source_text: str | None = None
+    """What the pictures show before the edit; the pack's if not given."""
+
+    unrealistic_text: str | None = None
+    """A text of failed pictures, for the logit objective; the pack's if not given."""
+
+    settings: EditSettings = field(default_factory=EditOptions)
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def run(self) -> int:
+        """Edit each picture; one that fails does not lose the others."""
+        from cfclip.embedders.prompts import check_prompt
+
+        if not self.texts:
+            raise InputError('no text; describe the edit, for example "green hair"')
+        prompts = tuple(check_prompt(text) for text in self.texts)
+        tasks = find_tasks(self.image)
+        strengths = self._strengths()
+        planned = [edit_files(self.out, edit_name(task.name, prompts), strengths) for task in tasks]
+        check_plan(planned, self.overwrite)
+        return self._edit_all(tasks, planned, prompts, strengths)
+
+    def _strengths(self) -> tuple[float, ...]:
+        given = [strength for group in self.strength for strength in group]
+        chosen = tuple(dict.fromkeys(given)) or (self.settings.strength,)
+        for strength in chosen:
+            replace(self.settings, strength=strength)  # which knows the limits
+        return chosen
+
+    def _edit_all(
+        self,
+        tasks: Sequence[Task],
+        planned: Sequence[EditFiles],
+        prompts: tuple[str, ...],
+        strengths: tuple[float, ...],
+    ) -> int:
+        from cfclip.session import Session
+        from cfclip.sources import open_mask
+
+        console = self.console
+        session = Session.open(self.pack, self.device)
+        if self.mask is not None:
+            open_mask(self.mask, session.pack.manifest.resolution)
+        for warning in session.text_warnings(prompts):
+            console.warning(warning)
+        failures: list[str] = []
+        for done, (task, files) in enumerate(zip(tasks, planned, strict=True)):
+            try:
+                result = self._edit_one(session, console, task, prompts, strengths[0])
+                if result.interrupted and not result.steps:
+                    raise KeyboardInterrupt
+                with uninterrupted():
+                    save(
+                        result,
+                        files,
+                        strengths,
+                        self.overwrite,
+                        console,
+                        task.name,
+                        str(task.picture),
+                    )
+                if result.interrupted:
+                    console.error(
+                        interruption(
+                            done - len(failures), len(tasks), "; what it had reached is saved"
+                        )
+                    )
+                    return INTERRUPTED
+            except CfclipError as error:
+                failures.append(report_failure(console, task, error))
+            except KeyboardInterrupt:
+                console.error(interruption(done - len(failures), len(tasks), ""))
+                return INTERRUPTED
+        return summarise(console, failures, len(tasks))
+
+    def _edit_one(
+        self,
+        session: "Session",
+        console: Console,
+        task: Task,
+        prompts: tuple[str, ...],
+        strength: float,
+    ) -> "EditResult":
+        label = task.name
+        with console.progress(f"{label}: inverting") as update:
+            source = session.invert(task.picture, self.projection, update)
+        for warning in source.warnings:
+            console.warning(warning, label)
+        with console.progress(f"{label}: editing") as update:
+            return session.edit(
+                source,
+                prompts,
+                self.seed,
+                config=replace(self.settings, strength=strength).config(),
+                mask=self.mask,
+                source_text=self.source_text,
+                unrealistic_text=self.unrealistic_text,
+                callback=update,
+            )
+
+
+@dataclass(frozen=True)
+class Rerun(Work):
+    """Make an edited image again from its record, bit for bit on the same machine."""
+
+    record: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RECORD")]
+    """The JSON file beside an edit."""
+
+    image: Path | None = None
+    """Where the source file is now, if not where the record says."""
+
+    mask: Path | None = None
+    """Where the mask file is now, if not where the record says."""
+
+    pack: str | None = None
+    """Name or folder of the pack, if not known by the recorded name."""
+
+    device: str | None = None
+    """Where to compute; as recorded if not given."""
+
+    def run(self) -> int:
+        """Rerun, save, and tell whether the image is the same."""
+        from cfclip.record import read_record
+
+        console = self.console
+        record = read_record(self.record)
+        strengths = tuple(strength for strength, _ in record.outputs)
+        files = edit_files(self.out, self.record.stem, strengths)
+        check_plan([files], self.overwrite)
+        from cfclip.replay import rerun
+
+        with console.progress(f"{self.record.stem}: editing again") as update:
+            again = rerun(
+                record.content,
+                image=self.image,
+                mask=self.mask,
+                pack=self.pack,
+                device=self.device,
+                callback=update,
+            )
+        if again.result.interrupted:
+            raise KeyboardInterrupt
+        with uninterrupted():
+            save(
+                again.result,
+                files,
+                strengths,
+                self.overwrite,
+                console,
+                self.record.stem,
+                str(self.record),
+                identical=again.identical,
+            )
+        if again.identical:
+            console.note("identical to the recorded image")
+        else:
+            reasons = "; ".join(again.differences) or "no difference in versions or machine known"
+            console.warning(f"the image differs from the recorded one ({reasons})")
+        return OK
+
+
+def check_plan(planned: Sequence[EditFiles], overwrite: bool) -> None:
+    """Raise `InputError` before any work if an output cannot be written or must not be."""
+    from cfclip.images import check_outputs
+
+    paths = [path for files in planned for path in files.all]
+    if twice := [str(path) for path, count in Counter(paths).items() if count > 1]:
+        raise InputError(f"two pictures would both be written to {twice[0]}; rename one")
+    check_outputs(paths, overwrite)
+
+
+def save(
+    result: "EditResult",
+    files: EditFiles,
+    strengths: Sequence[float],
+    overwrite: bool,
+    console: Console,
+    name: str,
+    source: str,
+    **more: object,
+) -> None:
+    """Save an edit and tell where."""
+    result.save(files.record.parent, files.record.stem, strengths, overwrite)
+    for warning in result.warnings:
+        console.warning(warning, name)
+    content = {
+        "source": source,
+        "prompts": result.prompts,
+        "images": [str(path) for path in files.images],
+        "strip": str(files.strip),
+        "record": str(files.record),
+        "steps": result.steps,
+        "stop_reason": result.stop_reason,
+        "seconds": result.record["seconds"],
+        "loss": result.record["loss"],
+        "warnings": result.warnings,
+        **more,
+    }
+    console.result(content, "\n".join(str(path) for path in files.all))

@@ -1,0 +1,112 @@
+"""Options that commands share, and the editing options with the defaults of a pack."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import tyro
+
+from cfclip.apps.console import Console
+from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import CfclipError
+from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
+from cfclip.packs.registry import resolve
+from cfclip.settings import edit_settings, projection_settings
+
+DEFAULT_PACK = "avatars"
+_PACK_OPTION = "--pack"
+
+OK = 0
+FAILED = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""Exit status; the last two are the shell's for SIGINT and SIGPIPE."""
+
+Image: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IMAGE")]
+Strengths: TypeAlias = tyro.conf.UseAppendAction[tuple[tuple[float, ...], ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a command talks."""
+
+    quiet: bool = False
+    """Say nothing but errors."""
+
+    json: bool = False
+    """Results as lines of JSON on stdout."""
+
+    @property
+    def console(self) -> Console:
+        """The console of this run."""
+        return Console(self.quiet, self.json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Output):
+    """Options of commands that make files."""
+
+    out: Path
+    """Folder for the results; made if needed."""
+
+    overwrite: bool = False
+    """Replace files that exist. Without it, nothing is ever replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackWork(Work):
+    """Options of commands that make files with a pack."""
+
+    pack: str = DEFAULT_PACK
+    """Model pack, by name (see `cfclip packs list`) or folder."""
+
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, mps."""
+
+
+@dataclass(frozen=True)
+class EditOptions(LatentOptimisationConfig):
+    """Options of an edit; the strengths are an option of their own, since they can be several."""
+
+    strength: Annotated[
+        tyro.conf.Suppress[tyro.conf.Fixed[float]], tyro.conf.arg(name="one-strength")
+    ] = 1.0
+
+    def config(self) -> LatentOptimisationConfig:
+        """As the library knows them."""
+        return LatentOptimisationConfig(**asdict(self))
+
+
+EditSettings: TypeAlias = Annotated[EditOptions, tyro.conf.arg(name="")]
+
+
+def pack_in(arguments: Sequence[str]) -> str:
+    """The pack that a command line names. Its defaults are shown by --help, so it is read first."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument == _PACK_OPTION:
+            return following
+        if argument.startswith(_PACK_OPTION + "="):
+            return argument.partition("=")[2]
+    return DEFAULT_PACK
+
+
+def pack_settings(pack: str) -> tuple[EditOptions, ProjectionConfig]:
+    """The defaults of a pack; those of the library if there is no such pack, which the command
+    itself reports. Raises `PackError` for defaults that do not fit."""
+    manifest = _manifest(pack)
+    if manifest is None:
+        return EditOptions(), ProjectionConfig()
+    edit = edit_settings(manifest)
+    names = [each.name for each in fields(LatentOptimisationConfig)]
+    return EditOptions(**{name: getattr(edit, name) for name in names}), projection_settings(
+        manifest
+    )
+
+
+def _manifest(pack: str) -> PackManifest | None:
+    try:
+        return read_manifest(resolve(pack) / MANIFEST_FILE)
+    except CfclipError:
+        return None

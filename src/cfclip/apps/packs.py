@@ -1,0 +1,101 @@
+"""`cfclip packs list` and `cfclip packs show`."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, TypeAlias
+
+import tyro
+
+from cfclip.apps.options import OK, Output
+from cfclip.errors import PackError
+from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
+from cfclip.packs.registry import available_packs, resolve
+
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class PacksList(Output):
+    """List the packs that can be used by name."""
+
+    def run(self) -> int:
+        """One line per pack."""
+        console = self.console
+        packs = available_packs()
+        for name, folder in packs.items():
+            try:
+                manifest = read_manifest(folder / MANIFEST_FILE)
+            except PackError as error:
+                console.error(str(error))
+                continue
+            content = {
+                "name": name,
+                "version": manifest.version,
+                "resolution": manifest.resolution,
+                "licence": manifest.licence,
+                "folder": str(folder),
+            }
+            console.result(
+                content,
+                f"{name}  {manifest.version}  {manifest.resolution} px  {manifest.licence}  "
+                f"{folder}",
+            )
+        if not packs:
+            console.note("no packs; name folders of packs in CFCLIP_PACKS")
+        return OK
+
+
+@dataclass(frozen=True)
+class PacksShow(Output):
+    """Tell all about one pack, after checking every byte of it."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PACK")]
+    """Name or folder of a pack."""
+
+    def run(self) -> int:
+        """Its description, files and defaults."""
+        from cfclip.packs.pack import Pack
+
+        pack = Pack.open(resolve(self.name))
+        manifest = pack.manifest
+        sizes = {name: (pack.folder / name).stat().st_size for name in manifest.files}
+        content = {**asdict(manifest), "folder": str(pack.folder), "fingerprint": pack.fingerprint}
+        lines = [
+            f"{manifest.name} {manifest.version}, {manifest.resolution} px, {manifest.licence}",
+            f"folder       {pack.folder}",
+            f"fingerprint  {pack.fingerprint}",
+            f"origin       {manifest.origin}",
+            f"attribution  {manifest.attribution or 'none'}",
+            f"source text  {manifest.source_text}",
+            f"unrealistic  {manifest.unrealistic_text}",
+            f"templates    {len(manifest.templates)}, such as {manifest.templates[0]!r}",
+            f"words        {'any' if pack.vocabulary is None else _words(pack.vocabulary)}",
+            *(
+                f"default      {kind}.{key} = {value}"
+                for kind, table in asdict(manifest.defaults).items()
+                for key, value in table.items()
+            ),
+            *(f"file         {size / _MEGABYTE:7.2f} MB  {name}" for name, size in sizes.items()),
+        ]
+        self.console.result(content, "\n".join(lines))
+        return OK
+
+
+def _words(vocabulary: frozenset[str]) -> str:
+    return f"{len(vocabulary)}: {', '.join(sorted(vocabulary))}"
+
+
+PacksAction: TypeAlias = (
+    Annotated[PacksList, tyro.conf.subcommand("list")]
+    | Annotated[PacksShow, tyro.conf.subcommand("show")]
+)
+
+
+@dataclass(frozen=True)
+class Packs:
+    """List the model packs, or tell all about one."""
+
+    action: PacksAction
+
+    def run(self) -> int:
+        """Run the chosen action."""
+        return self.action.run()

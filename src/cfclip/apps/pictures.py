@@ -1,0 +1,152 @@
+"""`cfclip sample` and `cfclip invert`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.options import INTERRUPTED, OK, Image, PackWork
+from cfclip.apps.tasks import find_tasks, interruption, report_failure, summarise
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import CfclipError, InputError
+from cfclip.settings import SAMPLE_TRUNCATION
+
+if TYPE_CHECKING:
+    from cfclip.sources import Source
+
+_SHEET_COLUMNS = 6
+_INVERSION_KIND = "inversion"
+
+
+@dataclass(frozen=True)
+class Sample(PackWork):
+    """Make pictures of the generator's own; each can be edited as sample:SEED.
+
+    Writes sample-SEED.png for each, and one sheet of all if they are several.
+    """
+
+    count: int = 1
+    """How many."""
+
+    seed: int = 0
+    """Seed of the first; the next ones count up."""
+
+    truncation: float = SAMPLE_TRUNCATION
+    """0 to 1: lower keeps nearer to the mean picture. `cfclip edit` samples with the default."""
+
+    def run(self) -> int:
+        """Sample, write, tell where."""
+        if self.count < 1:
+            raise InputError(f"count is {self.count}, it must be at least 1")
+        paths = [self.out / f"sample-{self.seed + i}.png" for i in range(self.count)]
+        last = self.seed + self.count - 1
+        sheet_path = self.out / f"samples-{self.seed}-{last}.png" if self.count > 1 else None
+        from cfclip.images import check_outputs, write_png
+
+        check_outputs([*paths, *([sheet_path] if sheet_path else [])], self.overwrite)
+        from cfclip.session import Session
+        from cfclip.sheets import sheet
+
+        console = self.console
+        session = Session.open(self.pack, self.device)
+        sources: list[Source] = []
+        for index, path in enumerate(paths):
+            source = session.sample(1, self.seed + index, self.truncation)[0]
+            write_png(source.image, path, {"Software": "cfclip"}, self.overwrite)
+            console.result({"source": f"sample:{self.seed + index}", "image": str(path)}, str(path))
+            sources.append(source)
+        if sheet_path is not None:
+            tiles = [(source.image, source.name) for source in sources]
+            rows = [tiles[i : i + _SHEET_COLUMNS] for i in range(0, len(tiles), _SHEET_COLUMNS)]
+            write_png(sheet(rows), sheet_path, {"Software": "cfclip"}, self.overwrite)
+            console.result({"sheet": str(sheet_path)}, str(sheet_path))
+        return OK
+
+
+@dataclass(frozen=True)
+class Invert(PackWork):
+    """Find the latents that reproduce pictures, and show how well they do.
+
+    Writes per picture the reproduction, a strip beside the picture, and a JSON file with the
+    latents and the measures of likeness.
+    """
+
+    image: Image
+    """Picture file, folder of pictures or sample:SEED."""
+
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def run(self) -> int:
+        """Invert each picture; one that fails does not lose the others."""
+        from cfclip.images import check_outputs
+
+        console = self.console
+        tasks = find_tasks(self.image)
+        planned = [_inversion_files(self.out, task.name) for task in tasks]
+        check_outputs([path for files in planned for path in files], self.overwrite)
+        from cfclip.session import Session
+
+        session = Session.open(self.pack, self.device)
+        failures: list[str] = []
+        for done, (task, files) in enumerate(zip(tasks, planned, strict=True)):
+            try:
+                with console.progress(f"{task.name}: inverting") as update:
+                    source = session.invert(task.picture, self.projection, update)
+                for warning in source.warnings:
+                    console.warning(warning, task.name)
+                with uninterrupted():
+                    _save(source, files, self.overwrite)
+                _tell(console, source, str(task.picture), files)
+            except CfclipError as error:
+                failures.append(report_failure(console, task, error))
+            except KeyboardInterrupt:
+                console.error(interruption(done - len(failures), len(tasks), ""))
+                return INTERRUPTED
+        return summarise(console, failures, len(tasks))
+
+
+def _inversion_files(out: Path, name: str) -> tuple[Path, Path, Path]:
+    """The reproduction, the strip and the JSON file."""
+    return (
+        out / f"{name}_inverted.png",
+        out / f"{name}_inverted_strip.png",
+        out / f"{name}_inverted.json",
+    )
+
+
+def _save(source: "Source", files: Sequence[Path], overwrite: bool) -> None:
+    from cfclip.images import write_png
+    from cfclip.record import FORMAT, write_json
+    from cfclip.sheets import strip
+    from cfclip.sources import latents_origin
+
+    image, beside, facts = files
+    write_png(source.reconstruction, image, {"Software": "cfclip"}, overwrite)
+    tiles = [(source.image, "source"), (source.reconstruction, "reconstruction")]
+    write_png(strip(tiles), beside, {"Software": "cfclip"}, overwrite)
+    content = {
+        "format": FORMAT,
+        "kind": _INVERSION_KIND,
+        "source": dict(source.origin),
+        "inversion": source.inversion,
+        "latents": latents_origin(source.latents),
+        "warnings": list(source.warnings),
+    }
+    write_json(content, facts)
+
+
+def _tell(console: Console, source: "Source", picture: str, files: Sequence[Path]) -> None:
+    image, beside, facts = map(str, files)
+    content = {
+        "source": picture,
+        "image": image,
+        "strip": beside,
+        "record": facts,
+        "psnr": source.psnr,
+        "perceptual": source.perceptual,
+        "warnings": source.warnings,
+    }
+    likeness = "exact" if source.psnr is None else f"{source.psnr:.1f} dB"
+    console.result(content, f"{image}\n{beside}\n{facts}")
+    console.note(f"{picture}: reproduced at {likeness}")

@@ -1,0 +1,183 @@
+"""The layout that a reader relies on: import direction, start-up time, module length."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+FOUNDATION = {"errors", "files", "tensors", "version", "weights"}
+DESCENT = {"schedule", "descent"}
+PARTS = {"generators", "embedders", "encoders", "losses", "editors", "packs", "images", *DESCENT}
+FACADE = {
+    *("session", "sources", "settings", "results", "record", "replay"),
+    *("sheets", "outputs"),
+}
+
+ALLOWED: dict[str, set[str]] = {
+    # Foundation: needs nothing above itself.
+    "errors": set(),
+    "version": set(),
+    "files": {"errors"},
+    "tensors": {"errors"},
+    "weights": {"errors", "files"},
+    "images": {"errors", "files"},
+    "schedule": {"errors"},
+    "descent": {"errors", "tensors", "schedule"},
+    # Parts: models know no other models, losses know none, methods know their base classes.
+    "losses": {"errors", "tensors"},
+    "generators": FOUNDATION,
+    "embedders": FOUNDATION,
+    "encoders": {*FOUNDATION, *DESCENT, "generators.base", "embedders.base"},
+    "editors": {
+        *FOUNDATION,
+        *DESCENT,
+        "losses",
+        "generators.base",
+        "embedders.base",
+        "embedders.prompts",
+        "encoders.base",
+    },
+    "packs": {*FOUNDATION, "generators", "embedders", "encoders"},
+    # What puts the parts together.
+    **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
+    "sheets": {"errors"},  # pictures and names only: no part of a model
+    "outputs": {"errors"},
+    "training": {*FOUNDATION, *PARTS},
+    "evaluation": {*FOUNDATION, *PARTS},
+    "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation"},
+    "__init__": {*FOUNDATION, *PARTS, *FACADE},
+    "__main__": {"apps"},
+}
+"""Part of cfclip to what it may import, besides itself: a part, or one module of a part."""
+
+APPS_ONLY = {"tyro", "rich", "gradio", "ray"}
+NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "kornia", "tyro", "rich"}
+
+MAX_LINES = 350
+"""About 300 is the aim; tables of data may need a few more."""
+MAX_IMPORT_SECONDS = 0.5
+
+
+def modules(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """`losses/clip_nce.py` -> `losses.clip_nce`; a package's `__init__` keeps its name."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+
+
+def imports_of(source: str, module: str) -> set[str]:
+    """Absolute names of all that a source imports anywhere in it, functions included."""
+    found: set[str] = set()
+    package = ["cfclip", *module.split(".")[:-1]]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [base])])
+            found |= {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_within(name: str, part: str) -> bool:
+    return name == part or name.startswith(part + ".")
+
+
+def violations(module: str, source: str) -> list[str]:
+    part = module.split(".")[0]
+    assert part in ALLOWED, f"say in ALLOWED what cfclip.{part} may import"
+    allowed = {part, *ALLOWED[part]}
+    names = imports_of(source, module)
+    inside = {name.removeprefix("cfclip.") for name in names if name.startswith("cfclip.")}
+    bad = {name for name in inside if not any(is_within(name, each) for each in allowed)}
+    if part != "apps":
+        bad |= {name for name in names if name.split(".")[0] in APPS_ONLY}
+    return sorted(bad)
+
+
+@pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)
+def test_import_direction(path: Path) -> None:
+    assert violations(name_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("losses.new", "from cfclip.generators.base import Generator"),
+        ("losses.new", "def f():\n    import cfclip.embedders.clip"),
+        ("editors.new", "from cfclip.generators.stylegan2 import StyleGAN2"),
+        ("editors.new", "from ..session import Session"),
+        ("generators.new", "from cfclip import losses"),
+        ("encoders.new", "import rich.progress"),
+        ("session", "from cfclip.apps.cli import main"),
+    ],
+)
+def test_the_check_itself_finds_violations(module: str, source: str) -> None:
+    assert len(violations(module, source)) == 1
+
+
+def test_the_check_itself_allows_what_is_allowed() -> None:
+    source = "from cfclip.generators.base import Generator\nfrom cfclip.losses import objective"
+    assert violations("editors.new", source + "\nfrom .base import EditResult") == []
+
+
+@pytest.mark.parametrize("path", [*modules(SOURCE), *modules(RECIPES)], ids=str)
+def test_modules_stay_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)
+def test_the_library_neither_prints_nor_sets_global_state(path: Path) -> None:
+    if name_of(path).startswith("apps."):
+        return
+    forbidden = {
+        "print",
+        "torch.manual_seed",
+        "torch.set_num_threads",
+        "torch.set_default_dtype",
+        "random.seed",
+        "np.random.seed",
+        "warnings.filterwarnings",
+        "warnings.simplefilter",
+    }
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    assert calls & forbidden == set()
+
+
+def test_importing_cfclip_is_quick_and_loads_nothing_heavy() -> None:
+    code = f"""
+import sys, time
+start = time.perf_counter()
+import cfclip
+print(time.perf_counter() - start, *sorted({NOT_AT_IMPORT!r} & set(sys.modules)))
+"""
+    runs = [
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        for _ in range(3)
+    ]
+    seconds = [float(run.stdout.split()[0]) for run in runs]
+    assert {tuple(run.stdout.split()[1:]) for run in runs} == {()}
+    assert min(seconds) < MAX_IMPORT_SECONDS  # the best of three: other work slows single runs
+
+
+def test_every_module_imports_without_output() -> None:
+    names = [
+        "cfclip." + name_of(path).removesuffix(".__init__")
+        for path in modules(SOURCE)
+        if path.stem != "__main__" and name_of(path) != "__init__"
+    ]
+    code = "import importlib\nfor name in " + repr(names) + ":\n    importlib.import_module(name)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
