@@ -36,7 +36,7 @@ def uint8_from_signed(images: Tensor) -> Tensor:
 
 
 def unit_range_from_signed(images: Tensor) -> Tensor:
-    """Image tensor in [-1, 1] to [0, 1], unclamped and differentiable, as CLIP's statistics want."""
+    """Image tensor in [-1, 1] to [0, 1], unclamped and differentiable: what CLIP normalises."""
     return images.add(1.0).div(_SIGNED_SPAN)
 
 
@@ -91,7 +91,7 @@ def psnr(images: Tensor, reference: Tensor) -> Tensor:
 
 
 def check_images(images: Tensor, size: int | None = None) -> None:
-    """Raise `InputError` unless `images` is `(batch, 3, height, width)` (of side `size` if given)."""
+    """Raise `InputError` unless `images` is `(batch, 3, height, width)`, `size` high and wide."""
     if images.ndim != 4 or images.shape[1] != RGB_CHANNELS:
         raise InputError(
             f"images have shape {tuple(images.shape)}, expected (batch, 3, height, width)"

@@ -7,10 +7,11 @@ from open_clip.tokenizer import SimpleTokenizer
 
 from cfclip.embedders import base
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_files import build_clip_model, load_weights
+from cfclip.embedders.clip_files import build_clip_model
 from cfclip.embedders.prompts import IMAGENET_TEMPLATES, fill_templates
 from cfclip.errors import InputError
 from cfclip.tensors import resize_images
+from cfclip.weights import load_tensors
 
 OPENAI_TINY = {
     "embed_dim": 64,
@@ -37,7 +38,7 @@ def pictures(batch: int = 2, size: int = 64) -> torch.Tensor:
 def openai_case():
     parameters, arrays, _ = golden("openai_clip_tiny")
     model = build_clip_model(OPENAI_TINY)
-    load_weights(model, parameters, "openai_clip_tiny")
+    load_tensors(model, parameters, "openai_clip_tiny")
     return ClipEmbedder(model, SimpleTokenizer(), HALF, HALF), arrays
 
 
@@ -67,7 +68,7 @@ class TestOpenaiReference:
     def test_quick_gelu_matters(self, openai_case):
         embedder, arrays = openai_case
         plain = build_clip_model({**OPENAI_TINY, "quick_gelu": False})
-        load_weights(plain, embedder.model.state_dict(), "openai_clip_tiny")
+        load_tensors(plain, embedder.model.state_dict(), "openai_clip_tiny")
         other = ClipEmbedder(plain, embedder.tokenizer, HALF, HALF)
         features = other.image_features(torch.as_tensor(arrays["image"]))
         assert relative_error(features, arrays["image_features"]) > 10 * RELATIVE_TOLERANCE

@@ -54,7 +54,7 @@ def test_weights_that_overflow_are_not_saved(folder, tmp_path):
     model, config = read_clip(folder)
     with torch.no_grad():
         model.visual.conv1.weight[0] = 1e6
-    with pytest.raises(CheckpointError, match=r"not finite, in visual\.conv1\.weight"):
+    with pytest.raises(CheckpointError, match=r"visual\.conv1\.weight is not finite"):
         save_clip(model, config["model_cfg"], config["preprocess_cfg"], tmp_path / "new")
     assert not list((tmp_path / "new").iterdir())
 
@@ -76,22 +76,22 @@ def test_missing_unknown_and_misshapen_tensors_are_named(folder):
     with pytest.raises(CheckpointError) as error:
         load_clip(folder)
     message = str(error.value)
-    assert "visual.conv1.weight missing" in message
-    assert "extra unknown" in message
-    assert "text_projection (2, 3) for (16, 16) of another shape" in message
+    assert "missing visual.conv1.weight" in message
+    assert "unknown extra" in message
+    assert "text_projection has shape (2, 3), expected (16, 16)" in message
     assert "\n" not in message
 
 
 def test_weights_that_are_not_finite_are_named(folder):
     change_weights(folder, lambda state: state["visual.bn1.weight"].fill_(float("nan")))
-    with pytest.raises(CheckpointError, match=r"not finite, in visual\.bn1\.weight"):
+    with pytest.raises(CheckpointError, match=r"visual\.bn1\.weight holds values that are not"):
         load_clip(folder)
 
 
 def test_a_cut_weight_file(folder):
     path = folder / WEIGHTS_FILE
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=f"{WEIGHTS_FILE} is damaged"):
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS_FILE} is not a readable"):
         load_clip(folder)
 
 

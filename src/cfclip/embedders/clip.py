@@ -210,8 +210,12 @@ def _from_collection(name: str, tag: str) -> ClipEmbedder:
 
 def _map_indices(vision: Any) -> list[int]:
     """Which blocks of an image encoder give maps; of a residual network, all but the stem."""
+    from cfclip.embedders.towers import count_maps, is_compact
+
     if hasattr(vision, "layer4"):
         return [1, 2, 3, 4]
+    if is_compact(vision):
+        return list(range(count_maps()))
     blocks = getattr(getattr(vision, "transformer", None), "resblocks", None)
     if blocks is None:
         raise InputError(
@@ -230,7 +234,9 @@ def _square_side(size: int | Sequence[int]) -> int:
 
 
 def _embedding_dim(model: Any) -> int:
-    return int(model.visual.output_dim)
+    # Towers of timm do not know how wide they are; the text projection of a CLIP does.
+    width = getattr(model.visual, "output_dim", None)
+    return int(model.text_projection.shape[1] if width is None else width)
 
 
 def _shortened(text: str, limit: int = 60) -> str:

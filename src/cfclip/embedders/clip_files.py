@@ -16,13 +16,13 @@ from torch import nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.files import atomic_write
+from cfclip.weights import load_tensors, read_tensors, save_tensors
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 MERGES_FILE = "bpe_merges.txt.gz"
 
-# How many tensor names an error lists.
-_NAMED = 5
+_NOUN = "CLIP"
 
 
 def build_clip_model(model_cfg: Mapping[str, Any]) -> nn.Module:
@@ -36,6 +36,9 @@ def build_clip_model(model_cfg: Mapping[str, Any]) -> nn.Module:
         InputError: a config that open_clip cannot build.
     """
     from open_clip.model import CLIP, CustomTextCLIP
+
+    # Importing registers the project's own tower with timm, which open_clip builds towers by.
+    import cfclip.embedders.towers  # noqa: F401
 
     config: dict[str, Any] = copy.deepcopy(dict(model_cfg))
     try:
@@ -76,18 +79,10 @@ def save_clip(
     Raises:
         CheckpointError: weights that are not finite, in the model or in `dtype`.
     """
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: tensor.detach().to("cpu", dtype if tensor.ndim > 1 else None).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    _check_finite(state, f"the model, stored as {dtype},")
     config = {"model_cfg": dict(model_cfg), "preprocess_cfg": dict(preprocess_cfg)}
-    with atomic_write(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, str(temporary))
+    save_tensors(model.state_dict(), folder / WEIGHTS_FILE, _NOUN, dtype=dtype)
     with atomic_write(folder / CONFIG_FILE) as temporary:
         temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -98,9 +93,6 @@ def read_clip(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     Raises:
         CheckpointError: files that are missing or damaged, weights that do not fit the config.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
@@ -112,47 +104,6 @@ def read_clip(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         model = build_clip_model(config["model_cfg"])
     except (ValueError, KeyError, TypeError, InputError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} is not a CLIP config: {error}") from error
-    try:
-        state = load_file(folder / WEIGHTS_FILE)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged: {error}") from error
-    load_weights(model, state, str(folder / WEIGHTS_FILE))
+    tensors, _ = read_tensors(folder / WEIGHTS_FILE, _NOUN)
+    load_tensors(model, tensors, str(folder / WEIGHTS_FILE))
     return model, config
-
-
-def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
-    """Load every tensor of `state` into `model` (which keeps its types), or raise.
-
-    Raises:
-        CheckpointError: tensors that are missing, unknown, of another shape or not finite; the
-            message calls the weights `name` and names the tensors.
-    """
-    expected = model.state_dict()
-    problems = {
-        "missing": sorted(expected.keys() - state.keys()),
-        "unknown": sorted(state.keys() - expected.keys()),
-        "of another shape": sorted(
-            f"{key} {tuple(state[key].shape)} for {tuple(expected[key].shape)}"
-            for key in expected.keys() & state.keys()
-            if state[key].shape != expected[key].shape
-        ),
-    }
-    found = [f"{_named(keys)} {problem}" for problem, keys in problems.items() if keys]
-    if found:
-        raise CheckpointError(
-            f"{name} does not fit its config: {'; '.join(found)}. Use the weights and the config "
-            "of one model"
-        )
-    _check_finite(state, name)
-    model.load_state_dict(state, strict=True)
-
-
-def _check_finite(state: Mapping[str, torch.Tensor], name: str) -> None:
-    bad = sorted(key for key, tensor in state.items() if not torch.isfinite(tensor).all())
-    if bad:
-        raise CheckpointError(f"{name} has values that are not finite, in {_named(bad)}")
-
-
-def _named(keys: list[str]) -> str:
-    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    return ", ".join(keys[:_NAMED]) + more

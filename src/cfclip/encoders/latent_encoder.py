@@ -5,26 +5,22 @@ It predicts one `w` for all layers and adds a delta per layer whose head starts 
 in W, where edits behave, and leave it only as far as the training asks.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cfclip.encoders.base import Encoder
-from cfclip.errors import CheckpointError, InputError
-from cfclip.files import atomic_write
+from cfclip.errors import InputError
 from cfclip.tensors import RGB_CHANNELS, check_images, resize_images
+from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
+
+FORMAT = ModelFormat("cfclip.latent_encoder.v1", "encoder")
 
 _LEAKY_SLOPE = 0.2
-_CONFIG_KEY = "config"
-_FORMAT_KEY = "format"
-_FORMAT = "cfclip.latent_encoder.v1"
 
 
 @dataclass(frozen=True)
@@ -190,75 +186,23 @@ def save_encoder(
 
     Matrices and kernels are stored as `dtype`, of which float16 halves the file; vectors (biases,
     norms and their running statistics) stay float32, since half precision would lose small
-    variances. Raises `CheckpointError` when a weight is not finite as stored.
+    variances. Raises `InputError` for a reserved metadata key, `CheckpointError` when a weight is
+    not finite as stored.
     """
-    tensors: dict[str, Tensor] = {}
-    for name, value in encoder.state_dict().items():
-        stored = value.detach().cpu()
-        if stored.ndim > 1:
-            stored = stored.to(dtype)
-        if not bool(torch.isfinite(stored).all()):
-            raise CheckpointError(
-                f"encoder tensor {name} is not finite as {stored.dtype}; nothing was written"
-            )
-        tensors[name] = stored.contiguous()
-    header = dict(metadata or {})
-    header[_FORMAT_KEY] = _FORMAT
-    header[_CONFIG_KEY] = json.dumps(asdict(encoder.config))
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    save_model(encoder, asdict(encoder.config), FORMAT, path, metadata, dtype)
 
 
 def load_encoder(path: str | Path, device: str | torch.device = "cpu") -> LatentEncoder:
     """Read an encoder that `save_encoder` wrote: float32, eval mode, no gradients.
 
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
-    kind, or holds unknown, missing or misshapen tensors.
+    kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"there is no encoder file at {path}")
-    try:
-        with safe_open(path, framework="pt") as handle:
-            header = handle.metadata() or {}
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    if header.get(_FORMAT_KEY) != _FORMAT:
-        raise CheckpointError(
-            f"{path} is not an encoder: its format is {header.get(_FORMAT_KEY)!r}, "
-            f"expected {_FORMAT!r}"
-        )
-    encoder = LatentEncoder(_config_from_header(header, path))
-    _load_strictly(encoder, tensors, path)
+    config, tensors = read_model(path, FORMAT, _parse_config)
+    encoder = LatentEncoder(config)
+    load_tensors(encoder, tensors, str(path))
     return encoder.eval().requires_grad_(False).to(device)
 
 
-def _config_from_header(header: Mapping[str, str], path: Path) -> LatentEncoderConfig:
-    try:
-        values: dict[str, Any] = json.loads(header[_CONFIG_KEY])
-        values["channels"] = tuple(values["channels"])
-        return LatentEncoderConfig(**values)
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        raise CheckpointError(f"{path} has no usable encoder configuration: {error}") from error
-
-
-def _load_strictly(encoder: LatentEncoder, tensors: Mapping[str, Tensor], path: Path) -> None:
-    expected = encoder.state_dict()
-    problems = [f"missing {name}" for name in expected if name not in tensors]
-    problems += [f"unknown {name}" for name in tensors if name not in expected]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in tensors and tensors[name].shape != value.shape
-    ]
-    problems += [
-        f"{name} holds values that are not finite"
-        for name, value in tensors.items()
-        if not bool(torch.isfinite(value).all())
-    ]
-    if problems:
-        raise CheckpointError(f"{path} does not fit its configuration: {'; '.join(problems)}")
-    encoder.load_state_dict(
-        {name: value.to(expected[name].dtype) for name, value in tensors.items()}
-    )
+def _parse_config(values: dict[str, Any]) -> LatentEncoderConfig:
+    return LatentEncoderConfig(**{**values, "channels": tuple(values["channels"])})

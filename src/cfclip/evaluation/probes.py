@@ -5,21 +5,22 @@ architectures are trained apart, and a reading counts only where both agree (DES
 edits").
 """
 
-import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.errors import CheckpointError
-from cfclip.files import atomic_write
+from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
 
 Architecture = Literal["plain", "residual"]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+FORMAT = ModelFormat("cfclip.probe.v1", "probe")
+
 _PLAIN_WIDTHS = (24, 48, 96, 160)
 _RESIDUAL_WIDTHS = (16, 32, 64, 128)
 _POOLED_SIDE = 4
@@ -72,7 +73,7 @@ class Probe(nn.Module):
         elif architecture == "residual":
             widths = _RESIDUAL_WIDTHS
             layers = [_conv(3, widths[0], 3, 2)]
-            layers += [_Residual(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+            layers += [_Residual(a, b) for a, b in pairwise(widths)]
             layers += [_conv(widths[-1], widths[-1], 3, 2)]
         else:
             raise CheckpointError(f"unknown probe architecture {architecture!r}")
@@ -95,30 +96,26 @@ class Probe(nn.Module):
 
 
 def save_probe(probe: Probe, path: str | Path) -> None:
-    """Write weights (float16) and architecture to a safetensors file."""
-    config = json.dumps({"classes": probe.classes, "architecture": probe.architecture})
-    tensors = {
-        k: v.half() if v.is_floating_point() else v for k, v in probe.state_dict().items()
-    }
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata={"probe": config})
+    """Write weights (matrices and kernels as float16) and architecture to a safetensors file.
+
+    Raises:
+        CheckpointError: a weight that is not finite as stored; nothing is written.
+    """
+    config = {"classes": probe.classes, "architecture": probe.architecture}
+    save_model(probe, config, FORMAT, path, dtype=torch.float16)
 
 
 def load_probe(path: str | Path) -> Probe:
-    """Read a probe written by `save_probe`, in evaluation mode and float32.
+    """Read a probe written by `save_probe`: evaluation mode, float32, no gradients.
 
     Raises:
-        CheckpointError: the file is missing, damaged or not a probe.
+        CheckpointError: the file is missing, damaged or not a probe, or holds unknown, missing,
+            misshapen or non-finite tensors (it names them).
     """
-    try:
-        with safe_open(path, framework="pt") as stream:
-            metadata = stream.metadata() or {}
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-        config = json.loads(metadata["probe"])
-        probe = Probe(config["classes"], config["architecture"])
-        probe.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        )
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} cannot be opened as a probe: {error}") from error
+    probe, tensors = read_model(path, FORMAT, _build_probe)
+    load_tensors(probe, tensors, str(path))
     return probe.eval().requires_grad_(False)
+
+
+def _build_probe(config: dict[str, Any]) -> Probe:
+    return Probe(config["classes"], config["architecture"])

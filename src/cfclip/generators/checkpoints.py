@@ -1,6 +1,5 @@
 """Generators on disk: one safetensors file that holds the tensors and the sizes they fit."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -8,22 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from cfclip.errors import CheckpointError, InputError
-from cfclip.files import atomic_write
+from cfclip.errors import CheckpointError
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.weights import ModelFormat, check_tensors, load_tensors, read_model, save_model
 
-FORMAT = "cfclip.stylegan2.v1"
-"""Name and version of the format, in the file's metadata."""
+FORMAT = ModelFormat("cfclip.stylegan2.v1", "generator")
 
-_FORMAT_KEY = "format"
-_CONFIG_KEY = "config"
 _W_AVG = "w_avg"
-_NAMES_SHOWN = 8
 
 Layout = Callable[[str, tuple[int, ...]], tuple[str, tuple[int, ...]]]
 """Our tensor's name and shape to its name and shape in another program."""
@@ -42,26 +35,7 @@ def save_generator(
     Raises `InputError` for a reserved metadata key, `CheckpointError` when a weight is not finite
     as stored.
     """
-    reserved = {_FORMAT_KEY, _CONFIG_KEY} & set(metadata or {})
-    if reserved:
-        raise InputError(f"metadata uses the reserved keys {sorted(reserved)}; rename them")
-    tensors: dict[str, Tensor] = {}
-    for name, value in generator.state_dict().items():
-        stored = value.detach().cpu()
-        if stored.ndim > 1:
-            stored = stored.to(dtype)
-        if not bool(torch.isfinite(stored).all()):
-            raise CheckpointError(
-                f"generator tensor {name} is not finite as {stored.dtype}; nothing was written"
-            )
-        tensors[name] = stored.contiguous()
-    header = {
-        **(metadata or {}),
-        _FORMAT_KEY: FORMAT,
-        _CONFIG_KEY: json.dumps(asdict(generator.config)),
-    }
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    save_model(generator, asdict(generator.config), FORMAT, path, metadata, dtype)
 
 
 def load_generator(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
@@ -70,21 +44,8 @@ def load_generator(path: str | Path, device: str | torch.device = "cpu") -> Styl
     Raises `CheckpointError` when the file is missing, damaged, of another kind, or holds unknown,
     missing, misshapen or non-finite tensors (it names them).
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"there is no generator file at {path}")
-    try:
-        with safe_open(path, framework="pt") as handle:
-            header = handle.metadata() or {}
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    if header.get(_FORMAT_KEY) != FORMAT:
-        raise CheckpointError(
-            f"{path} is not a generator: its format is {header.get(_FORMAT_KEY)!r}, "
-            f"expected {FORMAT!r}"
-        )
-    return build_generator(_config_from_header(header, path), tensors, str(path)).to(device)
+    config, tensors = read_model(path, FORMAT, _parse_config)
+    return build_generator(config, tensors, str(path)).to(device)
 
 
 def build_generator(
@@ -96,9 +57,7 @@ def build_generator(
     all values are finite.
     """
     generator = StyleGAN2(config)
-    shapes = {name: tuple(value.shape) for name, value in generator.state_dict().items()}
-    check_tensors(shapes, tensors, source)
-    generator.load_state_dict({name: value.float() for name, value in tensors.items()})
+    load_tensors(generator, tensors, source)
     return generator.eval().requires_grad_(False)
 
 
@@ -157,34 +116,5 @@ def size_of(weights: Mapping[str, Tensor], name: str, axis: int, source: str) ->
     return weights[name].shape[axis]
 
 
-def check_tensors(
-    shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor], source: str
-) -> None:
-    """Raise `CheckpointError` naming what is missing, unknown, misshapen or not finite.
-
-    `shapes` gives every expected name with its shape; `source` says what was read.
-    """
-    problems = [f"missing {name}" for name in shapes if name not in tensors]
-    problems += [f"unknown {name}" for name in tensors if name not in shapes]
-    for name, shape in shapes.items():
-        if name not in tensors:
-            continue
-        value = tensors[name]
-        if tuple(value.shape) != shape:
-            problems.append(f"{name} has shape {tuple(value.shape)}, expected {shape}")
-        elif not bool(torch.isfinite(value).all()):
-            problems.append(f"{name} holds values that are not finite")
-    if problems:
-        shown = "; ".join(problems[:_NAMES_SHOWN])
-        rest = len(problems) - _NAMES_SHOWN
-        more = f"; and {rest} more" if rest > 0 else ""
-        raise CheckpointError(f"{source} does not fit a StyleGAN2 of its sizes: {shown}{more}")
-
-
-def _config_from_header(header: Mapping[str, str], path: Path) -> StyleGAN2Config:
-    try:
-        values: dict[str, Any] = json.loads(header[_CONFIG_KEY])
-        values["channels"] = tuple(values["channels"])
-        return StyleGAN2Config(**values)
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        raise CheckpointError(f"{path} has no usable generator configuration: {error}") from error
+def _parse_config(values: dict[str, Any]) -> StyleGAN2Config:
+    return StyleGAN2Config(**{**values, "channels": tuple(values["channels"])})

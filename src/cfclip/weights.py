@@ -1,0 +1,165 @@
+"""Weights on disk: safetensors files that are written whole or not at all, and read strictly.
+
+A *model file* holds the tensors of one model and, in the file's metadata, the name of its format
+and the configuration that builds the model. Nothing here ever leaves a part of a model random.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from cfclip.errors import CfclipError, CheckpointError, InputError
+from cfclip.files import atomic_write
+
+FORMAT_KEY = "format"
+CONFIG_KEY = "config"
+"""Keys of a model file's metadata that its caller cannot use."""
+
+_NAMES_SHOWN = 8
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class ModelFormat:
+    """What a model file says of itself."""
+
+    tag: str
+    """Name and version, such as "cfclip.stylegan2.v1"."""
+    noun: str
+    """What the model is called in messages, such as "generator"."""
+
+
+def save_tensors(
+    state: Mapping[str, Tensor],
+    path: str | Path,
+    noun: str,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a state dict to a safetensors file, atomically.
+
+    Matrices and kernels are stored as `dtype`, of which float16 halves the file; vectors (biases,
+    norms and their running statistics) and scalars keep their type, since half precision would
+    lose small variances. Raises `CheckpointError`, calling the model `noun`, when a tensor is not
+    finite as stored.
+    """
+    stored: dict[str, Tensor] = {}
+    for name, value in state.items():
+        tensor = value.detach().to("cpu", dtype if value.ndim > 1 else None).contiguous()
+        if not _is_finite(tensor):
+            raise CheckpointError(
+                f"{noun} tensor {name} is not finite as {tensor.dtype}; nothing was written"
+            )
+        stored[name] = tensor
+    with atomic_write(path) as temporary:
+        save_file(stored, temporary, metadata=dict(metadata) if metadata else None)
+
+
+def read_tensors(path: str | Path, noun: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, on the CPU, and its metadata.
+
+    Raises `CheckpointError`, calling the model `noun`, when the file is missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no {noun} file at {path}")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+    return tensors, metadata
+
+
+def save_model(
+    model: nn.Module,
+    config: Mapping[str, Any],
+    model_format: ModelFormat,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a model file: `model`'s state as `save_tensors` does, with the `config` that builds it.
+
+    `metadata` is kept beside them for whoever reads the file. Raises `InputError` for a reserved
+    metadata key, `CheckpointError` when a weight is not finite as stored.
+    """
+    reserved = {FORMAT_KEY, CONFIG_KEY} & set(metadata or {})
+    if reserved:
+        raise InputError(f"metadata uses the reserved keys {sorted(reserved)}; rename them")
+    own = {FORMAT_KEY: model_format.tag, CONFIG_KEY: json.dumps(dict(config))}
+    header = {**(metadata or {}), **own}
+    save_tensors(model.state_dict(), path, model_format.noun, header, dtype)
+
+
+def read_model(
+    path: str | Path, model_format: ModelFormat, parse: Callable[[dict[str, Any]], Config]
+) -> tuple[Config, dict[str, Tensor]]:
+    """The configuration of a model file, made by `parse` from its JSON object, and its tensors.
+
+    Raises `CheckpointError` when the file is missing, damaged or of another format, or when
+    `parse` refuses its configuration (by KeyError, TypeError, ValueError, RuntimeError or an error
+    of cfclip).
+    """
+    tensors, header = read_tensors(path, model_format.noun)
+    found, noun = header.get(FORMAT_KEY), model_format.noun
+    if found != model_format.tag:
+        article = "an" if noun[0] in "aeiou" else "a"
+        raise CheckpointError(
+            f"{path} is not {article} {noun}: its format is {found!r}, expected "
+            f"{model_format.tag!r}"
+        )
+    try:
+        return parse(json.loads(header[CONFIG_KEY])), tensors
+    except (KeyError, TypeError, ValueError, RuntimeError, CfclipError) as error:
+        raise CheckpointError(f"{path} has no usable {noun} configuration: {error}") from error
+
+
+def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Load all of `tensors` into `model`, which keeps its own types.
+
+    Raises `CheckpointError` as `check_tensors` does, before anything is loaded.
+    """
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    check_tensors(shapes, tensors, source)
+    model.load_state_dict(dict(tensors))
+
+
+def check_tensors(
+    shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor], source: str
+) -> None:
+    """Raise `CheckpointError` naming what is missing, unknown, misshapen or not finite.
+
+    `shapes` gives every expected name with its shape; `source` says what was read.
+    """
+    problems = [f"missing {name}" for name in shapes if name not in tensors]
+    problems += [f"unknown {name}" for name in tensors if name not in shapes]
+    for name, shape in shapes.items():
+        if name not in tensors:
+            continue
+        found = tuple(tensors[name].shape)
+        if found != shape:
+            problems.append(f"{name} has shape {found}, expected {shape}")
+        elif not _is_finite(tensors[name]):
+            problems.append(f"{name} holds values that are not finite")
+    if problems:
+        shown = "; ".join(problems[:_NAMES_SHOWN])
+        rest = len(problems) - _NAMES_SHOWN
+        more = f"; and {rest} more" if rest > 0 else ""
+        raise CheckpointError(
+            f"{source} does not fit its configuration, use the weights and the configuration of "
+            f"one model: {shown}{more}"
+        )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
