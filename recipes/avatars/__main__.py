@@ -1,9 +1,12 @@
 """`python -m recipes.avatars <command> [options]`: the steps that make the shipped pack."""
 
+import logging
 import sys
 from importlib import import_module
 
 import tyro
+
+from cfclip.errors import CfclipError
 
 # Command -> where its options live: a frozen dataclass with a `run` method, imported only when
 # the command is asked for.
@@ -27,7 +30,13 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(0 if given in (["-h"], ["--help"]) else 2)
     module, _, name = COMMANDS[given[0]].partition(":")
     options = getattr(import_module(module), name)
-    tyro.cli(options, args=given[1:], prog=f"python -m recipes.avatars {given[0]}").run()
+    command = tyro.cli(options, args=given[1:], prog=f"python -m recipes.avatars {given[0]}")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        command.run()
+    except (CfclipError, FileNotFoundError) as error:
+        print(f"{given[0]}: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

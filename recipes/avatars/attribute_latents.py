@@ -14,6 +14,8 @@ from recipes.avatars.attributes import COLOURS, SHAPES, AttributeTable
 _RGB_HALF = 127.5
 _COLOUR_SPREAD = 0.8
 _COLOUR_REACH = 2.0
+_COLOUR_JITTER = 1e-3
+"""Added to the covariance of colours so that it has a factor; a level of 255 is far more."""
 COORDINATES = len(SHAPES) + 4 * len(COLOURS)
 """Coordinates of z that say something: one per shape; class and three of tint per colour."""
 
@@ -27,12 +29,13 @@ class AttributeLatents(nn.Module):
 
     def __init__(self, w_dim: int) -> None:
         super().__init__()
-        self.shapes = nn.ModuleList(nn.Embedding(len(v), w_dim) for v in SHAPES.values())
+        embeddings = [nn.Embedding(len(values), w_dim) for values in SHAPES.values()]
+        self.shapes = nn.ModuleList(embeddings)
         self.colours = nn.Linear(3 * len(COLOURS), w_dim)
         with torch.no_grad():
             # Each attribute gives about the same share of a w of unit variance.
             share = (len(SHAPES) + len(COLOURS)) ** -0.5
-            for embedding in self.shapes:
+            for embedding in embeddings:
                 embedding.weight.mul_(share)
             nn.init.normal_(self.colours.weight, std=share)
             nn.init.zeros_(self.colours.bias)
@@ -84,9 +87,15 @@ class LatentPrior:
             present = np.unique(classes[classes >= 0])
             members = [table.rgb[name][classes == c].astype(np.float64) for c in present]
             self._colour_cuts[name] = self._cut(np.array([len(m) for m in members]))
-            self._colour_maps[name] = [
-                (m.mean(0), np.linalg.cholesky(np.cov(m.T) + 1e-3 * np.eye(3))) for m in members
-            ]
+            self._colour_maps[name] = [self._gaussian(m) for m in members]
+
+    @staticmethod
+    def _gaussian(rgb: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean (3,) of colours (N, 3) and a factor (3, 3) of their covariance."""
+        mean: NDArray[np.float64] = rgb.mean(0)
+        # Divided by N, so that a single colour has a covariance too: none.
+        covariance = np.cov(rgb.T, bias=len(rgb) == 1) + _COLOUR_JITTER * np.eye(3)
+        return mean, np.linalg.cholesky(covariance).astype(np.float64)
 
     @staticmethod
     def _cut(counts: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -102,7 +111,7 @@ class LatentPrior:
         return chosen
 
     def attributes(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """`(batch, z_dim)` normal z, with z_dim >= COORDINATES, to the inputs of `AttributeLatents`.
+        """`(batch, z_dim)` normal z, z_dim >= COORDINATES, to the inputs of `AttributeLatents`.
 
         z is taken as the mapping network sees it, divided by its own root mean square.
         """

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES, AttributeTable
+from recipes.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES, AttributeTable, classes
 from recipes.avatars.colours import lab_from_rgb, truth_table
 from recipes.avatars.language import (
     EDIT_TEMPLATES,
@@ -53,6 +53,23 @@ _INTEREST = {
 }
 
 
+class CaptionBatch(NamedTuple):
+    """The texts of a training batch of B images and what is known of them.
+
+    Attributes:
+        texts: M captions, the first B true of their images in order.
+        truth: (B, M) int8: 1 true, 0 false, -1 unknown.
+        pairs: three (P,) int64 columns: image of the batch, its true and its false caption.
+        labels: (M, attributes) int64: the class of `attributes.classes` that a caption names, -1
+            where it names none.
+    """
+
+    texts: list[str]
+    truth: NDArray[np.int8]
+    pairs: tuple[NDArray[np.int64], ...]
+    labels: NDArray[np.int64]
+
+
 class Caption(NamedTuple):
     """A text and what it claims, as indices into `language.all_claims()`."""
 
@@ -85,6 +102,20 @@ def claim_truth(
     return np.concatenate(columns, axis=1).astype(np.int8)
 
 
+def _class_of(claim: Claim) -> int:
+    """Index of the one class of its attribute that a claim names; -1 if it leaves several open."""
+    if claim.attribute in COLOURS:
+        return (
+            classes(claim.attribute).index(claim.word)
+            if claim.word in classes(claim.attribute)
+            else -1
+        )
+    word = SHAPE_WORDS[claim.attribute][claim.word]
+    if len(word.true) != 1 or word.unsure:
+        return -1
+    return classes(claim.attribute).index(word.true[0])
+
+
 class Language:
     """Captions for the avatars of one table, by row.
 
@@ -103,6 +134,9 @@ class Language:
         self._spans = [
             (attributes.index(name), attributes.index(name) + attributes.count(name))
             for name in ATTRIBUTES
+        ]
+        self._named_class = [
+            (ATTRIBUTES.index(claim.attribute), _class_of(claim)) for claim in self.claims
         ]
         self._interest = np.array([_INTEREST.get(name, 1.0) for name in ATTRIBUTES])
 
@@ -220,14 +254,8 @@ class Language:
 
     def batch(
         self, rows: NDArray[np.integer], rng: np.random.Generator, split: Split = "train"
-    ) -> tuple[list[str], NDArray[np.int8], tuple[NDArray[np.int64], ...]]:
-        """A training batch: a true caption per row and a hard negative wherever there is one.
-
-        Returns:
-            texts: M captions, the first B true of their rows in order.
-            truth: (B, M) int8, see `truth_matrix`.
-            pairs: three (P,) int64 columns: row of the batch, its true and its false caption.
-        """
+    ) -> CaptionBatch:
+        """A training batch: a true caption per row and a hard negative wherever there is one."""
         captions, seeds = self.sample(rows, rng, split)
         pairs = []
         for i, seed in enumerate(seeds):
@@ -237,4 +265,26 @@ class Language:
                 captions.append(negative)
         columns = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
         truth = self.truth_matrix(rows, [caption.claims for caption in captions])
-        return [c.text for c in captions], truth, tuple(columns)
+        labels = np.full((len(captions), len(ATTRIBUTES)), -1, dtype=np.int64)
+        for i, caption in enumerate(captions):
+            for claim in caption.claims:
+                attribute, label = self._named_class[claim]
+                labels[i, attribute] = max(label, labels[i, attribute])
+        return CaptionBatch([c.text for c in captions], truth, tuple(columns), labels)
+
+    def binding(self, rng: np.random.Generator) -> list[tuple[int, str, str, str]]:
+        """A binding test for every row that allows one: (row, true text, false text, change).
+
+        The captions use test templates. The change is "swapped" (two parts trade their colours)
+        or "changed" (one named attribute), which take turns.
+        """
+        rows = np.arange(len(self.truth))
+        captions, seeds = self.sample(rows, rng, "test", source_share=0.0)
+        tests = []
+        for row, caption, seed in zip(rows.tolist(), captions, seeds, strict=True):
+            kind, change = ("swapped", self._swapped) if row % 2 else ("changed", self._replaced)
+            claims = change(row, list(caption.claims), random.Random(seed))
+            if claims is not None:
+                false = self._caption(claims, seed, "test")
+                tests.append((row, caption.text, false.text, kind))
+        return tests

@@ -3,53 +3,48 @@
 import json
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cfclip.editors.base import EditRequest
-from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.encoders.base import Inversion
-from cfclip.encoders.config import ProjectionConfig
-from cfclip.encoders.projection import project
-from cfclip.evaluation.probes import Probe, load_probe
+from cfclip.errors import InputError
+from cfclip.evaluation.probes import ARCHITECTURES, load_probe
 from cfclip.files import atomic_write
-from cfclip.packs.pack import Pack
 from cfclip.session import Session
-from cfclip.tensors import pil_from_signed, psnr, signed_from_uint8
-from recipes.avatars import captions
-from recipes.avatars.attributes import ATTRIBUTES, COLOURS, classes
-from recipes.avatars.dataset import Dataset, load_dataset
-from recipes.avatars.labels import readable_targets
+from cfclip.settings import edit_settings, projection_settings
+from cfclip.tensors import pil_from_signed
+from recipes.avatars.bench import Bench, parse_settings, pixels
+from recipes.avatars.dataset import load_dataset
+from recipes.avatars.grids import save_grid, stack_grids
 from recipes.avatars.measure_edits import (
     TEST_EDITS,
     VALIDATION_EDITS,
+    ColourEdit,
     EditScore,
     score_edits,
     summarise,
 )
-from recipes.avatars.render_grid import save_grid
-from recipes.avatars.renderer import face_box_pixels
+from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
 from recipes.avatars.report import write_report
-from recipes.avatars.runs import evaluate_in_batches
-from recipes.avatars.train_probes import ARCHITECTURES
 
 _log = logging.getLogger(__name__)
 Section = Literal["probes", "clip", "projection", "edits", "timing"]
 SECTIONS: tuple[Section, ...] = ("probes", "clip", "projection", "edits", "timing")
-_BATCH = 100
+FIGURES_FILE = "figures.json"
+_OF = "of"
 _GRID_AVATARS = 8
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a pack and write the figures."""
+    """Measure a pack and write the figures; the same command again goes on where it stopped."""
 
     pack: str
     """Name or folder of the pack."""
@@ -62,7 +57,7 @@ class Evaluate:
     out: Path
     """Folder for `figures.json`, `edits.jsonl` and grids; finished sections are kept."""
     report: Path | None = None
-    """Where to write EVALUATION.md."""
+    """Where to write EVALUATION.md; for the test split."""
     split: Literal["test", "validation"] = "test"
     """Which prompts are edited: settings are chosen on validation only."""
     sections: tuple[Section, ...] = SECTIONS
@@ -75,213 +70,154 @@ class Evaluate:
     """Seed of the edits."""
     threads: int = 2
     """Processor threads."""
-    edit: LatentOptimisationConfig | None = None
-    """Settings of the edits, the pack's own if not given."""
-    projection: ProjectionConfig | None = None
-    """Settings of the inversion, the pack's own if not given."""
+    edit: tuple[str, ...] = ()
+    """Settings of the edits over the pack's own, such as `steps=60 lr=0.1`."""
+    projection: tuple[str, ...] = ()
+    """Settings of the inversion over the pack's own, such as `steps=60`."""
 
     def run(self) -> None:
         """Measure."""
         evaluate(self)
 
 
-@dataclass
-class _Context:
-    config: Evaluate
-    session: Session
-    pack: Pack
-    probes: list[Probe]
-    open: Dataset
-    natural: Dataset
-    inversions: dict[int, Inversion] = field(default_factory=dict)
-
-    def inverted(self, count: int) -> Inversion:
-        """The first `count` natural avatars, inverted as a session inverts."""
-        if count not in self.inversions:
-            images = pixels(self.natural, np.arange(count))
-            self.inversions[count] = _project(self, images)
-        return self.inversions[count]
-
-
-def pixels(data: Dataset, rows: np.ndarray) -> Tensor:
-    """Rows of a dataset as an image tensor."""
-    return signed_from_uint8(torch.from_numpy(np.ascontiguousarray(data.images[rows])))
-
-
-def _project(context: _Context, images: Tensor) -> Inversion:
-    pack, config = context.pack, context.config.projection or context.session.projection
-    return project(
-        pack.generator(), pack.embedder(), images, pack.encoder().encode(images), config
-    )
-
-
 def evaluate(config: Evaluate) -> None:
-    """Measure the sections that `config.out` has no figures of yet; see `Evaluate`."""
+    """Measure the sections that `config.out` has no figures of yet; see `Evaluate`.
+
+    Raises:
+        InputError: `config.out` holds figures of another pack or other settings.
+    """
+    if config.report is not None and config.split != "test":
+        raise InputError("the report is of the test split; leave out --report for validation")
     torch.set_num_threads(config.threads)
-    config.out.mkdir(parents=True, exist_ok=True)
     session = Session.open(config.pack)
-    context = _Context(
-        config,
+    manifest = session.pack.manifest
+    bench = Bench(
         session,
-        session.pack,
-        [load_probe(config.probes / f"{name}.safetensors") for name in ARCHITECTURES],
+        {name: load_probe(config.probes / f"{name}.safetensors") for name in ARCHITECTURES},
         load_dataset(config.open),
         load_dataset(config.natural),
+        edit_settings(manifest, **parse_settings(config.edit)),
+        projection_settings(manifest, **parse_settings(config.projection)),
+        config.out,
+        config.seed,
     )
-    path = config.out / "figures.json"
-    figures: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    config.out.mkdir(parents=True, exist_ok=True)
+    figures = _begun_figures(config, bench)
     for section in config.sections:
         if section in figures:
             _log.info("%s: kept", section)
             continue
         began = time.monotonic()
-        figures[section] = _SECTIONS[section](context)
+        figures[section] = _measure(section, config, bench)
         _log.info("%s: %.0f s", section, time.monotonic() - began)
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(figures, indent=2) + "\n")
+        _write_json(figures, config.out / FIGURES_FILE)
     if config.report is not None:
         write_report(figures, config.report)
 
 
-def _measure_probes(context: _Context) -> dict[str, dict[str, float]]:
-    targets = readable_targets(context.open.table, context.open.visibility)
-    correct: dict[str, dict[str, list[np.ndarray]]] = {}
-    for start in range(0, len(context.open), _BATCH):
-        rows = np.arange(start, min(start + _BATCH, len(context.open)))
-        images = pixels(context.open, rows)
-        for name, probe in zip(ARCHITECTURES, context.probes, strict=True):
-            for attribute, reading in probe.read(images).items():
-                labels = targets[attribute][0][rows]
-                known = labels >= 0
-                hits = reading.numpy()[known] == labels[known]
-                correct.setdefault(name, {}).setdefault(attribute, []).append(hits)
-    return {
-        name: {attribute: float(np.concatenate(hits).mean()) for attribute, hits in row.items()}
-        for name, row in correct.items()
+def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
+    """The figures that there are, or new ones; they say what they are figures of."""
+    subject = {
+        "pack": bench.pack.fingerprint,
+        "split": config.split,
+        "seed": config.seed,
+        "projections": config.projections,
+        "avatars": config.avatars,
+        "edit": asdict(bench.editing),
+        "projection": asdict(bench.projection),
     }
+    path = config.out / FIGURES_FILE
+    if not path.exists():
+        _write_json({_OF: subject}, path)
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if differing := [name for name, value in subject.items() if figures[_OF][name] != value]:
+        raise InputError(f"{path} is of another {', '.join(differing)}; give another --out")
+    return figures
 
 
-def _measure_clip(context: _Context) -> dict[str, Any]:
-    embedder = context.pack.embedder()
-    data = context.open
-    images = torch.cat(
-        [
-            evaluate_in_batches(embedder.embed_images, pixels(data, rows), _BATCH)
-            for rows in np.array_split(np.arange(len(data)), max(1, len(data) // _BATCH))
-        ]
+def _measure(section: Section, config: Evaluate, bench: Bench) -> dict[str, Any]:
+    if section == "probes":
+        return measure_probes(bench)
+    if section == "clip":
+        return measure_clip(bench)
+    if section == "projection":
+        return measure_projection(bench, config.projections)
+    if section == "edits":
+        return _measure_edits(config, bench)
+    return _measure_timing(bench)
+
+
+def _measure_edits(config: Evaluate, bench: Bench) -> dict[str, Any]:
+    """Success, preservation and exact rate by prompt; a prompt that is done stays done."""
+    inversion, _ = bench.inverted(config.avatars)
+    folder = config.out / "edits"
+    folder.mkdir(exist_ok=True)
+    source_grid = folder / "source.png"
+    save_grid([inversion.reconstruction[:_GRID_AVATARS]], source_grid)
+    edits = TEST_EDITS if config.split == "test" else VALIDATION_EDITS
+    done = [_measure_edit(edit, inversion, bench, folder) for edit in edits]
+    names = [edit.prompt.replace(" ", "-") for edit in edits]
+    stack_grids(
+        [source_grid, *(folder / f"{name}.png" for name in names)], config.out / "edits.png"
     )
-    targets = readable_targets(data.table, data.visibility)
-    zero_shot = {}
-    for attribute in ATTRIBUTES:
-        prompts = captions.class_prompts(attribute)
-        texts = torch.stack([embedder.embed_texts(list(p)).mean(0) for p in prompts])
-        labels = targets[attribute][0]
-        known = labels >= 0
-        predicted = (images @ texts.T).argmax(1).numpy()
-        zero_shot[attribute] = float((predicted[known] == labels[known]).mean())
-    rng = np.random.default_rng(context.config.seed)
-    rows, good, bad, kinds = captions.Language(data.table, data.visibility).binding(rng)
-    first = (images[rows] * embedder.embed_texts(good)).sum(1)
-    second = (images[rows] * embedder.embed_texts(bad)).sum(1)
-    wins = (first > second).numpy()
-    binding = {kind: float(wins[np.array(kinds) == kind].mean()) for kind in sorted(set(kinds))}
-    return {"zero_shot": zero_shot, "binding": binding, "binding_all": float(wins.mean())}
-
-
-def _measure_projection(context: _Context) -> dict[str, float]:
-    count = min(context.config.projections, len(context.natural))
-    truth = pixels(context.natural, np.arange(count))
-    began = time.monotonic()
-    inversion = context.inverted(count)
-    seconds = time.monotonic() - began
-    x0, y0, x1, y1 = face_box_pixels(truth.shape[-1])
-    generator, encoder = context.pack.generator(), context.pack.encoder()
-    encoded = evaluate_in_batches(lambda x: generator.synthesis(encoder.encode(x)), truth, _BATCH)
-
-    def face(images: Tensor) -> Tensor:
-        return images[..., y0:y1, x0:x1]
-
-    same = [
-        (a == b).float().mean().item()
-        for probe in context.probes
-        for a, b in zip(
-            probe.read(truth).values(), probe.read(inversion.reconstruction).values(), strict=True
-        )
-    ]
-    n = min(context.config.avatars, count)
-    save_grid(
-        [truth[:n], encoded[:n], inversion.reconstruction[:n]],
-        context.config.out / "inversions.png",
-    )
-    return {
-        "psnr": inversion.psnr.mean().item(),
-        "psnr_worst": inversion.psnr.min().item(),
-        "psnr_face": psnr(face(inversion.reconstruction), face(truth)).mean().item(),
-        "encoder_psnr": psnr(encoded, truth).mean().item(),
-        "encoder_psnr_face": psnr(face(encoded), face(truth)).mean().item(),
-        "attributes_read_the_same": float(np.mean(same)),
-        "seconds_per_image_in_batch": seconds / count,
-    }
-
-
-def _measure_edits(context: _Context) -> dict[str, Any]:
-    config = context.config
-    settings = config.edit or context.session.defaults
-    manifest = context.pack.manifest
-    inversion = context.inverted(config.avatars)
-    source = inversion.reconstruction
-    records = [context.natural.table.record(i) for i in range(config.avatars)]
-    editor = LatentOptimisation(context.pack.generator(), context.pack.embedder(), settings)
-    scores: list[EditScore] = []
-    rows = [source[:_GRID_AVATARS]]
-    seconds = 0.0
-    for edit in TEST_EDITS if config.split == "test" else VALIDATION_EDITS:
-        result = editor.edit(
-            EditRequest(
-                latents=inversion.latents,
-                prompts=(edit.prompt,),
-                source_text=manifest.source_text,
-                templates=manifest.templates,
-                unrealistic_text=manifest.unrealistic_text,
-                seed=config.seed,
-            )
-        )
-        seconds += result.seconds
-        found = score_edits(edit, records, source, result.images, context.probes)
-        _log.info("%s: %s", edit.prompt, summarise(found))
-        scores += found
-        rows.append(result.images[:_GRID_AVATARS])
-    save_grid(rows, config.out / "edits.png")
+    scores = [score for found, _ in done for score in found]
     with atomic_write(config.out / "edits.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(asdict(score)) + "\n" for score in scores))
-    prompts = {score.prompt for score in scores}
-    groups = {
-        "hair": [s for s in scores if s.prompt.endswith("hair")],
-        "skin": [s for s in scores if s.prompt.endswith("skin")],
-        **{p: [s for s in scores if s.prompt == p] for p in sorted(prompts)},
-        "all": scores,
-    }
+    groups: dict[str, list[EditScore]] = {}
+    for part in dict.fromkeys(edit.part for edit in edits):
+        groups[part] = [
+            s for e, (f, _) in zip(edits, done, strict=True) if e.part == part for s in f
+        ]
+    groups |= {edit.prompt: found for edit, (found, _) in zip(edits, done, strict=True)}
+    groups["all"] = scores
     return {
-        "settings": asdict(settings),
-        "seconds_per_edit_in_batch": seconds / len(scores),
-        "groups": {name: summarise(found) for name, found in groups.items() if found},
+        "split": config.split,
+        "settings": asdict(bench.editing),
+        "seconds_per_edit_in_batch": sum(seconds for _, seconds in done) / len(scores),
+        "groups": {name: summarise(found) for name, found in groups.items()},
     }
 
 
-def _measure_timing(context: _Context) -> dict[str, float]:
-    image = pil_from_signed(pixels(context.natural, np.array([0])))[0]
-    session = context.session
+def _measure_edit(
+    edit: ColourEdit, inversion: Inversion, bench: Bench, folder: Path
+) -> tuple[Sequence[EditScore], float]:
+    """The scores of one prompt and the seconds it took, measured now or before."""
+    path = folder / f"{edit.prompt.replace(' ', '-')}.json"
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        scores = [EditScore(**{**row, "lost": tuple(row["lost"])}) for row in kept["scores"]]
+        return scores, float(kept["seconds"])
+    manifest = bench.pack.manifest
+    editor = LatentOptimisation(bench.pack.generator(), bench.pack.embedder(), bench.editing)
+    result = editor.edit(
+        EditRequest(
+            latents=inversion.latents,
+            prompts=(edit.prompt,),
+            source_text=manifest.source_text,
+            templates=manifest.templates,
+            unrealistic_text=manifest.unrealistic_text,
+            seed=bench.seed,
+        )
+    )
+    records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]
+    source = inversion.reconstruction
+    scores = score_edits(edit, records, source, result.images, list(bench.probes.values()))
+    _log.info("%s: %s", edit.prompt, summarise(scores))
+    save_grid([result.images[:_GRID_AVATARS]], path.with_suffix(".png"))
+    _write_json({"seconds": result.seconds, "scores": [asdict(s) for s in scores]}, path)
+    return scores, result.seconds
+
+
+def _measure_timing(bench: Bench) -> dict[str, float]:
+    """Seconds of one edit of one picture that a session has not seen, inversion included."""
+    image = pil_from_signed(pixels(bench.natural, np.array([0])))[0]
     prompt = TEST_EDITS[0].prompt
-    session.edit(image, prompt, seed=0, steps=2)
-    began = time.monotonic()
-    session.edit(image, prompt, seed=0)
+    for settings in (replace(bench.editing, steps=2), bench.editing):  # the first warms up
+        began = time.monotonic()
+        bench.session.edit(image, prompt, seed=0, config=settings, projection=bench.projection)
     return {"one_edit_seconds": time.monotonic() - began}
 
 
-_SECTIONS: dict[str, Callable[[_Context], Any]] = {
-    "probes": _measure_probes,
-    "clip": _measure_clip,
-    "projection": _measure_projection,
-    "edits": _measure_edits,
-    "timing": _measure_timing,
-}
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -10,9 +10,7 @@ from recipes.avatars.attributes import ATTRIBUTES, AttributeTable, classes
 Targets = dict[str, tuple[NDArray[np.int64], int]]
 
 
-def readable_targets(
-    table: AttributeTable, visibility: Mapping[str, NDArray[np.bool_]]
-) -> Targets:
+def readable_targets(table: AttributeTable, visibility: Mapping[str, NDArray[np.bool_]]) -> Targets:
     """By attribute: class codes (N,), -1 where hidden or ambiguous, and the number of classes."""
     return {
         name: (

@@ -243,8 +243,10 @@ def grammatical(text: str) -> str:
     return re.sub(r"\ban (?=[^aeiou])", "a ", text)
 
 
-def class_prompts(attribute: str) -> dict[str, list[str]]:
-    """For every class of an attribute, its phrase in each of `EDIT_TEMPLATES`: zero-shot texts.
+def class_prompts(
+    attribute: str, templates: tuple[str, ...] = EDIT_TEMPLATES
+) -> dict[str, list[str]]:
+    """For every class of an attribute, its phrase in each of the templates: zero-shot texts.
 
     A shape's phrase is that of the word which is true of it alone.
     """
@@ -262,7 +264,7 @@ def class_prompts(attribute: str) -> dict[str, list[str]]:
                 raise KeyError(f"no word for {attribute}={value!r} alone")
             phrases[value] = word.phrases[0].format(c="")
     return {
-        value: [grammatical(template.format(phrase)) for template in EDIT_TEMPLATES]
+        value: [grammatical(template.format(phrase)) for template in templates]
         for value, phrase in phrases.items()
     }
 

@@ -39,11 +39,12 @@ class ColourEdit:
         """The attribute it changes."""
         return f"{self.part}_colour"
 
-    def true_mask(self, record: AvatarRecord) -> NDArray[np.bool_]:
-        """(H, W): every pixel that shows the attribute's colour."""
-        masks = render_masks(record)
+    def true_mask(self, record: AvatarRecord, resolution: int) -> NDArray[np.bool_]:
+        """(resolution, resolution): every pixel that shows the attribute's colour."""
+        masks = render_masks(record, resolution)
         named = [masks[p] for p, attribute in PART_COLOURS.items() if attribute == self.attribute]
-        return np.any(named, axis=0)
+        mask: NDArray[np.bool_] = np.any(named, axis=0)
+        return mask
 
 
 TEST_EDITS = tuple(
@@ -95,7 +96,7 @@ def score_edits(
     Args:
         edit: what was asked for.
         records: the avatars' true attributes.
-        source, edited: image tensors `(batch, 3, 128, 128)`: the inversions and their edits.
+        source, edited: image tensors `(batch, 3, side, side)`: the inversions and their edits.
         probes: the probes that must agree.
     """
     table = AttributeTable.from_records(records)
@@ -108,7 +109,7 @@ def score_edits(
     pixels = uint8_from_signed(edited).numpy()
     scores = []
     for i, record in enumerate(records):
-        mask = edit.true_mask(record)
+        mask = edit.true_mask(record, source.shape[-1])
         mean = colours.lab_from_rgb(pixels[i][mask]).mean(0)
         others = [
             name
@@ -118,9 +119,7 @@ def score_edits(
         lost = tuple(
             name
             for name in others
-            if any(
-                int(b[name][i]) != int(a[name][i]) for b, a in zip(before, after, strict=True)
-            )
+            if any(int(b[name][i]) != int(a[name][i]) for b, a in zip(before, after, strict=True))
         )
         outside = torch.from_numpy(~mask)
         scores.append(

@@ -115,9 +115,15 @@ def _masks(shapes: tuple[str, ...], resolution: int) -> dict[str, NDArray[np.boo
     return masks
 
 
+def face_box_pixels(resolution: int = RESOLUTION) -> tuple[int, int, int, int]:
+    """`FACE_BOX` as x0, y0, x1, y1 in pixels of an image of that side."""
+    x0, y0, x1, y1 = (round(v * resolution) for v in FACE_BOX)
+    return x0, y0, x1, y1
+
+
 def face_weight(weight: float, resolution: int = RESOLUTION) -> NDArray[np.float32]:
     """(resolution, resolution) float32: `weight` inside `FACE_BOX`, 1 elsewhere."""
-    x0, y0, x1, y1 = (round(v * resolution) for v in FACE_BOX)
+    x0, y0, x1, y1 = face_box_pixels(resolution)
     image = np.ones((resolution, resolution), dtype=np.float32)
     image[y0:y1, x0:x1] = weight
     return image

@@ -6,12 +6,14 @@ and resumed continues exactly as if it had never stopped, without any random sta
 
 import json
 import logging
+import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -21,17 +23,30 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cfclip.errors import CheckpointError, InputError
 from cfclip.files import atomic_write
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
+_NOT_IDENTITY = ("out", "data", "threads")
+"""Options of a stage that a resumed run may change."""
 _log = logging.getLogger(__name__)
 
 
 class Stateful(Protocol):
     """What a checkpoint holds: modules, optimizers, averages."""
 
-    def state_dict(self) -> Any: ...
+    def state_dict(self) -> Any:
+        """Tensors and numbers, in dictionaries and lists."""
 
-    def load_state_dict(self, state: Any, /) -> Any: ...
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Go on from what `state_dict` gave."""
+
+
+def run_identity(config: "DataclassInstance", *others: str) -> dict[str, Any]:
+    """The options that a checkpoint must share: all but folders, threads and `others`."""
+    left_out = {*_NOT_IDENTITY, *others}
+    return {name: value for name, value in asdict(config).items() if name not in left_out}
 
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
@@ -71,6 +86,22 @@ class Average:
         self.values = state
 
 
+def _differences(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """`steps 100, now 200` for each setting that differs."""
+    names = [name for name in {**made, **asked} if made.get(name) != asked.get(name)]
+    return ", ".join(f"{name} {made.get(name)}, now {asked.get(name)}" for name in names)
+
+
+def _tensors_in(state: Any) -> Iterator[torch.Tensor]:
+    """The tensors anywhere in nested dictionaries and lists."""
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, Mapping | list | tuple):
+        inner: Iterable[Any] = state.values() if isinstance(state, Mapping) else state
+        for each in inner:
+            yield from _tensors_in(each)
+
+
 class Run:
     """Iterate over the remaining steps of a stage, saving `parts` now and then.
 
@@ -81,7 +112,13 @@ class Run:
         identity: settings that a checkpoint must share to be resumed.
         checkpoint_seconds: the most work that a power cut can lose.
 
-    A first Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint.
+    A first Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint; `finished`
+    says afterwards whether all steps were done.
+
+    Raises:
+        InputError: fewer than one step.
+        CheckpointError: a checkpoint of other settings or one that cannot be read; while
+            iterating, a loss or state that is not finite.
     """
 
     def __init__(
@@ -109,11 +146,17 @@ class Run:
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["identity"] != self.identity:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).partition("\n")[0]
             raise CheckpointError(
-                f"{path} was made with settings {state['identity']}, this run has "
-                f"{self.identity}; give the same settings or another --out"
+                f"{path} cannot be read ({reason}); remove it to start again, or give another --out"
+            ) from error
+        if differences := _differences(state["identity"], self.identity):
+            raise CheckpointError(
+                f"{path} was made with other settings ({differences}); give the same settings or "
+                "another --out"
             )
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
@@ -121,12 +164,18 @@ class Run:
         _log.info("resumed %s at step %d of %d", self.out, self.step, self.steps)
 
     def save(self) -> None:
-        """Write the checkpoint; the previous one stays until the new one is whole."""
+        """Write the checkpoint; the previous one stays until the new one is whole.
+
+        Raises `CheckpointError`, and keeps the previous one, for a state that is not finite.
+        """
         state = {
             "identity": self.identity,
             "step": self.step,
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in _tensors_in(state)):
+            # The loss was still finite: the last update was not.
+            raise self._failure("the weights or their averages")
         with atomic_write(self.out / CHECKPOINT) as temporary:
             torch.save(state, temporary)
 
@@ -134,11 +183,14 @@ class Run:
         """Note the loss terms of this step; a non-finite one ends the run with an error."""
         for name, value in terms.items():
             if not np.isfinite(value):
-                raise CheckpointError(
-                    f"{name} became {value} at step {self.step} of {self.out}; the last good "
-                    "checkpoint is kept: resume it with a lower learning rate"
-                )
+                raise self._failure(name)
             self._terms.setdefault(name, []).append(value)
+
+    def _failure(self, name: str) -> CheckpointError:
+        return CheckpointError(
+            f"{name} became not finite at step {self.step} of {self.out}, whose last good "
+            "checkpoint is kept; start again with a lower learning rate in another --out"
+        )
 
     def _write_log(self, speed: float) -> str:
         means = {name: float(np.mean(values)) for name, values in self._terms.items()}
@@ -152,7 +204,9 @@ class Run:
         self._stop = True
 
     def __iter__(self) -> Iterator[int]:
-        previous = {s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        previous = {
+            s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)
+        }
         console = Console(stderr=True)
         progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),

@@ -3,12 +3,13 @@
 Since the renderer knows which caption is true of which image, the loss is a sigmoid over the whole
 truth matrix of a batch (as in SigLIP, Zhai et al. 2023, with true labels instead of the diagonal):
 a caption that happens to be true of another image of the batch is never punished. Each image also
-meets captions that are false of it by one named change. Linear heads on the image embedding read
-every attribute during training and are dropped afterwards.
+meets captions that are false of it by one named change. Linear heads shared by image and text
+embeddings read every attribute (of a text, those it names) and are dropped after the training: they
+teach the image tower densely, and both towers the same axes.
 """
 
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,24 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, save_clip
+from cfclip.embedders.towers import NAME as TOWER
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import readable_targets
-from recipes.avatars.runs import Average, Run, cosine_lr, set_lr, step_rng
+from recipes.avatars.renderer import RESOLUTION
+from recipes.avatars.runs import Average, Run, cosine_lr, run_identity, set_lr, step_rng
 
 _log = logging.getLogger(__name__)
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
 IMAGE_STD = (0.5, 0.5, 0.5)
-_INITIAL_SCALE = 10.0
-_INITIAL_BIAS = -5.0
+_INITIAL_SCALE = 20.0
+_INITIAL_BIAS = -7.0
+_MOST_SCALE = 100.0
 _GRADIENT_NORM = 1.0
+_EPS = 1e-6
+_DISTORTION = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,6 @@ class TrainClip:
     """Peak learning rate of AdamW, after a warm-up, with cosine decay."""
     weight_decay: float = 0.05
     """Decoupled weight decay of matrices and filters."""
-    width: int = 16
-    """Width of the image tower (an open_clip ModifiedResNet)."""
-    layers: tuple[int, ...] = (1, 1, 2, 2)
-    """Blocks per stage of the image tower."""
     text_width: int = 128
     """Width of the text transformer."""
     text_layers: int = 3
@@ -63,8 +65,10 @@ class TrainClip:
     """Longest text, in tokens."""
     embed_dim: int = 256
     """Width of the joint embedding."""
-    head_weight: float = 0.5
+    head_weight: float = 1.0
     """Weight of the attribute heads on the image embedding."""
+    text_head_weight: float = 0.5
+    """Weight of the same heads on the text embedding, for the attributes that a text names."""
     hard_weight: float = 1.0
     """Weight of telling an image's caption from the same caption with one change."""
     seed: int = 0
@@ -77,10 +81,10 @@ class TrainClip:
         config = {
             "embed_dim": self.embed_dim,
             "vision_cfg": {
-                "image_size": 128,
-                "layers": list(self.layers),
-                "width": self.width,
-                "head_width": 64,
+                "image_size": RESOLUTION,
+                "timm_model_name": TOWER,
+                "timm_pool": "",
+                "timm_proj": "",
             },
             "text_cfg": {
                 "context_length": self.context,
@@ -93,7 +97,7 @@ class TrainClip:
         object.__setattr__(self, "model_cfg", config)
 
     def run(self) -> None:
-        """Train."""
+        """Train; the images set the side that the image tower reads."""
         train_clip(self)
 
 
@@ -105,9 +109,15 @@ class _Heads(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(dim, n) for name, n in classes.items()})
         self.scale = nn.Parameter(torch.tensor(_INITIAL_SCALE).log())
 
-    def forward(self, embeddings: Tensor) -> dict[str, Tensor]:
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy over the attributes of `labels` (rows, attributes); -1 is left out."""
         scaled = embeddings * self.scale.exp()
-        return {name: head(scaled) for name, head in self.heads.items()}
+        losses = []
+        for column, head in enumerate(self.heads.values()):
+            known = labels[:, column] >= 0
+            if known.any():
+                losses.append(functional.cross_entropy(head(scaled[known]), labels[known, column]))
+        return torch.stack(losses).mean() if losses else embeddings.sum() * 0.0
 
 
 def truth_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -151,11 +161,10 @@ def train_clip(config: TrainClip) -> None:
     folder = config.out / "clip"
     folder.mkdir(parents=True, exist_ok=True)
     model_cfg = config.model_cfg
-    model_cfg["text_cfg"]["vocab_size"] = trim_bpe(
-        captions.vocabulary(), folder / MERGES_FILE
-    )
+    model_cfg["vision_cfg"]["image_size"] = data.images.shape[1]
+    model_cfg["text_cfg"]["vocab_size"] = trim_bpe(captions.vocabulary(), folder / MERGES_FILE)
     tokenize = load_tokenizer(folder / MERGES_FILE, config.context)
-    model = build_clip_model(model_cfg)
+    model: Any = build_clip_model(model_cfg)  # open_clip has no types
     with torch.no_grad():
         model.logit_scale.fill_(float(np.log(_INITIAL_SCALE)))
     model.visual.to(memory_format=torch.channels_last)
@@ -167,25 +176,21 @@ def train_clip(config: TrainClip) -> None:
         parameter_groups(trained, config.weight_decay), lr=config.lr, betas=(0.9, 0.98)
     )
     average = Average(model, 0.998)
-    identity = {k: v for k, v in asdict(config).items() if k not in {"out", "data", "threads"}}
     run = Run(
         config.out,
         {"model": trained, "optimizer": optimizer, "average": average},
         config.steps,
-        identity,
+        run_identity(config),
     )
     trained.train()
     for step in run:
         rng = step_rng(config.seed, step)
-        rows = np.sort(rng.choice(len(data.images), config.batch, replace=False))
-        order = rng.permutation(config.batch)
-        rows = rows[order]
-        images = signed_from_uint8(torch.from_numpy(np.ascontiguousarray(data.images[rows])))
-        distortion = float(rng.uniform(0.1, 0.6))
+        rows = rng.integers(len(data.images), size=config.batch)
+        images = signed_from_uint8(torch.from_numpy(data.images[rows]))
+        distortion = float(rng.uniform(*_DISTORTION))
         images = augment.perspective(images, distortion, 0.7, config.seed, step)
-        images = augment.degrade(images, 0.25, rng)
-        texts, truth, pairs = language.batch(rows, rng)
-        tokens = tokenize(texts)
+        images = augment.degrade(images, 0.2, rng)
+        batch = language.batch(rows, rng)
         set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=100))
         # On short texts the fused attention of a CPU takes twice the time of plain products.
         with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
@@ -193,37 +198,37 @@ def train_clip(config: TrainClip) -> None:
             image_features = model.encode_image(
                 normalised.contiguous(memory_format=torch.channels_last)
             )
-            text_features = model.encode_text(tokens)
-        image_embeddings = unit(image_features.float(), 1e-6)
-        text_embeddings = unit(text_features.float(), 1e-6)
+            text_features = model.encode_text(tokenize(batch.texts))
+        image_embeddings = unit(image_features.float(), _EPS)
+        text_embeddings = unit(text_features.float(), _EPS)
         scale = model.logit_scale.exp()
         cosines = image_embeddings @ text_embeddings.T
-        logits = scale * cosines + bias["logit_bias"]
-        known = truth_loss(logits, torch.from_numpy(truth))
-        # Each pair is (image row, true caption, false caption): the change alone must tell them.
-        i, good, bad = (torch.from_numpy(column) for column in pairs)
-        hard = functional.softplus(scale * (cosines[i, bad] - cosines[i, good])).mean()
-        readings = heads(image_embeddings)
-        attribute = torch.stack(
-            [
-                functional.cross_entropy(
-                    readings[name], torch.from_numpy(codes[rows]).long(), ignore_index=-1
-                )
-                for name, (codes, _) in targets.items()
-            ]
-        ).mean()
-        loss = known + config.hard_weight * hard + config.head_weight * attribute
+        truth = truth_loss(scale * cosines + bias["logit_bias"], torch.from_numpy(batch.truth))
+        # Each pair is (image, true caption, false caption): the change alone must tell them apart.
+        image, good, bad = (torch.from_numpy(column) for column in batch.pairs)
+        hard = functional.softplus(scale * (cosines[image, bad] - cosines[image, good])).mean()
+        shown = np.stack([codes[rows] for codes, _ in targets.values()], 1)
+        image_heads = heads(image_embeddings, torch.from_numpy(shown))
+        text_heads = heads(text_embeddings, torch.from_numpy(batch.labels))
+        loss = (
+            truth
+            + config.hard_weight * hard
+            + config.head_weight * image_heads
+            + config.text_head_weight * text_heads
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trained.parameters(), _GRADIENT_NORM)
         run.report(
-            loss=loss.item(), truth=known.item(), hard=hard.item(), heads=attribute.item(),
-            gradient=norm.item(), scale=scale.item(),
+            loss=loss.item(), truth=truth.item(), hard=hard.item(), image=image_heads.item(),
+            text=text_heads.item(), gradient=norm.item(), scale=scale.item(),
         )  # fmt: skip
         optimizer.step()
         with torch.no_grad():
-            model.logit_scale.clamp_(0.0, float(np.log(100.0)))
+            model.logit_scale.clamp_(0.0, float(np.log(_MOST_SCALE)))
         average.update(model, step)
+    if not run.finished:
+        return
     model.load_state_dict(average.values)
     preprocess = {"mean": list(IMAGE_MEAN), "std": list(IMAGE_STD), "interpolation": "bicubic"}
     save_clip(model.eval(), model_cfg, preprocess, folder)

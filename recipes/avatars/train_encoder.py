@@ -6,7 +6,7 @@ teaches the deltas of W+.
 """
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,8 +16,16 @@ from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig, s
 from cfclip.tensors import signed_from_uint8
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.runs import Average, Run, cosine_lr, set_lr, step_rng
-from recipes.avatars.train_generator import TrainGenerator, load_warm_start, pixel_weights
+from recipes.avatars.runs import (
+    Average,
+    Run,
+    Stateful,
+    cosine_lr,
+    run_identity,
+    set_lr,
+    step_rng,
+)
+from recipes.avatars.train_generator import load_finished, pixel_weights
 
 _log = logging.getLogger(__name__)
 _GRADIENT_NORM = 2.0
@@ -49,8 +57,6 @@ class TrainEncoder:
     """Seed of initialisation and sampling."""
     threads: int = 2
     """Processor threads."""
-    shape: TrainGenerator | None = None
-    """Sizes of the generator if they are not the defaults."""
 
     def run(self) -> None:
         """Train."""
@@ -63,8 +69,7 @@ def train_encoder(config: TrainEncoder) -> None:
     torch.manual_seed(config.seed)
     data = load_dataset(config.data)
     codes, rgb = attribute_inputs(data.table)
-    shape = config.shape or TrainGenerator(data=config.data, out=config.generator)
-    warm = load_warm_start(config.generator, "map", shape).eval().requires_grad_(False)
+    warm = load_finished(config.generator).eval().requires_grad_(False)
     generator = warm.generator
     known = warm.latents(codes, rgb)
     w_scale = known.std(0)
@@ -78,11 +83,8 @@ def train_encoder(config: TrainEncoder) -> None:
     encoder.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.lr, weight_decay=0.01)
     average = Average(encoder, 0.998)
-    identity = {
-        k: v for k, v in asdict(config).items() if k not in {"out", "data", "generator", "threads"}
-    }
-    parts = {"encoder": encoder, "optimizer": optimizer, "average": average}
-    run = Run(config.out, parts, config.steps, identity)
+    parts: dict[str, Stateful] = {"encoder": encoder, "optimizer": optimizer, "average": average}
+    run = Run(config.out, parts, config.steps, run_identity(config, "generator"))
     weights = pixel_weights(generator.resolution)
     for step in run:
         rows = step_rng(config.seed, step).integers(len(data.images), size=config.batch)

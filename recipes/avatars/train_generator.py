@@ -7,7 +7,7 @@ adversarial stage joins this table as a further `Stage`.
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from cfclip.errors import InputError
 from cfclip.files import atomic_write
-from cfclip.generators.checkpoints import save_generator
+from cfclip.generators.checkpoints import load_generator, save_generator
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.tensors import signed_from_uint8
 from recipes.avatars.attribute_latents import (
@@ -29,7 +29,15 @@ from recipes.avatars.attribute_latents import (
 )
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.renderer import face_weight
-from recipes.avatars.runs import Average, Run, cosine_lr, set_lr, step_rng
+from recipes.avatars.runs import (
+    Average,
+    Run,
+    Stateful,
+    cosine_lr,
+    run_identity,
+    set_lr,
+    step_rng,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +46,8 @@ STAGES: tuple[Stage, ...] = ("regress64", "regress128", "map")
 FACE_WEIGHT = 8.0
 """A pixel of the face counts this much: at equal weights 25 dB leaves faces blank."""
 _STATISTICS_SAMPLES = 20_000
+GENERATOR_FILE = "generator.safetensors"
+_AVERAGE_FILE = "average.pt"
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,17 @@ class TrainGenerator:
         if self.z_dim < COORDINATES:
             raise InputError(f"z_dim is {self.z_dim}, the attributes need at least {COORDINATES}")
 
+    @property
+    def sizes(self) -> StyleGAN2Config:
+        """Sizes of the generator."""
+        return StyleGAN2Config(
+            resolution=self.resolution,
+            z_dim=self.z_dim,
+            w_dim=self.w_dim,
+            mapping_layers=self.mapping_layers,
+            channels=self.channels,
+        )
+
     def run(self) -> None:
         """Train."""
         train_generator(self)
@@ -83,18 +104,10 @@ class TrainGenerator:
 class WarmStart(nn.Module):
     """Generator and attribute embeddings, trained together by the regression stages."""
 
-    def __init__(self, config: TrainGenerator) -> None:
+    def __init__(self, sizes: StyleGAN2Config) -> None:
         super().__init__()
-        self.generator = StyleGAN2(
-            StyleGAN2Config(
-                resolution=config.resolution,
-                z_dim=config.z_dim,
-                w_dim=config.w_dim,
-                mapping_layers=config.mapping_layers,
-                channels=config.channels,
-            )
-        )
-        self.latents = AttributeLatents(config.w_dim)
+        self.generator = StyleGAN2(sizes)
+        self.latents = AttributeLatents(sizes.w_dim)
 
     def images(self, codes: Tensor, rgb: Tensor, resolution: int) -> Tensor:
         """Avatars from attributes."""
@@ -103,7 +116,7 @@ class WarmStart(nn.Module):
 
 
 def pixel_weights(resolution: int) -> Tensor:
-    """`(1, 1, resolution, resolution)` with mean 1: the face weighs `FACE_WEIGHT` times the rest."""
+    """`(1, 1, resolution, resolution)`, mean 1: the face weighs `FACE_WEIGHT` times the rest."""
     weights = torch.from_numpy(face_weight(FACE_WEIGHT, resolution))[None, None]
     return weights / weights.mean()
 
@@ -112,22 +125,36 @@ def _stage_folder(config: TrainGenerator, stage: Stage) -> Path:
     return config.out / stage
 
 
-def _identity(config: TrainGenerator) -> dict[str, object]:
-    return {k: v for k, v in asdict(config).items() if k not in {"out", "data", "threads"}}
-
-
-def load_warm_start(out: Path, stage: Stage, config: TrainGenerator) -> WarmStart:
+def load_stage(out: Path, stage: Stage, sizes: StyleGAN2Config) -> WarmStart:
     """The averaged result of a finished stage.
 
     Raises:
-        InputError: that stage has not finished.
+        InputError: that stage has not finished, or with other sizes.
     """
-    path = out / stage / "average.pt"
+    path = out / stage / _AVERAGE_FILE
+    _require(path, stage)
+    model = WarmStart(sizes)
+    try:
+        model.load_state_dict(torch.load(path, weights_only=True))
+    except RuntimeError as error:
+        raise InputError(f"{path} has other sizes; give those of the stage before") from error
+    return model
+
+
+def load_finished(out: Path) -> WarmStart:
+    """The result of the whole training in `out`, in the sizes that it was trained with.
+
+    Raises:
+        InputError: the last stage has not finished.
+    """
+    path = out / STAGES[-1] / GENERATOR_FILE
+    _require(path, STAGES[-1])
+    return load_stage(out, STAGES[-1], load_generator(path).config)
+
+
+def _require(path: Path, stage: Stage) -> None:
     if not path.exists():
         raise InputError(f"{path} is missing; train --stage {stage} to its end first")
-    model = WarmStart(config)
-    model.load_state_dict(torch.load(path, weights_only=True))
-    return model
 
 
 def train_generator(config: TrainGenerator) -> None:
@@ -136,9 +163,9 @@ def train_generator(config: TrainGenerator) -> None:
     torch.manual_seed(config.seed)
     position = STAGES.index(config.stage)
     model = (
-        load_warm_start(config.out, STAGES[position - 1], config)
+        load_stage(config.out, STAGES[position - 1], config.sizes)
         if position
-        else WarmStart(config)
+        else WarmStart(config.sizes)
     )
     if config.stage == "map":
         _train_mapping(config, model)
@@ -147,7 +174,7 @@ def train_generator(config: TrainGenerator) -> None:
 
 
 def _finish(config: TrainGenerator, model: WarmStart) -> None:
-    with atomic_write(_stage_folder(config, config.stage) / "average.pt") as temporary:
+    with atomic_write(_stage_folder(config, config.stage) / _AVERAGE_FILE) as temporary:
         torch.save(model.state_dict(), temporary)
     _log.info("finished stage %s of %s", config.stage, config.out)
 
@@ -159,8 +186,8 @@ def _train_regression(config: TrainGenerator, model: WarmStart, resolution: int 
     weights = pixel_weights(side)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
     average = Average(model, 0.998)
-    parts = {"model": model, "optimizer": optimizer, "average": average}
-    run = Run(_stage_folder(config, config.stage), parts, config.steps, _identity(config))
+    parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "average": average}
+    run = Run(_stage_folder(config, config.stage), parts, config.steps, run_identity(config))
     for step in run:
         rows = step_rng(config.seed, step).integers(len(codes), size=config.batch)
         truth = signed_from_uint8(torch.from_numpy(data.images[rows]))
@@ -188,8 +215,8 @@ def _train_mapping(config: TrainGenerator, model: WarmStart) -> None:
     mapping = generator.mapping_layers
     optimizer = torch.optim.Adam(mapping.parameters(), lr=config.lr, betas=(0.9, 0.99))
     average = Average(mapping, 0.999)
-    parts = {"mapping": mapping, "optimizer": optimizer, "average": average}
-    run = Run(_stage_folder(config, config.stage), parts, config.steps, _identity(config))
+    parts: dict[str, Stateful] = {"mapping": mapping, "optimizer": optimizer, "average": average}
+    run = Run(_stage_folder(config, config.stage), parts, config.steps, run_identity(config))
     for step in run:
         z = _draw_z(config, step)
         target = latents(*prior.attributes(z))
@@ -210,7 +237,7 @@ def _train_mapping(config: TrainGenerator, model: WarmStart) -> None:
     generator.w_avg.copy_(ws.mean(0))
     _finish(config, model)
     folder = _stage_folder(config, "map")
-    save_generator(generator.eval(), folder / "generator.safetensors")
+    save_generator(generator.eval(), folder / GENERATOR_FILE)
     with atomic_write(folder / "statistics.json") as temporary:
         temporary.write_text(json.dumps({"w_std": ws.std(0).mean().item()}))
 

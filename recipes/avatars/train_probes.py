@@ -1,23 +1,29 @@
 """Train the two attribute probes on open avatars, side by side on the same batches."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from cfclip.evaluation.probes import Probe, save_probe
+from cfclip.evaluation.probes import ARCHITECTURES, Probe, save_probe
 from cfclip.tensors import signed_from_uint8
 from recipes.avatars import augment
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import readable_targets
-from recipes.avatars.runs import Average, Run, cosine_lr, set_lr, step_rng
+from recipes.avatars.runs import (
+    Average,
+    Run,
+    Stateful,
+    cosine_lr,
+    run_identity,
+    set_lr,
+    step_rng,
+)
 
 _log = logging.getLogger(__name__)
-ARCHITECTURES = ("plain", "residual")
 _LABEL_SMOOTHING = 0.05
 
 
@@ -52,13 +58,13 @@ def train_probes(config: TrainProbes) -> None:
     data = load_dataset(config.data)
     targets = readable_targets(data.table, data.visibility)
     classes = {name: count for name, (_, count) in targets.items()}
-    probes = nn.ModuleDict({a: Probe(classes, a) for a in ARCHITECTURES})
+    each = {architecture: Probe(classes, architecture) for architecture in ARCHITECTURES}
+    probes = nn.ModuleDict(dict(each))
     probes.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(probes.parameters(), lr=config.lr, weight_decay=0.02)
     average = Average(probes, 0.998)
-    identity = {k: v for k, v in asdict(config).items() if k not in {"out", "data", "threads"}}
-    parts = {"probes": probes, "optimizer": optimizer, "average": average}
-    run = Run(config.out, parts, config.steps, identity)
+    parts: dict[str, Stateful] = {"probes": probes, "optimizer": optimizer, "average": average}
+    run = Run(config.out, parts, config.steps, run_identity(config))
     for step in run:
         rng = step_rng(config.seed, step)
         rows = rng.integers(len(data.images), size=config.batch)
@@ -71,7 +77,7 @@ def train_probes(config: TrainProbes) -> None:
         terms = {}
         for name in ARCHITECTURES:
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = probes[name](images)
+                logits = each[name](images)
             terms[name] = torch.stack(
                 [
                     functional.cross_entropy(
@@ -88,5 +94,5 @@ def train_probes(config: TrainProbes) -> None:
         average.update(probes, step)
     probes.load_state_dict(average.values)
     for name in ARCHITECTURES:
-        save_probe(probes[name].eval(), config.out / f"{name}.safetensors")
+        save_probe(each[name].eval(), config.out / f"{name}.safetensors")
     _log.info("wrote probes to %s", config.out)

@@ -1,0 +1,101 @@
+"""Put the trained models together as the pack folder that ships."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from cfclip.embedders.clip_files import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
+from cfclip.errors import InputError
+from cfclip.files import atomic_write
+from cfclip.generators.checkpoints import load_generator, save_generator
+from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
+from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
+from cfclip.settings import edit_settings, projection_settings
+from recipes.avatars.captions import EDIT_TEMPLATES, SOURCE_TEXT, UNREALISTIC_TEXT, vocabulary
+
+_log = logging.getLogger(__name__)
+
+VOCABULARY_FILE = "vocabulary.txt"
+# Chosen on validation avatars and prompts (docs/AVATARS.md has the trials).
+EDIT_DEFAULTS: dict[str, Any] = {}
+PROJECTION_DEFAULTS: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Assemble:
+    """Put trained models together as a pack."""
+
+    generator: Path
+    """`generator.safetensors` of the last finished stage."""
+    clip: Path
+    """Folder of the trained CLIP."""
+    encoder: Path
+    """`encoder.safetensors`."""
+    out: Path
+    """Folder of the pack; what it held before is replaced."""
+    version: str = "0.1"
+    """Version of the pack."""
+
+    def run(self) -> None:
+        """Assemble."""
+        assemble(self)
+
+
+def assemble(config: Assemble) -> None:
+    """Copy the models (the generator in float16), hash them, write `pack.toml`, load the result.
+
+    Raises:
+        InputError: the folder holds something else than a pack.
+        CheckpointError, PackError: models that cannot be read or do not fit each other.
+    """
+    if (
+        config.out.exists()
+        and not (config.out / MANIFEST_FILE).is_file()
+        and any(config.out.iterdir())
+    ):
+        raise InputError(f"{config.out} holds other things than a pack; give another --out")
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside its place, so that a failure leaves the pack of before.
+    with TemporaryDirectory(prefix=".pack-", dir=config.out.parent) as made:
+        folder = Path(made) / config.out.name
+        _write_pack(config, folder)
+        shutil.rmtree(config.out, ignore_errors=True)
+        folder.replace(config.out)
+    pack = Pack.open(config.out)
+    size = sum(path.stat().st_size for path in config.out.rglob("*") if path.is_file())
+    _log.info("wrote %s (%.1f MB)", pack.folder, size / 1e6)
+
+
+def _write_pack(config: Assemble, folder: Path) -> None:
+    (folder / CLIP_FOLDER).mkdir(parents=True)
+    generator = load_generator(config.generator)
+    save_generator(generator, folder / GENERATOR_FILE, dtype=torch.float16)
+    for name in (CONFIG_FILE, WEIGHTS_FILE, MERGES_FILE):
+        shutil.copyfile(config.clip / name, folder / CLIP_FOLDER / name)
+    shutil.copyfile(config.encoder, folder / ENCODER_FILE)
+    with atomic_write(folder / VOCABULARY_FILE) as temporary:
+        temporary.write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")
+    manifest = PackManifest(
+        name="avatars",
+        version=config.version,
+        licence="CC-BY-4.0",
+        origin="trained by recipes/avatars on rendered avatars only",
+        attribution="Avatars: remix of ToonHead by Johan Melin, licensed under CC BY 4.0",
+        resolution=generator.resolution,
+        source_text=SOURCE_TEXT,
+        unrealistic_text=UNREALISTIC_TEXT,
+        templates=EDIT_TEMPLATES,
+        vocabulary=VOCABULARY_FILE,
+        defaults=PackDefaults(edit=EDIT_DEFAULTS, projection=PROJECTION_DEFAULTS),
+    )
+    pack = assemble_pack(folder, manifest)
+    # Models and defaults that do not fit each other fail here, not at a user's first edit.
+    pack.encoder()
+    pack.embedder()
+    edit_settings(pack.manifest)
+    projection_settings(pack.manifest)
