@@ -72,8 +72,9 @@ def format_report(figures: Mapping[str, Any]) -> str:
     parts = [
         "# Evaluation of the `avatars` pack\n",
         "Written by `python -m recipes.avatars evaluate`; how each figure is measured stands in "
-        "`recipes/avatars/evaluate.py`, `measure_models.py` and `measure_edits.py`. Attributes that "
-        "are hidden, or too close in colour to their neighbour, are left out of every figure.\n",
+        "`recipes/avatars/evaluate.py`, `measure_models.py` and `measure_edits.py`. Attributes "
+        "that are hidden, or too close in colour to their neighbour, are left out of every "
+        "figure.\n",
         _table(("what", "goal", "measured"), report_rows(figures)),
     ]
     if probes := figures.get("probes"):

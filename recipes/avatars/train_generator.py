@@ -1,8 +1,9 @@
 """Train the pack's StyleGAN2 on natural avatars, in stages that each continue the one before.
 
-`regress64`, `regress128`: synthesis and attribute embeddings together, image against image, first
-at half resolution (twice as fast). `map`: the mapping network learns z to W, with no images. The
-adversarial stage joins this table as a further `Stage`.
+`regress64`, `regress128`, `refine128`: synthesis and attribute embeddings together, image against
+image, first at half resolution (twice as fast), at last with less weight on the face. `map`: the
+mapping network learns z to W, with no images. The adversarial stage joins this table as a further
+`Stage`.
 """
 
 import json
@@ -41,10 +42,11 @@ from recipes.avatars.runs import (
 
 _log = logging.getLogger(__name__)
 
-Stage = Literal["regress64", "regress128", "map"]
-STAGES: tuple[Stage, ...] = ("regress64", "regress128", "map")
-FACE_WEIGHT = 8.0
-"""A pixel of the face counts this much: at equal weights 25 dB leaves faces blank."""
+Stage = Literal["regress64", "regress128", "refine128", "map"]
+STAGES: tuple[Stage, ...] = ("regress64", "regress128", "refine128", "map")
+FACE_WEIGHT: dict[Stage, float] = {"regress64": 8.0, "regress128": 8.0, "refine128": 3.0}
+"""How much a pixel of the face counts: at equal weights 25 dB leaves faces blank, while 8 leaves
+hair and clothes without outlines."""
 _STATISTICS_SAMPLES = 20_000
 GENERATOR_FILE = "generator.safetensors"
 _AVERAGE_FILE = "average.pt"
@@ -115,9 +117,9 @@ class WarmStart(nn.Module):
         return self.generator.synthesis(ws, noise_mode="none", stop_at=resolution)
 
 
-def pixel_weights(resolution: int) -> Tensor:
-    """`(1, 1, resolution, resolution)`, mean 1: the face weighs `FACE_WEIGHT` times the rest."""
-    weights = torch.from_numpy(face_weight(FACE_WEIGHT, resolution))[None, None]
+def pixel_weights(resolution: int, stage: Stage) -> Tensor:
+    """`(1, 1, resolution, resolution)`, mean 1: the face weighs `FACE_WEIGHT[stage]` as much."""
+    weights = torch.from_numpy(face_weight(FACE_WEIGHT[stage], resolution))[None, None]
     return weights / weights.mean()
 
 
@@ -183,7 +185,7 @@ def _train_regression(config: TrainGenerator, model: WarmStart, resolution: int 
     side = resolution or config.resolution
     data = load_dataset(config.data)
     codes, rgb = attribute_inputs(data.table)
-    weights = pixel_weights(side)
+    weights = pixel_weights(side, config.stage)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
     average = Average(model, 0.998)
     parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "average": average}

@@ -72,7 +72,7 @@ def painted(images: Tensor, records: list[AvatarRecord], parts: Mapping[str, flo
     images = images.clone()
     for image, record in zip(images, records, strict=True):
         for part, value in parts.items():
-            image[:, torch.from_numpy(render_masks(record, RESOLUTION)[part])] = value
+            image[:, torch.tensor(render_masks(record, RESOLUTION)[part])] = value
     return images
 
 

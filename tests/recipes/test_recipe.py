@@ -13,11 +13,11 @@ from cfclip.session import Session
 from recipes.avatars.__main__ import main
 from recipes.avatars.measure_edits import TEST_EDITS
 
-SIDE = "64"
-STEPS = ("--steps", "2", "--threads", "1")
+SIDE = 64
+STEPS = ("--steps", 2, "--threads", 1)
 SIZES = (
-    *("--resolution", SIDE, "--z-dim", "32", "--w-dim", "16", "--mapping-layers", "2"),
-    *("--channels", "8", "8", "8", "8", "4"),
+    *("--resolution", SIDE, "--z-dim", 32, "--w-dim", 16, "--mapping-layers", 2),
+    *("--channels", 8, 8, 8, 8, 4),
 )
 
 pytestmark = pytest.mark.slow
@@ -30,59 +30,63 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def render(folder: Path, distribution: str, count: int, seed: str) -> Path:
+def command(*arguments: object) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def render(folder: Path, distribution: str, count: int, seed: int) -> Path:
     out = folder / f"{distribution}-{seed}"
-    options = ("--count", str(count), "--seed", seed, "--resolution", SIDE)
-    main(["render", "--distribution", distribution, "--out", str(out), *options])
+    options = ("--count", count, "--seed", seed, "--resolution", SIDE)
+    command("render", "--distribution", distribution, "--out", out, *options)
     return out
+
+
+def models(made: Path) -> tuple[object, ...]:
+    return (
+        *("--generator", made / "generator" / "map" / "generator.safetensors"),
+        *("--clip", made / "clip" / "clip"),
+        *("--encoder", made / "encoder" / "encoder.safetensors"),
+    )
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with datasets, every trained model, and the pack."""
     folder = tmp_path_factory.mktemp("recipe")
-    natural = str(render(folder, "natural", 60, "101"))
-    open_avatars = str(render(folder, "open", 60, "101"))
-    render(folder, "natural", 5, "303")
-    render(folder, "open", 40, "303")
-    out = {name: str(folder / name) for name in ("probes", "clip", "generator", "encoder", "tiny")}
-    main(["train-probes", "--data", open_avatars, "--out", out["probes"], "--batch", "4", *STEPS])
-    main(
-        ["train-clip", "--data", open_avatars, "--out", out["clip"], "--batch", "4", *STEPS]
-        + ["--text-width", "32", "--text-layers", "1", "--embed-dim", "16"]
-    )
-    for stage, batch in (("regress64", "2"), ("regress128", "2"), ("map", "256")):
-        main(
-            ["train-generator", "--data", natural, "--out", out["generator"], "--stage", stage]
-            + ["--batch", batch, *STEPS, *SIZES]
-        )
-    main(
-        ["train-encoder", "--data", natural, "--generator", out["generator"]]
-        + ["--out", out["encoder"], "--batch", "4", "--pixel-images", "2", *STEPS]
-    )
-    main(
-        ["assemble", "--generator", out["generator"] + "/map/generator.safetensors"]
-        + ["--clip", out["clip"] + "/clip", "--out", out["tiny"]]
-        + ["--encoder", out["encoder"] + "/encoder.safetensors"]
-    )
+    natural = ("--data", render(folder, "natural", 60, 101))
+    everything = ("--data", render(folder, "open", 60, 101))
+    render(folder, "natural", 5, 303)
+    render(folder, "open", 40, 303)
+    short = ("--batch", 4, *STEPS)
+    command("train-probes", *everything, "--out", folder / "probes", *short)
+    text = ("--text-width", 32, "--text-layers", 1, "--embed-dim", 16)
+    command("train-clip", *everything, "--out", folder / "clip", *short, *text)
+    generator = ("--out", folder / "generator", *SIZES, *STEPS)
+    for stage, batch in (("regress64", 2), ("regress128", 2), ("refine128", 2), ("map", 256)):
+        command("train-generator", *natural, *generator, "--stage", stage, "--batch", batch)
+    encoder = ("--generator", folder / "generator", "--out", folder / "encoder")
+    command("train-encoder", *natural, *encoder, *short, "--pixel-images", 2)
+    command("assemble", *models(folder), "--out", folder / "tiny")
     return folder
 
 
-def evaluate(made: Path, *options: str) -> None:
-    main(
-        ["evaluate", "--pack", str(made / "tiny"), "--probes", str(made / "probes")]
-        + ["--open", str(made / "open-303"), "--natural", str(made / "natural-303")]
-        + ["--projections", "4", "--avatars", "2", "--threads", "1"]
-        + ["--projection", "steps=1", "--edit", "steps=1", "augmentations=1", *options]
+def evaluate(made: Path, *options: object) -> None:
+    command(
+        "evaluate",
+        *("--pack", made / "tiny", "--probes", made / "probes"),
+        *("--open", made / "open-303", "--natural", made / "natural-303"),
+        *("--projections", 4, "--avatars", 2, "--threads", 1),
+        *("--projection", "steps=1", "--edit", "steps=1", "augmentations=1"),
+        *options,
     )
 
 
 def test_the_pack_opens_and_edits(made: Path) -> None:
     session = Session.open(made / "tiny")
-    assert session.generator.resolution == int(SIDE)
+    assert session.generator.resolution == SIDE
     assert session.pack.manifest.name == "avatars"
     result = session.edit("sample:1", "green hair", steps=1, augmentations=1)
-    assert result.image.size == (int(SIDE), int(SIDE))
+    assert result.image.size == (SIDE, SIDE)
     assert not result.warnings  # every word is of the vocabulary
     # The mean latent comes from the trained mapping.
     assert float(session.generator.w_avg.abs().max()) > 0
@@ -92,23 +96,18 @@ def test_assemble_replaces_packs_and_nothing_else(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "letters.txt").write_text("dear")
-    models = ["--generator", str(made / "generator/map/generator.safetensors")]
-    models += ["--clip", str(made / "clip/clip")]
-    models += ["--encoder", str(made / "encoder/encoder.safetensors")]
     with pytest.raises(SystemExit):
-        main(["assemble", *models, "--out", str(tmp_path)])
+        command("assemble", *models(made), "--out", tmp_path)
     assert "holds other things than a pack" in capsys.readouterr().err
     assert (tmp_path / "letters.txt").read_text() == "dear"
     out = tmp_path / "pack"
     for version in ("1.0", "1.1"):
-        main(["assemble", *models, "--out", str(out), "--version", version])
+        command("assemble", *models(made), "--out", out, "--version", version)
     assert Session.open(out).pack.manifest.version == "1.1"
-    (tmp_path / "cut.safetensors").write_bytes(b"cut")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(b"cut")
     with pytest.raises(SystemExit):
-        main(
-            ["assemble", *models[:-1], str(tmp_path / "cut.safetensors"), "--out", str(out)]
-            + ["--version", "1.2"]
-        )
+        command("assemble", *models(made)[:-1], cut, "--out", out, "--version", "1.2")
     assert Session.open(out).pack.manifest.version == "1.1"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "cut.safetensors",
@@ -123,7 +122,7 @@ def test_evaluate_measures_resumes_and_reports(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = ("--out", str(tmp_path / "figures"))
+    out = ("--out", tmp_path / "figures")
     report = tmp_path / "EVALUATION.md"
     evaluate(made, *out, "--sections", "edits")
     prompt_file = tmp_path / "figures" / "edits" / "green-hair.json"
@@ -138,7 +137,7 @@ def test_evaluate_measures_resumes_and_reports(
     (tmp_path / "figures" / "edits" / "red-skin.json").unlink()
     before = prompt_file.stat().st_mtime_ns
     with caplog.at_level(logging.INFO):
-        evaluate(made, *out, "--report", str(report))
+        evaluate(made, *out, "--report", report)
     assert prompt_file.stat().st_mtime_ns == before
     assert "red skin: " in caplog.text
     assert "green hair: " not in caplog.text
@@ -147,9 +146,8 @@ def test_evaluate_measures_resumes_and_reports(
     assert content["edits"]["groups"] == first["groups"]
     assert set(content["clip"]["binding"]) == {"changed", "swapped"}
     assert len((tmp_path / "figures" / "edits.jsonl").read_text().splitlines()) == 2 * 8
-    side = int(SIDE)
-    assert Image.open(tmp_path / "figures" / "edits.png").size == (2 * side, 9 * side)
-    assert Image.open(tmp_path / "figures" / "inversions.png").size == (4 * side, 3 * side)
+    assert Image.open(tmp_path / "figures" / "edits.png").size == (2 * SIDE, 9 * SIDE)
+    assert Image.open(tmp_path / "figures" / "inversions.png").size == (4 * SIDE, 3 * SIDE)
     text = report.read_text()
     for line in ("probe plain", "CLIP zero-shot", "CLIP binding", "PSNR face box", "test edits"):
         assert line in text
@@ -162,12 +160,12 @@ def test_evaluate_measures_resumes_and_reports(
     assert caplog.text.count(": kept") == 5
 
     with pytest.raises(SystemExit):
-        evaluate(made, *out, "--seed", "1")
+        evaluate(made, *out, "--seed", 1)
     assert "figures.json is of another seed; give another --out" in capsys.readouterr().err
 
 
 def test_validation_edits_other_prompts(made: Path, tmp_path: Path) -> None:
-    evaluate(made, "--out", str(tmp_path), "--split", "validation", "--sections", "edits")
+    evaluate(made, "--out", tmp_path, "--split", "validation", "--sections", "edits")
     groups = json.loads((tmp_path / "figures.json").read_text())["edits"]["groups"]
     assert not {edit.prompt for edit in TEST_EDITS} & set(groups)
 
@@ -175,15 +173,11 @@ def test_validation_edits_other_prompts(made: Path, tmp_path: Path) -> None:
 def test_a_stage_needs_the_stage_before(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    data = ("--data", made / "natural-101")
     with pytest.raises(SystemExit):
-        main(
-            ["train-generator", "--data", str(made / "natural-101"), "--out", str(tmp_path)]
-            + ["--stage", "map", *STEPS, *SIZES]
-        )
-    assert "train --stage regress128 to its end first" in capsys.readouterr().err
+        command("train-generator", *data, "--out", tmp_path, "--stage", "map", *STEPS, *SIZES)
+    assert "train --stage refine128 to its end first" in capsys.readouterr().err
+    out = ("--generator", tmp_path, "--out", tmp_path / "encoder")
     with pytest.raises(SystemExit):
-        main(
-            ["train-encoder", "--data", str(made / "natural-101"), "--out", str(tmp_path / "e")]
-            + ["--generator", str(tmp_path), *STEPS]
-        )
+        command("train-encoder", *data, *out, *STEPS)
     assert "train --stage map to its end first" in capsys.readouterr().err

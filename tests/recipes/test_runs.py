@@ -135,7 +135,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     Training(tmp_path).train()
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(CheckpointError, match="cannot be read .*; remove it") as caught:
+    with pytest.raises(CheckpointError, match=r"cannot be read .*; remove it") as caught:
         Training(tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path: Path
         with torch.no_grad():
             training.model[0].weight.fill_(torch.inf)
 
-    with pytest.raises(CheckpointError, match="loss became not finite at step 4 .*lower learning"):
+    with pytest.raises(CheckpointError, match=r"loss became not finite at step 4 .*lower learning"):
         training.train(at(4, spoil))
     resumed = Training(tmp_path)
     assert resumed.run.step == 4

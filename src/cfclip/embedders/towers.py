@@ -6,6 +6,7 @@ reached 97 %. A config names it as `"timm_model_name": "cfclip_compact_resnet"` 
 `timm_pool` and `timm_proj`.
 """
 
+from itertools import pairwise
 from typing import Any
 
 from timm.models import register_model
@@ -57,9 +58,7 @@ class CompactResNet(nn.Module):
         super().__init__()
         self.num_features = _NECK
         self.stem = conv_norm_relu(3, _WIDTHS[0], 2)
-        self.blocks = nn.ModuleList(
-            HalvingBlock(a, b) for a, b in zip(_WIDTHS[:-1], _WIDTHS[1:], strict=True)
-        )
+        self.blocks = nn.ModuleList(HalvingBlock(a, b) for a, b in pairwise(_WIDTHS))
         self.last = conv_norm_relu(_WIDTHS[-1], _WIDTHS[-1], 2)
         self.neck = nn.Linear(_WIDTHS[-1] * _POOLED_SIDE**2, _NECK)
         self.head = nn.Linear(_NECK, num_classes)
