@@ -16,8 +16,12 @@ from cfclip import (
     Session,
     rerun,
 )
+from cfclip.editors.base import EditRequest
+from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.record import image_sha256
+from cfclip.results import edit_result
 from cfclip.sources import latents_of, parse_sample_spec
+from cfclip.tensors import pil_from_signed
 
 PROMPT = "green hair"
 SHORT = {"steps": 2}
@@ -274,6 +278,24 @@ def test_a_mask_confines_the_edit(session: Session, tmp_path: Path) -> None:
     assert pixels(by_file.image) == pixels(by_image.image)
     with pytest.raises(InputError, match="black"):
         session.edit("sample:1", PROMPT, mask=Image.new("L", (32, 32), 0))
+
+
+def test_each_picture_of_a_batch_keeps_its_own_mask(session: Session) -> None:
+    sources = session.sample(2, seed=1)
+    request = EditRequest(
+        latents=torch.stack([source.latents for source in sources]),
+        prompts=(PROMPT,),
+        source_text="an avatar",
+        templates=("{}",),
+        mask=torch.stack([torch.zeros(1, 32, 32), torch.ones(1, 32, 32)]),
+    )
+    config = LatentOptimisationConfig(**SHORT)
+    edit = LatentOptimisation(session.generator, session.embedder, config).edit(request)
+    before = pil_from_signed(edit.source_images)
+    facts = {"prompts": [PROMPT]}
+    first, second = (edit_result(edit, row, each, facts, ()) for row, each in enumerate(sources))
+    assert pixels(first.image) == pixels(before[0])
+    assert pixels(second.image) != pixels(before[1])
 
 
 # Opening

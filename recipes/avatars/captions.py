@@ -68,6 +68,7 @@ class CaptionBatch(NamedTuple):
     truth: NDArray[np.int8]
     pairs: tuple[NDArray[np.int64], ...]
     labels: NDArray[np.int64]
+    claims: list[tuple[int, ...]]
 
 
 class Caption(NamedTuple):
@@ -264,13 +265,14 @@ class Language:
                 pairs.append((i, i, len(captions)))
                 captions.append(negative)
         columns = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
-        truth = self.truth_matrix(rows, [caption.claims for caption in captions])
+        claims = [caption.claims for caption in captions]
+        truth = self.truth_matrix(rows, claims)
         labels = np.full((len(captions), len(ATTRIBUTES)), -1, dtype=np.int64)
         for i, caption in enumerate(captions):
             for claim in caption.claims:
                 attribute, label = self._named_class[claim]
                 labels[i, attribute] = max(label, labels[i, attribute])
-        return CaptionBatch([c.text for c in captions], truth, tuple(columns), labels)
+        return CaptionBatch([c.text for c in captions], truth, tuple(columns), labels, claims)
 
     def binding(self, rng: np.random.Generator) -> list[tuple[int, str, str, str]]:
         """A binding test for every row that allows one: (row, true text, false text, change).

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -180,7 +179,7 @@ def _measure_edits(config: Evaluate, bench: Bench) -> dict[str, Any]:
 
 def _measure_edit(
     edit: ColourEdit, inversion: Inversion, bench: Bench, folder: Path
-) -> tuple[Sequence[EditScore], float]:
+) -> tuple[list[EditScore], float]:
     """The scores of one prompt and the seconds it took, measured now or before."""
     path = folder / f"{edit.prompt.replace(' ', '-')}.json"
     if path.exists():

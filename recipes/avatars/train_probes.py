@@ -58,8 +58,8 @@ def train_probes(config: TrainProbes) -> None:
     data = load_dataset(config.data)
     targets = readable_targets(data.table, data.visibility)
     classes = {name: count for name, (_, count) in targets.items()}
-    each = {architecture: Probe(classes, architecture) for architecture in ARCHITECTURES}
-    probes = nn.ModuleDict(dict(each))
+    each: dict[str, Probe] = {a: Probe(classes, a) for a in ARCHITECTURES}
+    probes = nn.ModuleDict(each)
     probes.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(probes.parameters(), lr=config.lr, weight_decay=0.02)
     average = Average(probes, 0.998)

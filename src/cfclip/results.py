@@ -171,7 +171,8 @@ def _render(edit: BatchEdit, row: int, strength: float) -> Image.Image:
     """One image of a batch at a strength; rendered alone, so that the batch does not matter."""
     rows = torch.tensor([row], device=edit.offset.device)
     made = edit.space.render(strength * edit.offset[rows], rows)
-    return pil_from_signed(confine(made, edit.source_images[rows], edit.mask))[0]
+    mask = None if edit.mask is None else edit.mask[rows]
+    return pil_from_signed(confine(made, edit.source_images[rows], mask))[0]
 
 
 def before_after(results: Sequence[EditResult]) -> Image.Image:

@@ -4,7 +4,7 @@ import base64
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -217,11 +217,6 @@ def latents_of(origin: Mapping[str, Any]) -> Tensor:
         return flat.reshape([int(side) for side in origin["shape"]])
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"the latents of the record are damaged: {error}") from error
-
-
-def renamed(source: Source, name: str) -> Source:
-    """The same source under another name, where two files of a folder would share one."""
-    return replace(source, name=name)
 
 
 def _inverted(

@@ -18,11 +18,6 @@ RGB_CHANNELS = 3
 _HALF_RANGE = 127.5
 _SIGNED_SPAN = 2.0
 
-DIRECTION_EPS = 1e-3
-"""Length under which a difference of unit embeddings counts as no direction. Two views of one
-picture differ by far more, so that real edits are unaffected; at a zero edit the gradient of
-`unit` is at most `1 / DIRECTION_EPS` times the incoming one."""
-
 
 def signed_from_uint8(pixels: Tensor) -> Tensor:
     """uint8 `(batch, height, width, 3)` in 0..255 to an image tensor in [-1, 1]."""

@@ -47,6 +47,14 @@ def test_the_global_random_state_is_left_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_mixed_precision_does_not_move_pixels():
+    images = pictures(1)
+    augment = RandomPerspective(copies=2)
+    expected = augment(images, seed=0, step=0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(augment(images, seed=0, step=0), expected)
+
+
 def test_no_distortion_is_the_identity():
     images = pictures(1)
     rows = RandomPerspective(copies=1, distortion=0.0)(images, seed=0, step=0)

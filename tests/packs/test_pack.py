@@ -177,6 +177,14 @@ def test_models_load_once_and_frozen(tiny_pack: Path) -> None:
         assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_loading_leaves_the_global_random_state_alone(tiny_pack: Path) -> None:
+    pack = Pack.open(tiny_pack)
+    before = torch.get_rng_state()
+    for load in (pack.generator, pack.embedder, pack.encoder):
+        load()
+        assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_parts_of_a_pack_fit_each_other(tiny_pack: Path) -> None:
     pack = Pack.open(tiny_pack)
     images = pack.generator().synthesis(

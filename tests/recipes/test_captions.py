@@ -90,7 +90,7 @@ def test_truth_matrix_agrees_with_judging_one_by_one(
 ) -> None:
     rng = np.random.default_rng(2)
     rows = rng.choice(N, 16, replace=False)
-    texts, truth, pairs, _ = language.batch(rows, rng)
+    texts, truth, pairs, *_ = language.batch(rows, rng)
     sampled, _ = language.sample(rows, np.random.default_rng(3))
     assert truth.shape == (16, len(texts))
     assert truth.dtype == np.int8

@@ -12,6 +12,7 @@ from PIL import Image
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
 from recipes.avatars.measure_edits import TEST_EDITS
+from recipes.avatars.train_generator import STAGES
 
 SIDE = 64
 STEPS = ("--steps", 2, "--threads", 1)
@@ -62,7 +63,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = ("--text-width", 32, "--text-layers", 1, "--embed-dim", 16)
     command("train-clip", *everything, "--out", folder / "clip", *short, *text)
     generator = ("--out", folder / "generator", *SIZES, *STEPS)
-    for stage, batch in (("regress64", 2), ("regress128", 2), ("refine128", 2), ("map", 256)):
+    for stage in STAGES:
+        batch = 256 if stage == "map" else 2  # latents or images
         command("train-generator", *natural, *generator, "--stage", stage, "--batch", batch)
     encoder = ("--generator", folder / "generator", "--out", folder / "encoder")
     command("train-encoder", *natural, *encoder, *short, "--pixel-images", 2)
@@ -175,9 +177,9 @@ def test_a_stage_needs_the_stage_before(
 ) -> None:
     data = ("--data", made / "natural-101")
     with pytest.raises(SystemExit):
-        command("train-generator", *data, "--out", tmp_path, "--stage", "map", *STEPS, *SIZES)
-    assert "train --stage refine128 to its end first" in capsys.readouterr().err
+        command("train-generator", *data, "--out", tmp_path, "--stage", STAGES[-1], *STEPS, *SIZES)
+    assert f"train --stage {STAGES[-2]} to its end first" in capsys.readouterr().err
     out = ("--generator", tmp_path, "--out", tmp_path / "encoder")
     with pytest.raises(SystemExit):
         command("train-encoder", *data, *out, *STEPS)
-    assert "train --stage map to its end first" in capsys.readouterr().err
+    assert f"train --stage {STAGES[-1]} to its end first" in capsys.readouterr().err

@@ -69,9 +69,13 @@ class CompactResNet(nn.Module):
             maps.append(block(maps[-1]))
         return [*maps, self.last(maps[-1])]
 
-    def forward(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """What the linear `head` reads: `(batch, num_features)`."""
         pooled = functional.adaptive_avg_pool2d(self._maps(images)[-1], _POOLED_SIDE)
-        return self.head(functional.relu(self.neck(pooled.flatten(1))))
+        return functional.relu(self.neck(pooled.flatten(1)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
 
     def forward_intermediates(
         self,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cfclip.embedders.towers import HalvingBlock, conv_norm_relu
 from cfclip.errors import CheckpointError
 from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
 
@@ -25,28 +26,6 @@ _PLAIN_WIDTHS = (24, 48, 96, 160)
 _RESIDUAL_WIDTHS = (16, 32, 64, 128)
 _POOLED_SIDE = 4
 _HIDDEN = 256
-
-
-def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-class _Residual(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.first = _conv(inputs, outputs, 3, 2)
-        self.second = nn.Sequential(
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
-        )
-        self.shortcut = nn.Conv2d(inputs, outputs, 1)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        shortcut = self.shortcut(functional.avg_pool2d(maps, 2))
-        return functional.relu(self.second(self.first(maps)) + shortcut)
 
 
 class Probe(nn.Module):
@@ -67,14 +46,14 @@ class Probe(nn.Module):
         self.architecture = architecture
         if architecture == "plain":
             widths = _PLAIN_WIDTHS
-            layers: list[nn.Module] = [_conv(3, widths[0], 3, 2)]
+            layers: list[nn.Module] = [conv_norm_relu(3, widths[0], 2)]
             for inputs, outputs in zip(widths, (*widths[1:], widths[-1]), strict=True):
-                layers += [_conv(inputs, outputs, 3, 2)]
+                layers += [conv_norm_relu(inputs, outputs, 2)]
         elif architecture == "residual":
             widths = _RESIDUAL_WIDTHS
-            layers = [_conv(3, widths[0], 3, 2)]
-            layers += [_Residual(a, b) for a, b in pairwise(widths)]
-            layers += [_conv(widths[-1], widths[-1], 3, 2)]
+            layers = [conv_norm_relu(3, widths[0], 2)]
+            layers += [HalvingBlock(a, b) for a, b in pairwise(widths)]
+            layers += [conv_norm_relu(widths[-1], widths[-1], 2)]
         else:
             raise CheckpointError(f"unknown probe architecture {architecture!r}")
         self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_POOLED_SIDE), nn.Flatten())

@@ -84,9 +84,11 @@ class RandomPerspective(nn.Module):
         matrices = get_perspective_transform(
             corners, corners + moves * half * torch.tensor(_INWARD)
         ).to(images)
-        return warp_perspective(
-            images.repeat(self.copies, 1, 1, 1), matrices, (height, width), align_corners=True
-        )
+        # In mixed precision the coordinates would be rounded to whole pixels and worse.
+        with torch.autocast(images.device.type, enabled=False):
+            return warp_perspective(
+                images.repeat(self.copies, 1, 1, 1), matrices, (height, width), align_corners=True
+            )
 
     def _moves(self, seed: int, index: int, step: int) -> Tensor:
         """Uniform numbers in [0, 1), `(A, 4 corners, 2)`, that only the arguments decide."""

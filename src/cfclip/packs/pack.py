@@ -119,12 +119,18 @@ class Pack:
         return encoder
 
     def _once(self, kind: str, device: "str | torch.device", load: Callable[[], _Model]) -> _Model:
+        import torch
+
         key = (kind, str(device))
         with self._loading:
             if key not in self._models:
-                self._models[key] = load().to(device).eval().requires_grad_(False)
-            model: _Model = self._models[key]
-        return model
+                # Layers draw initial weights before theirs are read; the caller's draws go on as if
+                # nothing had been loaded.
+                with torch.random.fork_rng(devices=[]):
+                    model = load()
+                self._models[key] = model.to(device).eval().requires_grad_(False)
+            kept: _Model = self._models[key]
+        return kept
 
     def _load_generator(self) -> "Generator":
         from cfclip.generators.checkpoints import load_generator

@@ -1,0 +1,165 @@
+"""Align the texts of a trained CLIP with its images: the second stage of the pack's CLIP.
+
+After `train-clip` the image tower reads every attribute, yet its embeddings are not where the texts
+are: a step there compares a hundred images with their captions, which tells near colours apart too
+rarely. Here the tower rests behind its last linear layer, its features are computed once, and each
+step compares a thousand images with the captions of a few, for the price of the captions alone.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from cfclip.embedders.bpe import load_tokenizer
+from cfclip.embedders.clip_files import MERGES_FILE, read_clip, save_clip
+from cfclip.errors import InputError
+from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
+from recipes.avatars import augment, captions
+from recipes.avatars.dataset import Dataset, load_dataset
+from recipes.avatars.runs import Average, Run, Stateful, cosine_lr, run_identity, set_lr, step_rng
+from recipes.avatars.train_clip import IMAGE_MEAN, IMAGE_STD, truth_loss
+
+_log = logging.getLogger(__name__)
+_SCALE, _BIAS, _MOST_SCALE = 40.0, -10.0, 100.0
+_SCALE_LR = 5.0
+"""Scale and bias are two numbers that everything waits for, so they move this much faster."""
+_CHUNK = 100
+_EPS = 1e-6
+_GRADIENT_NORM = 1.0
+_DISTORTION = 0.5
+
+
+@dataclass(frozen=True)
+class AlignClip:
+    """Align the texts of a trained CLIP with its images."""
+
+    data: Path
+    """Folder of the open avatars that the `render` command made."""
+    clip: Path
+    """Folder of the CLIP that `train-clip` wrote."""
+    out: Path
+    """Folder of the run; the model is written to its `clip/` subfolder."""
+    steps: int = 1500
+    """Optimizer steps."""
+    images: int = 24_000
+    """Images whose features are used, each as it is and once augmented."""
+    batch: int = 1024
+    """Images per step."""
+    captions: int = 128
+    """Images of each step that give a caption and a hard negative."""
+    lr: float = 1e-3
+    """Peak learning rate of AdamW."""
+    hard_weight: float = 1.0
+    """Weight of telling a caption from the same caption with one change."""
+    seed: int = 4
+    """Seed of sampling and augmentation."""
+    threads: int = 2
+    """Processor threads."""
+
+    def run(self) -> None:
+        """Train."""
+        align_clip(self)
+
+
+def _normalised(images: Tensor) -> Tensor:
+    scaled = (unit_range_from_signed(images) - IMAGE_MEAN[0]) / IMAGE_STD[0]
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def tower_features(trunk: Any, data: Dataset, count: int, seed: int) -> Tensor:
+    """What the last layer of the tower reads, float16 `(2, count, width)`: plain and augmented."""
+    views: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for start in track(range(0, count, _CHUNK), description="features"):
+        plain = signed_from_uint8(torch.from_numpy(np.array(data.images[start : start + _CHUNK])))
+        rng = step_rng(seed, start)
+        changed = augment.perspective(plain, _DISTORTION, 1.0, seed, start)
+        changed = augment.degrade(changed, 0.2, rng)
+        for view, images in zip(views, (plain, changed), strict=True):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                view.append(trunk.features(_normalised(images)).half())
+    return torch.stack([torch.cat(view)[:count] for view in views])
+
+
+def align_clip(config: AlignClip) -> None:
+    """Run the stage; see `AlignClip`.
+
+    Raises:
+        InputError: fewer images in `data` than asked for.
+    """
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    data = load_dataset(config.data)
+    if len(data) < config.images:
+        raise InputError(f"--images is {config.images}, but {config.data} holds {len(data)}")
+    language = captions.Language(data.table, data.visibility)
+    loaded, file = read_clip(config.clip)
+    model: Any = loaded.float()
+    trunk = model.visual.trunk
+    trunk.eval().to(memory_format=torch.channels_last)
+    tokenize = load_tokenizer(
+        config.clip / MERGES_FILE, file["model_cfg"]["text_cfg"]["context_length"]
+    )
+    features = tower_features(trunk, data, config.images, config.seed)
+    model.visual.requires_grad_(False)
+    trunk.head.requires_grad_(True)
+    model.logit_scale.requires_grad_(True)
+    with torch.no_grad():
+        model.logit_scale.fill_(float(np.log(_SCALE)))
+    bias = nn.Parameter(torch.tensor(_BIAS))
+    slow = [p for n, p in model.named_parameters() if p.requires_grad and n != "logit_scale"]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": slow},
+            {"params": [model.logit_scale, bias], "lr_scale": _SCALE_LR, "weight_decay": 0.0},
+        ],
+        lr=config.lr,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+    )
+    average = Average(model, 0.995)
+    trained = nn.ModuleDict({"clip": model, "bias": nn.ParameterDict({"logit_bias": bias})})
+    parts: dict[str, Stateful] = {"model": trained, "optimizer": optimizer, "average": average}
+    run = Run(config.out, parts, config.steps, run_identity(config))
+    for step in run:
+        rng = step_rng(config.seed, step)
+        rows = rng.integers(config.images, size=config.batch)
+        views = torch.from_numpy(rng.integers(len(features), size=config.batch))
+        batch = language.batch(rows[: config.captions], rng)
+        truth = language.truth_matrix(rows, batch.claims)
+        set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=50))
+        with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            texts = model.encode_text(tokenize(batch.texts)).float()
+        images = trunk.head(features[views, torch.from_numpy(rows)].float())
+        cosines = unit(images, _EPS) @ unit(texts, _EPS).T
+        scale = model.logit_scale.exp()
+        known = truth_loss(scale * cosines + bias, torch.from_numpy(truth))
+        image, good, bad = (torch.from_numpy(column) for column in batch.pairs)
+        hard = functional.softplus(scale * (cosines[image, bad] - cosines[image, good])).mean()
+        loss = known + config.hard_weight * hard
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(trained.parameters(), _GRADIENT_NORM)
+        run.report(
+            truth=known.item(), hard=hard.item(), gradient=norm.item(), scale=scale.item(),
+            bias=bias.item(),
+        )  # fmt: skip
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0.0, float(np.log(_MOST_SCALE)))
+        average.update(model, step)
+    if not run.finished:
+        return
+    model.load_state_dict(average.values)
+    folder = config.out / "clip"
+    save_clip(model.eval(), file["model_cfg"], file["preprocess_cfg"], folder)
+    (folder / MERGES_FILE).write_bytes((config.clip / MERGES_FILE).read_bytes())
+    _log.info("wrote %s", folder)
