@@ -112,7 +112,7 @@ def _class_of(claim: Claim) -> int:
             else -1
         )
     word = SHAPE_WORDS[claim.attribute][claim.word]
-    if len(word.true) != 1 or word.unsure:
+    if len(word.true) != 1:
         return -1
     return classes(claim.attribute).index(word.true[0])
 
@@ -180,6 +180,17 @@ class Language:
 
     def _reserved(self, chosen: Sequence[int], claim: int) -> bool:
         return any(is_held_out(self.claims[c], self.claims[claim]) for c in chosen)
+
+    def class_texts(self, rng: np.random.Generator) -> list[list[str]]:
+        """One training text for every class of every attribute, in new words at each call."""
+        texts: list[list[str]] = []
+        for a, name in enumerate(ATTRIBUTES):
+            texts.append([])
+            for c in range(len(classes(name))):
+                named = [claim for claim, n in enumerate(self._named_class) if n == (a, c)]
+                claim = self.claims[named[int(rng.integers(len(named)))]]
+                texts[-1].append(say([claim], random.Random(int(rng.integers(2**32)))))
+        return texts
 
     def hard_negative(
         self, row: int, caption: Caption, seed: int, split: Split = "train"

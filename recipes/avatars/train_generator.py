@@ -22,6 +22,7 @@ from cfclip.files import atomic_write
 from cfclip.generators.checkpoints import load_generator, save_generator
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.tensors import signed_from_uint8
+from cfclip.weights import load_tensors, read_tensors, save_tensors
 from recipes.avatars.attribute_latents import (
     COORDINATES,
     AttributeLatents,
@@ -49,6 +50,8 @@ FACE_WEIGHT: dict[Stage, float] = {"regress64": 8.0, "regress128": 8.0, "refine1
 hair and clothes without outlines."""
 _STATISTICS_SAMPLES = 20_000
 GENERATOR_FILE = "generator.safetensors"
+LATENTS_FILE = "attribute_latents.safetensors"
+_LATENTS = "attribute latents"
 _AVERAGE_FILE = "average.pt"
 
 
@@ -62,6 +65,9 @@ class TrainGenerator:
     """Folder of the whole training; each stage has its own subfolder."""
     stage: Stage = "regress64"
     """Stage to train; it starts from the finished stage before it."""
+    start: tuple[Path, Path] | None = None
+    """generator.safetensors and attribute_latents.safetensors of an earlier training to start from
+    instead, such as those of the shipped pack and of the recipe's folder."""
     steps: int = 5000
     """Optimizer steps of this stage."""
     batch: int = 16
@@ -143,6 +149,19 @@ def load_stage(out: Path, stage: Stage, sizes: StyleGAN2Config) -> WarmStart:
     return model
 
 
+def load_start(generator: Path, latents: Path) -> WarmStart:
+    """A warm start from the two files that a finished training leaves.
+
+    Raises:
+        CheckpointError: files that are missing, damaged or do not fit each other.
+    """
+    loaded = load_generator(generator)
+    model = WarmStart(loaded.config)
+    model.generator.load_state_dict(loaded.state_dict())
+    load_tensors(model.latents, read_tensors(latents, _LATENTS)[0], str(latents))
+    return model
+
+
 def load_finished(out: Path) -> WarmStart:
     """The result of the whole training in `out`, in the sizes that it was trained with.
 
@@ -164,11 +183,12 @@ def train_generator(config: TrainGenerator) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     position = STAGES.index(config.stage)
-    model = (
-        load_stage(config.out, STAGES[position - 1], config.sizes)
-        if position
-        else WarmStart(config.sizes)
-    )
+    if config.start is not None:
+        model = load_start(*config.start)
+    elif position:
+        model = load_stage(config.out, STAGES[position - 1], config.sizes)
+    else:
+        model = WarmStart(config.sizes)
     if config.stage == "map":
         _train_mapping(config, model)
     else:
@@ -240,6 +260,7 @@ def _train_mapping(config: TrainGenerator, model: WarmStart) -> None:
     _finish(config, model)
     folder = _stage_folder(config, "map")
     save_generator(generator.eval(), folder / GENERATOR_FILE)
+    save_tensors(latents.state_dict(), folder / LATENTS_FILE, _LATENTS)
     with atomic_write(folder / "statistics.json") as temporary:
         temporary.write_text(json.dumps({"w_std": ws.std(0).mean().item()}))
 

@@ -92,6 +92,8 @@ def train_probes(config: TrainProbes) -> None:
         torch.stack(list(terms.values())).sum().backward()
         optimizer.step()
         average.update(probes, step)
+    if not run.finished:
+        return
     probes.load_state_dict(average.values)
     for name in ARCHITECTURES:
         save_probe(each[name].eval(), config.out / f"{name}.safetensors")

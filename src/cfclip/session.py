@@ -15,7 +15,7 @@ from cfclip.editors.base import EditCallback, EditRequest
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.embedders.base import Embedder
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
@@ -205,6 +205,10 @@ class Session:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
         confined = None if mask is None else open_mask(mask, manifest.resolution)
+        for each in (*prompts, about_source):
+            # A text too long for the embedder is told before any picture is inverted; the
+            # embeddings are cached, so that the edit finds them ready.
+            self.embedder.embed_texts(fill_templates(manifest.templates, each))
         one = isinstance(image, Editable)
         sources = self._to_sources([image] if isinstance(image, Editable) else image, projection)
         request = EditRequest(
