@@ -137,15 +137,11 @@ def align_clip(config: AlignClip) -> None:
     with torch.no_grad():
         model.logit_scale.fill_(float(np.log(_SCALE)))
     slow = [p for n, p in model.named_parameters() if p.requires_grad and n != "logit_scale"]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": slow},
-            {"params": [model.logit_scale], "lr_scale": _SCALE_LR, "weight_decay": 0.0},
-        ],
-        lr=config.lr,
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": slow},
+        {"params": [model.logit_scale], "lr_scale": _SCALE_LR, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), weight_decay=0.01)
     average = Average(model, 0.995)
     targets = readable_targets(data.table, data.visibility)
     sizes = [count for _, count in targets.values()]
