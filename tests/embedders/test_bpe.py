@@ -71,6 +71,8 @@ def test_no_text_leaves_the_bytes(tmp_path):
         (gzip.compress(b"#version\nabc"), "line 2: 'abc' is not a pair"),
         (gzip.compress(b"#version\na b")[:-9], "not a gzip file"),
     ],
+    # The bytes hold the time of their making, and workers must agree on the names of tests.
+    ids=["no gzip", "empty line", "one part", "truncated"],
 )
 def test_damaged_files(tmp_path, content, message):
     path = tmp_path / "merges.txt.gz"
