@@ -14,7 +14,6 @@ COMMANDS: dict[str, str] = {
     "render": "recipes.avatars.render_command:Render",
     "train-probes": "recipes.avatars.train_probes:TrainProbes",
     "train-clip": "recipes.avatars.train_clip:TrainClip",
-    "align-clip": "recipes.avatars.align_clip:AlignClip",
     "train-generator": "recipes.avatars.train_generator:TrainGenerator",
     "train-encoder": "recipes.avatars.train_encoder:TrainEncoder",
     "evaluate": "recipes.avatars.evaluate:Evaluate",

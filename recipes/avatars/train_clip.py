@@ -1,15 +1,21 @@
 """Train the pack's CLIP on open avatars and their captions.
 
-Since the renderer knows which caption is true of which image, the loss is a sigmoid over the whole
-truth matrix of a batch (as in SigLIP, Zhai et al. 2023, with true labels instead of the diagonal):
-a caption that happens to be true of another image of the batch is never punished. Each image also
-meets captions that are false of it by one named change. Linear heads shared by image and text
-embeddings read every attribute (of a text, those it names) and are dropped after the training: they
-teach the image tower densely, and both towers the same axes.
+The renderer knows which caption is true of which image, so no loss here takes a true caption for a
+false one. Each step compares its images with
+
+- one text for every class of every attribute, by cross-entropy over the classes: what keeps the
+  texts aligned with the images;
+- one linear head for every attribute, dropped after the training: the same comparison without a
+  language to learn first, from which the image tower starts;
+- captions, by cross-entropy over the images, each caption for itself: what a caption must reach
+  depends on how much it claims, so that one threshold for all (a sigmoid over the truth matrix)
+  does not fit;
+- the same captions with one named change that makes them false, pair by pair: what binds a colour
+  to its part.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +26,26 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
-from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, save_clip
+from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, read_clip, save_clip
 from cfclip.embedders.towers import NAME as TOWER
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import readable_targets
-from recipes.avatars.renderer import RESOLUTION
 from recipes.avatars.runs import Average, Run, cosine_lr, run_identity, set_lr, step_rng
 
 _log = logging.getLogger(__name__)
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
 IMAGE_STD = (0.5, 0.5, 0.5)
-_INITIAL_SCALE = 20.0
-_INITIAL_BIAS = -7.0
-_MOST_SCALE = 100.0
+_INITIAL_SCALE, _MOST_SCALE = 30.0, 100.0
+_SCALE_LR = 5.0
+"""The scale is one number that everything waits for, so it moves this much faster."""
 _GRADIENT_NORM = 1.0
 _EPS = 1e-6
-_DISTORTION = (0.1, 0.5)
+_DISTORTION = (0.0, 0.5)
+_WARPED_SHARE = 0.7
+_DEGRADED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,15 @@ class TrainClip:
     """Folder of the open avatars that the `render` command made."""
     out: Path
     """Folder of the run; the model is written to its `clip/` subfolder."""
-    steps: int = 4000
+    start: Path | None = None
+    """Folder of a CLIP to go on from; its sizes hold. Trained from nothing otherwise."""
+    steps: int = 5000
     """Optimizer steps."""
-    batch: int = 96
+    batch: int = 192
     """Images per step."""
-    lr: float = 1.5e-3
+    captions: int = 96
+    """Images of each step that give a caption and a hard negative."""
+    lr: float = 2e-3
     """Peak learning rate of AdamW, after a warm-up, with cosine decay."""
     weight_decay: float = 0.05
     """Decoupled weight decay of matrices and filters."""
@@ -65,91 +76,100 @@ class TrainClip:
     """Longest text, in tokens."""
     embed_dim: int = 256
     """Width of the joint embedding."""
-    head_weight: float = 1.0
+    head_weight: float = 0.5
     """Weight of the attribute heads on the image embedding."""
-    text_head_weight: float = 0.5
-    """Weight of the same heads on the text embedding, for the attributes that a text names."""
+    caption_weight: float = 0.3
+    """Weight of finding the images that a caption is true of."""
     hard_weight: float = 1.0
-    """Weight of telling an image's caption from the same caption with one change."""
+    """Weight of telling a caption from the same caption with one change."""
     seed: int = 0
     """Seed of initialisation, sampling and augmentation."""
     threads: int = 2
     """Processor threads."""
-    model_cfg: dict[str, Any] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        config = {
+    def run(self) -> None:
+        """Train; the images set the side that the image tower reads."""
+        train_clip(self)
+
+    def files(self, image_size: int, vocabulary: int) -> dict[str, Any]:
+        """The open_clip config file of a model of these sizes."""
+        model = {
             "embed_dim": self.embed_dim,
             "vision_cfg": {
-                "image_size": RESOLUTION,
+                "image_size": image_size,
                 "timm_model_name": TOWER,
                 "timm_pool": "",
                 "timm_proj": "",
             },
             "text_cfg": {
                 "context_length": self.context,
-                "vocab_size": 0,
+                "vocab_size": vocabulary,
                 "width": self.text_width,
                 "heads": self.text_width // 32,
                 "layers": self.text_layers,
             },
         }
-        object.__setattr__(self, "model_cfg", config)
-
-    def run(self) -> None:
-        """Train; the images set the side that the image tower reads."""
-        train_clip(self)
+        preprocess = {"mean": list(IMAGE_MEAN), "std": list(IMAGE_STD), "interpolation": "bicubic"}
+        return {"model_cfg": model, "preprocess_cfg": preprocess}
 
 
-class _Heads(nn.Module):
-    """Linear readout of each attribute from the unit embedding."""
-
-    def __init__(self, classes: dict[str, int], dim: int) -> None:
-        super().__init__()
-        self.heads = nn.ModuleDict({name: nn.Linear(dim, n) for name, n in classes.items()})
-        self.scale = nn.Parameter(torch.tensor(_INITIAL_SCALE).log())
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Mean cross-entropy over the attributes of `labels` (rows, attributes); -1 is left out."""
-        scaled = embeddings * self.scale.exp()
-        losses = []
-        for column, head in enumerate(self.heads.values()):
-            known = labels[:, column] >= 0
-            if known.any():
-                losses.append(functional.cross_entropy(head(scaled[known]), labels[known, column]))
-        return torch.stack(losses).mean() if losses else embeddings.sum() * 0.0
-
-
-def truth_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Sigmoid cross-entropy over a truth matrix, true and false entries weighing the same.
+def retrieval_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of each true image of a caption against all images it is false of.
 
     Args:
         logits: (images, captions).
         truth: same shape, int8: 1 true, 0 false, -1 unknown and left out.
+
+    >>> retrieval_loss(torch.zeros(3, 1), torch.tensor([[1], [0], [-1]], dtype=torch.int8))
+    tensor(0.6931)
     """
-    positive, negative = truth == 1, truth == 0
-    loss = functional.binary_cross_entropy_with_logits(
-        logits, positive.to(logits.dtype), reduction="none"
-    )
-    # Per image, so that sums over more captions do not change the balance.
-    true_part = (loss * positive).sum() / positive.sum().clamp_min(1)
-    false_part = (loss * negative).sum() / negative.sum().clamp_min(1)
-    return true_part + _FALSE_WEIGHT * false_part
+    false = logits.masked_fill(truth != 0, -torch.inf).logsumexp(0)
+    return functional.softplus((false - logits)[truth == 1]).mean()
 
 
-_FALSE_WEIGHT = 4.0
-"""False entries are several times more frequent than true ones; equal weight would leave near
-misses unpunished."""
+def class_loss(logits: Tensor, labels: Tensor, sizes: list[int]) -> Tensor:
+    """Cross-entropy over the classes of each attribute, mean over the attributes.
+
+    Args:
+        logits: (images, sum of sizes), the classes of one attribute side by side.
+        labels: (images, attributes) class codes, -1 left out.
+        sizes: classes of each attribute.
+
+    >>> class_loss(torch.zeros(1, 4), torch.tensor([[0, -1]]), [2, 2])
+    tensor(0.6931)
+    """
+    losses = [
+        functional.cross_entropy(own, labels[:, column], ignore_index=-1)
+        for column, own in enumerate(logits.split(sizes, 1))
+        if (labels[:, column] >= 0).any()
+    ]
+    return torch.stack(losses).mean()
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices and filters only, as is usual for CLIP."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
+def _parameter_groups(trained: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Decay matrices and filters only, as is usual for CLIP; scales have a rate of their own."""
+    scales = [p for p in trained.parameters() if p.ndim == 0]
+    vectors = [p for p in trained.parameters() if p.ndim == 1]
+    matrices = [p for p in trained.parameters() if p.ndim >= 2]
     return [
         {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": vectors, "weight_decay": 0.0},
+        {"params": scales, "weight_decay": 0.0, "lr_scale": _SCALE_LR},
     ]
+
+
+def _begin(config: TrainClip, side: int, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The model to train (open_clip has no types) and its config file; writes the merges."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.start is not None:
+        started, file = read_clip(config.start)
+        (folder / MERGES_FILE).write_bytes((config.start / MERGES_FILE).read_bytes())
+        return started.float(), file
+    file = config.files(side, trim_bpe(captions.vocabulary(), folder / MERGES_FILE))
+    model: Any = build_clip_model(file["model_cfg"])
+    with torch.no_grad():
+        model.logit_scale.fill_(float(np.log(_INITIAL_SCALE)))
+    return model, file
 
 
 def train_clip(config: TrainClip) -> None:
@@ -159,21 +179,16 @@ def train_clip(config: TrainClip) -> None:
     data = load_dataset(config.data)
     language = captions.Language(data.table, data.visibility)
     folder = config.out / "clip"
-    folder.mkdir(parents=True, exist_ok=True)
-    model_cfg = config.model_cfg
-    model_cfg["vision_cfg"]["image_size"] = data.images.shape[1]
-    model_cfg["text_cfg"]["vocab_size"] = trim_bpe(captions.vocabulary(), folder / MERGES_FILE)
-    tokenize = load_tokenizer(folder / MERGES_FILE, config.context)
-    model: Any = build_clip_model(model_cfg)  # open_clip has no types
-    with torch.no_grad():
-        model.logit_scale.fill_(float(np.log(_INITIAL_SCALE)))
+    model, file = _begin(config, data.images.shape[1], folder)
+    tokenize = load_tokenizer(folder / MERGES_FILE, file["model_cfg"]["text_cfg"]["context_length"])
     model.visual.to(memory_format=torch.channels_last)
     targets = readable_targets(data.table, data.visibility)
-    heads = _Heads({name: count for name, (_, count) in targets.items()}, config.embed_dim)
-    bias = nn.ParameterDict({"logit_bias": nn.Parameter(torch.tensor(_INITIAL_BIAS))})
-    trained = nn.ModuleDict({"clip": model, "heads": heads, "bias": bias})
+    sizes = [count for _, count in targets.values()]
+    labels = torch.from_numpy(np.stack([codes for codes, _ in targets.values()], 1))
+    heads = nn.Linear(file["model_cfg"]["embed_dim"], sum(sizes))
+    trained = nn.ModuleDict({"clip": model, "heads": heads})
     optimizer = torch.optim.AdamW(
-        parameter_groups(trained, config.weight_decay), lr=config.lr, betas=(0.9, 0.98)
+        _parameter_groups(trained, config.weight_decay), lr=config.lr, betas=(0.9, 0.98)
     )
     average = Average(model, 0.998)
     run = Run(
@@ -182,15 +197,17 @@ def train_clip(config: TrainClip) -> None:
         config.steps,
         run_identity(config),
     )
-    trained.train()
+    model.train()
     for step in run:
         rng = step_rng(config.seed, step)
         rows = rng.integers(len(data.images), size=config.batch)
         images = signed_from_uint8(torch.from_numpy(data.images[rows]))
         distortion = float(rng.uniform(*_DISTORTION))
-        images = augment.perspective(images, distortion, 0.7, config.seed, step)
-        images = augment.degrade(images, 0.2, rng)
-        batch = language.batch(rows, rng)
+        images = augment.perspective(images, distortion, _WARPED_SHARE, config.seed, step)
+        images = augment.degrade(images, _DEGRADED_SHARE, rng)
+        batch = language.batch(rows[: config.captions], rng)
+        truth = torch.from_numpy(language.truth_matrix(rows, batch.claims))
+        named = [text for texts in language.class_texts(rng) for text in texts]
         set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=100))
         # On short texts the fused attention of a CPU takes twice the time of plain products.
         with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
@@ -198,30 +215,29 @@ def train_clip(config: TrainClip) -> None:
             image_features = model.encode_image(
                 normalised.contiguous(memory_format=torch.channels_last)
             )
-            text_features = model.encode_text(tokenize(batch.texts))
-        image_embeddings = unit(image_features.float(), _EPS)
-        text_embeddings = unit(text_features.float(), _EPS)
-        scale = model.logit_scale.exp()
-        cosines = image_embeddings @ text_embeddings.T
-        truth = truth_loss(scale * cosines + bias["logit_bias"], torch.from_numpy(batch.truth))
+            text_features = model.encode_text(tokenize(named + batch.texts))
+        scaled = model.logit_scale.exp() * unit(image_features.float(), _EPS)
+        logits = scaled @ unit(text_features.float(), _EPS).T
+        by_class, by_caption = logits.split([len(named), len(batch.texts)], 1)
+        shown = labels[torch.from_numpy(rows)]
+        classes = class_loss(by_class, shown, sizes)
+        read = class_loss(heads(scaled), shown, sizes)
+        found = retrieval_loss(by_caption, truth)
         # Each pair is (image, true caption, false caption): the change alone must tell them apart.
         image, good, bad = (torch.from_numpy(column) for column in batch.pairs)
-        hard = functional.softplus(scale * (cosines[image, bad] - cosines[image, good])).mean()
-        shown = np.stack([codes[rows] for codes, _ in targets.values()], 1)
-        image_heads = heads(image_embeddings, torch.from_numpy(shown))
-        text_heads = heads(text_embeddings, torch.from_numpy(batch.labels))
+        hard = functional.softplus(by_caption[image, bad] - by_caption[image, good]).mean()
         loss = (
-            truth
+            classes
+            + config.head_weight * read
+            + config.caption_weight * found
             + config.hard_weight * hard
-            + config.head_weight * image_heads
-            + config.text_head_weight * text_heads
         )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trained.parameters(), _GRADIENT_NORM)
         run.report(
-            loss=loss.item(), truth=truth.item(), hard=hard.item(), image=image_heads.item(),
-            text=text_heads.item(), gradient=norm.item(), scale=scale.item(),
+            classes=classes.item(), heads=read.item(), captions=found.item(), hard=hard.item(),
+            gradient=norm.item(), scale=model.logit_scale.exp().item(),
         )  # fmt: skip
         optimizer.step()
         with torch.no_grad():
@@ -230,6 +246,5 @@ def train_clip(config: TrainClip) -> None:
     if not run.finished:
         return
     model.load_state_dict(average.values)
-    preprocess = {"mean": list(IMAGE_MEAN), "std": list(IMAGE_STD), "interpolation": "bicubic"}
-    save_clip(model.eval(), model_cfg, preprocess, folder)
+    save_clip(model.eval(), file["model_cfg"], file["preprocess_cfg"], folder)
     _log.info("wrote %s", folder)

@@ -85,7 +85,7 @@ def train_encoder(config: TrainEncoder) -> None:
     average = Average(encoder, 0.998)
     parts: dict[str, Stateful] = {"encoder": encoder, "optimizer": optimizer, "average": average}
     run = Run(config.out, parts, config.steps, run_identity(config, "generator"))
-    weights = pixel_weights(generator.resolution, "refine128")
+    weights = pixel_weights(generator.resolution)
     for step in run:
         rows = step_rng(config.seed, step).integers(len(data.images), size=config.batch)
         images = signed_from_uint8(torch.from_numpy(data.images[rows]))

@@ -1,0 +1,50 @@
+"""The objective of the pack's CLIP."""
+
+import math
+
+import pytest
+import torch
+
+from recipes.avatars.train_clip import class_loss, retrieval_loss
+
+
+def truth(*rows: tuple[int, ...]) -> torch.Tensor:
+    return torch.tensor(rows, dtype=torch.int8)
+
+
+def test_retrieval_is_a_softmax_over_the_false_images_and_one_true() -> None:
+    logits = torch.tensor([[2.0], [1.0], [0.0]])
+    found = retrieval_loss(logits, truth((1,), (0,), (0,)))
+    assert float(found) == pytest.approx(-2 + math.log(math.exp(2) + math.exp(1) + 1))
+
+
+def test_true_images_do_not_compete_with_each_other() -> None:
+    logits = torch.tensor([[5.0], [-5.0], [0.0]])
+    both = retrieval_loss(logits, truth((1,), (1,), (0,)))
+    each = [retrieval_loss(logits[[i, 2]], truth((1,), (0,))) for i in (0, 1)]
+    assert float(both) == pytest.approx(sum(map(float, each)) / 2)
+
+
+def test_images_of_unknown_truth_do_not_count() -> None:
+    logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    unknown = torch.cat([logits, torch.full((1, 2), 9.0)])
+    known = truth((1, 0), (0, 1), (0, 0), (1, 0))
+    assert torch.equal(
+        retrieval_loss(unknown, torch.cat([known, truth((-1, -1))])), retrieval_loss(logits, known)
+    )
+
+
+def test_a_caption_that_nothing_contradicts_costs_nothing() -> None:
+    assert float(retrieval_loss(torch.zeros(2, 1), truth((1,), (1,)))) == 0.0
+
+
+def test_the_classes_of_one_attribute_compete_among_themselves() -> None:
+    logits = torch.tensor([[0.0, 0.0, 100.0, 0.0, 0.0]])
+    assert float(class_loss(logits, torch.tensor([[1, 0]]), [2, 3])) == pytest.approx(
+        math.log(2) / 2, abs=1e-6
+    )
+
+
+def test_attributes_that_no_image_shows_are_left_out() -> None:
+    labels = torch.tensor([[0, -1], [1, -1]])
+    assert float(class_loss(torch.zeros(2, 5), labels, [2, 3])) == pytest.approx(math.log(2))
