@@ -1,8 +1,9 @@
 """Train the pack's StyleGAN2 on natural avatars, in stages that each continue the one before.
 
 `regress64`, `regress128`: synthesis and attribute embeddings together, image against image, first
-at half resolution (twice as fast). `map`: W gets its final scale (see `standardise`) and the mapping
-network learns z to W, with no images. The adversarial stage joins this table as a further `Stage`.
+at half resolution (twice as fast). `map`: W gets its final scale (see `standardise`) and the
+mapping network learns z to W, with no images. The adversarial stage joins this table as a further
+`Stage`.
 
 Equalised learning rates keep the weights at unit variance, so that Adam needs rates ten times those
 of an ordinary network: at 64 px, 25 seconds of training from nothing reached 14.1 dB at a rate of
