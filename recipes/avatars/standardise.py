@@ -13,10 +13,10 @@ variance, and a step that is even over coordinates favours no attribute. The sty
 inverse, so that they ignore whatever is not in W.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cfclip.generators.ops import EqualLinear
 from cfclip.generators.stylegan2 import StyleGAN2
@@ -43,22 +43,26 @@ def standardise(generator: StyleGAN2, latents: AttributeLatents, codes: Tensor, 
         codes: `(N, shapes)` shape codes, whose frequencies count.
         seed: of the random frame.
     """
-    means = [e.weight[codes[:, i]].mean(0) for i, e in enumerate(latents.shapes)]
+    shapes = _shapes(latents)
+    means = [e.weight[codes[:, i]].mean(0) for i, e in enumerate(shapes)]
     mean = latents.colours.bias + torch.stack(means).sum(0)
     frame = _frame(latents, codes, seed)
-    for embedding, own in zip(latents.shapes, means, strict=True):
+    for embedding, own in zip(shapes, means, strict=True):
         embedding.weight.copy_((embedding.weight - own) @ frame.forth.T)
     latents.colours.weight.copy_(frame.forth @ latents.colours.weight)
     latents.colours.bias.zero_()
     for layer in (*generator.convs, *generator.to_rgbs):
-        affine = layer.affine
-        assert isinstance(affine, EqualLinear)
+        affine = cast(EqualLinear, layer.affine)
         affine.bias.add_(affine.weight @ mean * (affine.gain / affine.lr_multiplier))
         affine.weight.copy_(affine.weight @ frame.back)
 
 
+def _shapes(latents: AttributeLatents) -> list[nn.Embedding]:
+    return [cast(nn.Embedding, embedding) for embedding in latents.shapes]
+
+
 def _frame(latents: AttributeLatents, codes: Tensor, seed: int) -> Frame:
-    spoken = torch.stack([e.weight[codes[:, i]] for i, e in enumerate(latents.shapes)]).sum(0)
+    spoken = torch.stack([e.weight[codes[:, i]] for i, e in enumerate(_shapes(latents))]).sum(0)
     colours = latents.colours.weight.double()
     covariance = torch.cov(spoken.double().T) + _COLOUR_VARIANCE * colours @ colours.T
     variances, axes = torch.linalg.eigh(covariance)
