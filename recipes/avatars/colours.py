@@ -32,6 +32,7 @@ __all__ = [
     "NATURAL_WORDS",
     "PARTS",
     "class_codes",
+    "class_distances",
     "colour_pool",
     "colour_truth",
     "colour_words",
@@ -166,9 +167,7 @@ def truth_table(lab: ArrayLike, part: str) -> NDArray[np.int8]:
     """
     colours = np.atleast_2d(np.asarray(lab, dtype=np.float64))
     words = palette_words(part)
-    palette = _palette(part)
-    # Distance from every colour to the nearest anchor of every word of the palette.
-    near = np.stack([_nearest(colours, palette[word]) for word in words], axis=1)
+    near = class_distances(colours, part)
     order = np.sort(near, axis=1)
     runner_up = np.where(near == order[:, :1], order[:, 1:2], order[:, :1])
     lead = runner_up - near
@@ -214,6 +213,14 @@ def _column(word: str, part: str) -> int:
 def in_region(lab: ArrayLike, word: str, part: str = "background") -> NDArray[np.bool_]:
     """Whether each (N, 3) Lab colour certainly carries `word` on `part`: (N,) bool."""
     return colour_truth(lab, word, part) == 1
+
+
+def class_distances(lab: ArrayLike, part: str) -> NDArray[np.float64]:
+    """Delta-E (1976) from each (N, 3) Lab colour to the nearest anchor of every word of
+    `palette_words(part)`: (N, words)."""
+    colours = np.atleast_2d(np.asarray(lab, dtype=np.float64))
+    palette = _palette(part)
+    return np.stack([_nearest(colours, palette[w]) for w in palette_words(part)], axis=1)
 
 
 def class_codes(lab: ArrayLike, part: str) -> NDArray[np.int16]:

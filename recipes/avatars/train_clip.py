@@ -4,7 +4,8 @@ The renderer knows which caption is true of which image, so no loss here takes a
 false one. Each step compares its images with
 
 - one text for every class of every attribute, by cross-entropy over the classes: what keeps the
-  texts aligned with the images;
+  texts aligned with the images. A colour is shared out over the words by its distances, which gives
+  an edit a slope to follow from every colour to every other;
 - one linear head for every attribute, dropped after the training: the same comparison without a
   language to learn first, from which the image tower starts;
 - captions, by cross-entropy over the images, each caption for itself: what a caption must reach
@@ -31,7 +32,7 @@ from cfclip.embedders.towers import NAME as TOWER
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.labels import readable_targets
+from recipes.avatars.labels import soft_targets
 from recipes.avatars.runs import Average, Run, cosine_lr, run_identity, set_lr, step_rng
 
 _log = logging.getLogger(__name__)
@@ -127,22 +128,21 @@ def retrieval_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return functional.softplus((false - logits)[truth == 1]).mean()
 
 
-def class_loss(logits: Tensor, labels: Tensor, sizes: list[int]) -> Tensor:
+def class_loss(logits: Tensor, shares: Tensor, sizes: list[int]) -> Tensor:
     """Cross-entropy over the classes of each attribute, mean over the attributes.
 
     Args:
         logits: (images, sum of sizes), the classes of one attribute side by side.
-        labels: (images, attributes) class codes, -1 left out.
+        shares: same shape, the target distribution of each attribute; all zero leaves it out.
         sizes: classes of each attribute.
 
-    >>> class_loss(torch.zeros(1, 4), torch.tensor([[0, -1]]), [2, 2])
+    >>> class_loss(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]), [2, 2])
     tensor(0.6931)
     """
-    losses = [
-        functional.cross_entropy(own, labels[:, column], ignore_index=-1)
-        for column, own in enumerate(logits.split(sizes, 1))
-        if (labels[:, column] >= 0).any()
-    ]
+    losses = []
+    for own, wanted in zip(logits.split(sizes, 1), shares.split(sizes, 1), strict=True):
+        if readable := float(wanted.sum()):
+            losses.append(-(wanted * own.log_softmax(1)).sum() / readable)
     return torch.stack(losses).mean()
 
 
@@ -182,9 +182,9 @@ def train_clip(config: TrainClip) -> None:
     model, file = _begin(config, data.images.shape[1], folder)
     tokenize = load_tokenizer(folder / MERGES_FILE, file["model_cfg"]["text_cfg"]["context_length"])
     model.visual.to(memory_format=torch.channels_last)
-    targets = readable_targets(data.table, data.visibility)
-    sizes = [count for _, count in targets.values()]
-    labels = torch.from_numpy(np.stack([codes for codes, _ in targets.values()], 1))
+    targets = soft_targets(data.table, data.visibility)
+    sizes = [shares.shape[1] for shares in targets.values()]
+    shares = torch.from_numpy(np.concatenate(list(targets.values()), 1))
     heads = nn.Linear(file["model_cfg"]["embed_dim"], sum(sizes))
     trained = nn.ModuleDict({"clip": model, "heads": heads})
     optimizer = torch.optim.AdamW(
@@ -219,7 +219,7 @@ def train_clip(config: TrainClip) -> None:
         scaled = model.logit_scale.exp() * unit(image_features.float(), _EPS)
         logits = scaled @ unit(text_features.float(), _EPS).T
         by_class, by_caption = logits.split([len(named), len(batch.texts)], 1)
-        shown = labels[torch.from_numpy(rows)]
+        shown = shares[torch.from_numpy(rows)]
         classes = class_loss(by_class, shown, sizes)
         read = class_loss(heads(scaled), shown, sizes)
         found = retrieval_loss(by_caption, truth)

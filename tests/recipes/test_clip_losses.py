@@ -2,9 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from recipes.avatars.attributes import sample_table
+from recipes.avatars.labels import soft_targets
+from recipes.avatars.renderer import visibility
 from recipes.avatars.train_clip import class_loss, retrieval_loss
 
 
@@ -40,11 +44,30 @@ def test_a_caption_that_nothing_contradicts_costs_nothing() -> None:
 
 def test_the_classes_of_one_attribute_compete_among_themselves() -> None:
     logits = torch.tensor([[0.0, 0.0, 100.0, 0.0, 0.0]])
-    assert float(class_loss(logits, torch.tensor([[1, 0]]), [2, 3])) == pytest.approx(
-        math.log(2) / 2, abs=1e-6
-    )
+    shares = torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0]])
+    assert float(class_loss(logits, shares, [2, 3])) == pytest.approx(math.log(2) / 2, abs=1e-6)
 
 
 def test_attributes_that_no_image_shows_are_left_out() -> None:
-    labels = torch.tensor([[0, -1], [1, -1]])
-    assert float(class_loss(torch.zeros(2, 5), labels, [2, 3])) == pytest.approx(math.log(2))
+    shares = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0]])
+    assert float(class_loss(torch.zeros(2, 5), shares, [2, 3])) == pytest.approx(math.log(2))
+
+
+def test_images_that_do_not_show_an_attribute_do_not_count() -> None:
+    logits = torch.tensor([[1.0, 0.0], [5.0, -5.0]])
+    shares = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    alone = class_loss(logits[:1], shares[:1], [2])
+    assert float(class_loss(logits, shares, [2])) == pytest.approx(float(alone))
+
+
+def test_soft_targets_follow_the_distance_to_the_words() -> None:
+    table = sample_table(300, "open", 0)
+    seen = visibility(table)
+    targets = soft_targets(table, seen)
+    for name, shares in targets.items():
+        labels = table.labels(name)
+        known = seen[name] & (labels >= 0)
+        assert (shares.argmax(1)[known] == labels[known]).all(), name
+        assert np.allclose(shares.sum(1), seen[name]), name
+    hair = targets["hair_colour"]
+    assert 0 < hair[seen["hair_colour"]].min() < hair.max() < 1

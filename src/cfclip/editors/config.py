@@ -8,7 +8,7 @@ from cfclip.errors import InputError
 from cfclip.schedule import DescentSettings, Optimizer, check_choice, check_number
 
 ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
-Space: TypeAlias = Literal["w_plus", "style_space"]
+Space: TypeAlias = Literal["w", "w_plus", "style_space"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 ALL_LAYERS = "all"
@@ -24,7 +24,8 @@ class LatentOptimisationConfig:
     logit (similarity, diversity and realism)."""
 
     space: Space = "w_plus"
-    """Where the edit moves: w_plus (a code per layer) or style_space (a style per channel)."""
+    """Where the edit moves: w_plus (a code per layer), w (one offset for all layers) or style_space
+    (a style per channel)."""
 
     layers: str = ALL_LAYERS
     """Generator layers the edit may change, such as 0-3,5 (coarse ones come first), or all."""

@@ -1,4 +1,4 @@
-"""The latent spaces that an edit moves in: W+ and StyleSpace."""
+"""The latent spaces that an edit moves in: W, W+ and StyleSpace."""
 
 from abc import ABC, abstractmethod
 
@@ -66,6 +66,21 @@ class WPlusSpace(LatentSpace):
         return offset.unbind(1)
 
 
+class WSpace(WPlusSpace):
+    """Offsets `(batch, 1, w_dim)`, the same one on the codes of all the layers.
+
+    Layers that move together can only make what the generator makes of some w; apart, they also
+    reach pictures that no w gives, which CLIP may like and people do not.
+    """
+
+    def zero_offset(self) -> Tensor:
+        return torch.zeros_like(self.latents[:, :1])
+
+    def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
+        """The `(batch, w_dim)` offset once for each of the `num_ws` style inputs."""
+        return offset.expand_as(self.latents).unbind(1)
+
+
 class StyleSpace(LatentSpace):
     """Offsets `(batch, channels of all layers)` on the styles, concatenated in execution order.
 
@@ -113,4 +128,8 @@ def style_input(style: int) -> int:
     return _WS_PER_BLOCK * block - 1 + place
 
 
-SPACES: dict[str, type[LatentSpace]] = {"w_plus": WPlusSpace, "style_space": StyleSpace}
+SPACES: dict[str, type[LatentSpace]] = {
+    "w": WSpace,
+    "w_plus": WPlusSpace,
+    "style_space": StyleSpace,
+}
