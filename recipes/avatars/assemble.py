@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 VOCABULARY_FILE = "vocabulary.txt"
 # Chosen on validation avatars and prompts (docs/AVATARS.md has the trials).
-EDIT_DEFAULTS: dict[str, Any] = {"steps": 60, "lr": 0.03, "latent_l2": 5.0}
+EDIT_DEFAULTS: dict[str, Any] = {"space": "w", "steps": 60, "lr": 0.05, "latent_l2": 3.0}
 PROJECTION_DEFAULTS: dict[str, Any] = {}
 
 
