@@ -119,7 +119,7 @@ def test_inversion_takes_the_given_settings(session: Session, picture: Path) -> 
 def test_inversion_in_a_batch_is_that_of_each(session: Session, picture: Path) -> None:
     batch = session.invert([picture, "sample:2", picture])
     alone = session.invert(picture)
-    assert torch.allclose(batch[2].latents, alone.latents, atol=1e-5)
+    assert torch.equal(batch[2].latents, alone.latents)
     assert batch[1].psnr is None
 
 
@@ -278,6 +278,23 @@ def test_a_mask_confines_the_edit(session: Session, tmp_path: Path) -> None:
     assert pixels(by_file.image) == pixels(by_image.image)
     with pytest.raises(InputError, match="black"):
         session.edit("sample:1", PROMPT, mask=Image.new("L", (32, 32), 0))
+
+
+def test_a_mask_is_black_where_it_is_transparent(session: Session) -> None:
+    mask = Image.new("L", (32, 32), 0)
+    mask.paste(255, (0, 0, 16, 32))
+    painted = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
+    painted.paste((255, 255, 255, 255), (0, 0, 16, 32))
+    made = [session.edit("sample:1", PROMPT, mask=each) for each in (mask, painted)]
+    assert pixels(made[0].image) == pixels(made[1].image)
+    assert "they are shown black" in " ".join(made[1].warnings)
+
+
+def test_nameless_sources_of_one_batch_have_names_of_their_own(session: Session) -> None:
+    images = [source.image for source in session.sample(2, seed=1)]
+    latents = [source.latents for source in session.sample(2, seed=1)]
+    names = [result.name for result in session.edit([*images, *latents], PROMPT, **SHORT)]
+    assert len(set(names)) == len(names)
 
 
 def test_each_picture_of_a_batch_keeps_its_own_mask(session: Session) -> None:

@@ -15,11 +15,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` when the block succeeds.
 
     The temporary file keeps the suffix of `path`, since image and tensor writers choose their
-    format by it. If the block raises, nothing remains and an existing `path` is untouched.
+    format by it, but not the name, which may be as long as names can get. If the block raises,
+    nothing remains and an existing `path` is untouched.
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".partial" + path.suffix
+        dir=path.parent, prefix=".cfclip-", suffix=".partial" + path.suffix
     )
     os.close(handle)
     temporary = Path(name)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
@@ -42,9 +42,12 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _ONE_PICTURE_FORMATS = ("MPO",)
 """JPEG with a second view or a preview behind the picture: to its owner, one picture."""
 
-_WHITE = (255, 255, 255, 255)
+_OPAQUE = 255
 _16_TO_8_BITS = 257
 _MAX_KEYWORD = 79  # characters of a PNG text chunk's keyword
+
+Ground: TypeAlias = Literal["white", "black"]
+"""What shows through the transparent parts of a picture."""
 
 
 @dataclass(frozen=True)
@@ -57,31 +60,37 @@ class OpenedImage:
     """What was changed on the way in, one line each."""
 
 
-def open_image(path: str | Path, size: int, max_pixels: int = MAX_PIXELS) -> OpenedImage:
+def open_image(
+    path: str | Path, size: int, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
+) -> OpenedImage:
     """Open a picture as 8-bit RGB, upright, centre-cropped and resized to `size` x `size` pixels.
 
-    Transparent parts are shown on white, as on a page; 16-bit samples keep their high bits; of an
-    animation the first frame is used. Raises `InputError` for anything but a regular, complete
-    PNG, JPEG, WebP, GIF, BMP or TIFF file of at most `max_pixels`, at least `MIN_SIDE` a side and
-    no longer than `ASPECT_LIMIT` times its width (or the reverse).
+    Transparent parts are shown on `ground`, white as on a page; 16-bit samples keep their high
+    bits; of an animation the first frame is used. Raises `InputError` for anything but a regular,
+    complete PNG, JPEG, WebP, GIF, BMP or TIFF file of at most `max_pixels`, at least `MIN_SIDE` a
+    side and no longer than `ASPECT_LIMIT` times its width (or the reverse).
     """
     path = Path(path)
     _check_regular(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; give a {_known_formats()} file")
     with _decoding(str(path), max_pixels), Image.open(path, formats=_FORMATS) as opened:
-        return _prepared(str(path), opened, size, max_pixels)
+        return _prepared(str(path), opened, size, max_pixels, ground)
 
 
 def prepare_image(
-    image: Image.Image, size: int, max_pixels: int = MAX_PIXELS, name: str = "the image"
+    image: Image.Image,
+    size: int,
+    max_pixels: int = MAX_PIXELS,
+    name: str = "the image",
+    ground: Ground = "white",
 ) -> OpenedImage:
     """The same for a picture in memory, of any mode; `name` stands for it in messages.
 
     `image` itself is not changed. Raises `InputError` as `open_image` does.
     """
     with _decoding(name, max_pixels):
-        return _prepared(name, image, size, max_pixels)
+        return _prepared(name, image, size, max_pixels, ground)
 
 
 def find_images(path: str | Path) -> list[Path]:
@@ -125,7 +134,13 @@ def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
                 f"cannot write to folder {folder}: {_one_line(error)}; choose another"
             ) from error
     for target in targets:
-        if target.is_dir():
+        try:
+            taken = target.is_dir()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"cannot write {target}: {_one_line(error)}; choose a shorter or plainer name"
+            ) from error
+        if taken:
             raise InputError(f"{target} is a folder, a file is to be written there")
     existing = [target for target in targets if os.path.lexists(target)]
     if existing and not overwrite:
@@ -196,13 +211,15 @@ def _decoding(name: str, max_pixels: int) -> Iterator[None]:
         ) from error
 
 
-def _prepared(name: str, image: Image.Image, size: int, max_pixels: int) -> OpenedImage:
+def _prepared(
+    name: str, image: Image.Image, size: int, max_pixels: int, ground: Ground
+) -> OpenedImage:
     warnings: list[str] = []
     _check_size(name, image.size, max_pixels)
     if _is_animated(image):
         warnings.append(f"{name} has several frames; only number {image.tell() + 1} is used")
     image.load()
-    rgb = _as_rgb(name, _upright(image), warnings)
+    rgb = _as_rgb(name, _upright(image), ground, warnings)
     return OpenedImage(_square(name, rgb, size, warnings), tuple(warnings))
 
 
@@ -240,7 +257,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _as_rgb(name: str, image: Image.Image, warnings: list[str]) -> Image.Image:
+def _as_rgb(name: str, image: Image.Image, ground: Ground, warnings: list[str]) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = _8_bit_grey(image)
     elif image.mode in ("I", "F"):
@@ -250,10 +267,10 @@ def _as_rgb(name: str, image: Image.Image, warnings: list[str]) -> Image.Image:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         alpha = cast(tuple[int, int], layer.getchannel("A").getextrema())
-        if alpha[0] < _WHITE[3]:
-            warnings.append(f"{name} is transparent in places; they are shown white")
-        # On white, as viewers and pages show it; what lies under transparent pixels is arbitrary.
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, _WHITE), layer)
+        if alpha[0] < _OPAQUE:
+            warnings.append(f"{name} is transparent in places; they are shown {ground}")
+        # Not as stored: what lies under transparent pixels is arbitrary.
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer)
     return image.convert("RGB")
 
 

@@ -101,7 +101,7 @@ def finished_record(
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write JSON, whole or not at all. Raises `InputError` if it cannot be written."""
-    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     try:
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cfclip.descent import Callback
 from cfclip.editors.base import EditCallback, EditRequest
-from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt, fill_templates
@@ -36,7 +36,7 @@ class Session:
     """A pack on a device. Make one with `Session.open`; it holds no state that changes results.
 
     The same inputs, seed and versions on one machine give the same pictures, bit for bit, if images
-    are edited one at a time; in a batch the last bits may depend on its size.
+    are edited one at a time; in a batch they may depend a little on its size.
     """
 
     def __init__(self, pack: Pack, device: torch.device) -> None:
@@ -104,7 +104,7 @@ class Session:
         projection: ProjectionConfig | None = None,
         callback: Callback | None = None,
     ) -> Source | list[Source]:
-        """The latents that reproduce a picture, or those of each of several, found together.
+        """The latents that reproduce a picture, or those of each of several, one after another.
 
         The pack's encoder gives a first guess, optimisation refines it. A picture that is poorly
         reproduced comes with a warning.
@@ -197,18 +197,12 @@ class Session:
         if config is not None and settings:
             raise InputError(f"give config or single settings, not both ({', '.join(settings)})")
         chosen = config or edit_settings(manifest, **settings)
-        prompts = checked_prompts(text)
-        about_source = check_prompt(manifest.source_text if source_text is None else source_text)
-        unrealistic = check_prompt(
-            manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
+        prompts, about_source, unrealistic = self.check_edit(
+            text, chosen, source_text, unrealistic_text
         )
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
         confined = None if mask is None else open_mask(mask, manifest.resolution)
-        for each in (*prompts, about_source):
-            # A text too long for the embedder is told before any picture is inverted; the
-            # embeddings are cached, so that the edit finds them ready.
-            self.embedder.embed_texts(fill_templates(manifest.templates, each))
         one = isinstance(image, Editable)
         sources = self._to_sources([image] if isinstance(image, Editable) else image, projection)
         request = EditRequest(
@@ -238,6 +232,35 @@ class Session:
             edit_result(edit, row, source, facts, notes) for row, source in enumerate(sources)
         ]
         return results[0] if one else results
+
+    def check_edit(
+        self,
+        text: str | Sequence[str],
+        config: LatentOptimisationConfig,
+        source_text: str | None = None,
+        unrealistic_text: str | None = None,
+    ) -> tuple[tuple[str, ...], str, str]:
+        """What of an edit can be checked before any picture is inverted; `edit` does it first.
+
+        The texts are embedded, which the edit then need not do again.
+
+        Returns:
+            prompts, source text and text of failed pictures, cleaned, the pack's where not given.
+
+        Raises:
+            InputError: a text that cannot be used, or layers that the generator does not have.
+        """
+        manifest = self.pack.manifest
+        prompts = checked_prompts(text)
+        about_source = check_prompt(manifest.source_text if source_text is None else source_text)
+        unrealistic = check_prompt(
+            manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
+        )
+        parse_layers(config.layers, self.generator.num_ws)
+        used = (unrealistic,) if config.objective == "logit" and config.gamma else ()
+        for each in (*prompts, about_source, *used):
+            self.embedder.embed_texts(fill_templates(manifest.templates, each))
+        return prompts, about_source, unrealistic
 
     def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """One line about the words that the pack's embedder was never trained on, if any."""

@@ -1,6 +1,7 @@
 """What edits start from: pictures with their latents, sampled, inverted or given."""
 
 import base64
+import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from cfclip.encoders.base import Inversion
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.encoders.projection import project
 from cfclip.errors import InputError
-from cfclip.images import open_image, prepare_image
+from cfclip.images import Ground, open_image, prepare_image
 from cfclip.packs.pack import Pack
 from cfclip.record import file_origin, image_sha256
 from cfclip.settings import SAMPLE_TRUNCATION
@@ -30,6 +31,9 @@ _MAX_SEED = 2**63 - 1
 _SAMPLE_SPEC = re.compile(r"sample:(\d+)(?:-(\d+))?")
 _SAMPLE_PREFIX = "sample:"
 _LATENTS_DTYPE = "<f4"
+_NAME_DIGITS = 6
+MOST_SAMPLES = 10_000
+"""Samples of one call: a slip of the keyboard should not fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +88,41 @@ def parse_sample_spec(spec: str) -> range:
         raise InputError(
             f"{spec!r} is not a sample; give sample:SEED or sample:FIRST-LAST, such as sample:7"
         )
+    check_count("samples", last + 1 - first)
     return range(first, last + 1)
 
 
-def open_picture(picture: Image.Image | str | Path, size: int) -> Opened:
-    """A picture as 8-bit RGB, `size` x `size`, and where it came from.
+def check_count(name: str, count: int) -> None:
+    """Raise `InputError` unless `count` samples can be made at once."""
+    if not 1 <= count <= MOST_SAMPLES:
+        raise InputError(f"{name} is {count}, it must be from 1 to {MOST_SAMPLES:,}")
+
+
+def open_picture(picture: Image.Image | str | Path, size: int, ground: Ground = "white") -> Opened:
+    """A picture as 8-bit RGB, `size` x `size`, on `ground`, and where it came from.
 
     Raises `InputError` if it cannot be used.
     """
     if isinstance(picture, Image.Image):
-        prepared = prepare_image(picture, size)
-        origin = {"kind": "pixels", "sha256": image_sha256(prepared.image)}
-        return Opened(prepared.image, origin, "image", prepared.warnings)
-    opened = open_image(picture, size)
+        prepared = prepare_image(picture, size, ground=ground)
+        digest = image_sha256(prepared.image)
+        origin = {"kind": "pixels", "sha256": digest}
+        return Opened(prepared.image, origin, _name("image", digest), prepared.warnings)
+    opened = open_image(picture, size, ground=ground)
     return Opened(opened.image, file_origin(picture), Path(picture).stem, opened.warnings)
 
 
+def _name(kind: str, digest: str) -> str:
+    """A name for what has none, so that several of a batch are not saved as one file."""
+    return f"{kind}-{digest[:_NAME_DIGITS]}"
+
+
 def open_mask(mask: Image.Image | str | Path, size: int) -> Opened:
-    """A mask, white where an edit may change the picture. Raises `InputError` if it is unusable."""
-    opened = open_picture(mask, size)
+    """A mask, white where an edit may change the picture, black where it is transparent.
+
+    Raises `InputError` if it is unusable.
+    """
+    opened = open_picture(mask, size, ground="black")
     if opened.image.convert("L").getextrema()[1] == 0:
         raise InputError("the mask is black all over; paint white what the edit may change")
     return opened
@@ -123,8 +143,7 @@ class SourceMaker:
 
     def sample(self, n: int, seed: int, truncation_psi: float) -> list[Source]:
         """Samples of the seeds `seed`, `seed + 1`, ...; see `Session.sample`."""
-        if n < 1:
-            raise InputError(f"n is {n}, it must be at least 1")
+        check_count("n", n)
         if not 0 <= seed <= _MAX_SEED - n + 1:
             raise InputError(f"seed is {seed}, it must be from 0 to 2^63 - 1")
         if not 0.0 <= truncation_psi <= 1.0:
@@ -141,27 +160,31 @@ class SourceMaker:
             )
         check_latents(latents[None], generator.num_ws, generator.w_dim)
         kept = latents.detach().float().cpu()
-        return self._exact(kept, latents_origin(kept), "latents")
+        digest = hashlib.sha256(kept.numpy().tobytes()).hexdigest()
+        return self._exact(kept, latents_origin(kept), _name("latents", digest))
 
     def invert(
         self, images: Sequence[Picture], config: ProjectionConfig, callback: Callback | None
     ) -> list[Source]:
-        """Sources of pictures; those that are no samples are projected together."""
+        """Sources of pictures, each projected for itself.
+
+        In a batch the last bits of a float depend on its size, and Adam makes more of them; the
+        same picture would have other latents in other company. Files are opened before the work.
+        """
         resolution = self.pack.manifest.resolution
-        found: dict[int, Source] = {}
-        opened: dict[int, Opened] = {}
-        for index, image in enumerate(images):
+        found: list[Source | Opened] = []
+        for image in images:
             if isinstance(image, str) and is_sample_spec(image):
                 seeds = parse_sample_spec(image)
                 if len(seeds) > 1:
                     raise InputError(f"{image!r} is several samples; give one at a time, in a list")
-                found[index] = self._sample(seeds[0], SAMPLE_TRUNCATION)
+                found.append(self._sample(seeds[0], SAMPLE_TRUNCATION))
             else:
-                opened[index] = open_picture(image, resolution)
-        if opened:
-            inverted = self._project(list(opened.values()), config, callback)
-            found.update(zip(opened, inverted, strict=True))
-        return [found[index] for index in range(len(images))]
+                found.append(open_picture(image, resolution))
+        return [
+            each if isinstance(each, Source) else self._project(each, config, callback)
+            for each in found
+        ]
 
     @torch.no_grad()
     def _sample(self, seed: int, truncation_psi: float) -> Source:
@@ -181,12 +204,12 @@ class SourceMaker:
         return Source(made, made, latents.float().cpu(), origin, name)
 
     def _project(
-        self, opened: Sequence[Opened], config: ProjectionConfig, callback: Callback | None
-    ) -> list[Source]:
+        self, opened: Opened, config: ProjectionConfig, callback: Callback | None
+    ) -> Source:
         began = time.perf_counter()
         generator = self.pack.generator(self.device)
         embedder = self.pack.embedder(self.device)
-        images = signed_from_pil([each.image for each in opened], generator.resolution)
+        images = signed_from_pil([opened.image], generator.resolution)
         images = images.to(self.device)
         if self.pack.has_encoder:
             start = self.pack.encoder(self.device).encode(images)
@@ -196,7 +219,7 @@ class SourceMaker:
         if INTERRUPTED in inversion.stop_reasons:
             raise KeyboardInterrupt
         seconds = time.perf_counter() - began
-        return [_inverted(each, inversion, row, config, seconds) for row, each in enumerate(opened)]
+        return _inverted(opened, inversion, config, seconds)
 
 
 def latents_origin(latents: Tensor) -> dict[str, Any]:
@@ -220,15 +243,15 @@ def latents_of(origin: Mapping[str, Any]) -> Tensor:
 
 
 def _inverted(
-    opened: Opened, inversion: Inversion, row: int, config: ProjectionConfig, seconds: float
+    opened: Opened, inversion: Inversion, config: ProjectionConfig, seconds: float
 ) -> Source:
-    decibels, distance = float(inversion.psnr[row]), float(inversion.perceptual[row])
-    poor = inversion.warnings[row]
-    stop_reason = inversion.stop_reasons[row]
+    decibels, distance = float(inversion.psnr[0]), float(inversion.perceptual[0])
+    poor = inversion.warnings[0]
+    stop_reason = inversion.stop_reasons[0]
     return Source(
         image=opened.image,
-        reconstruction=pil_from_signed(inversion.reconstruction[row : row + 1])[0],
-        latents=inversion.latents[row].detach().float().cpu(),
+        reconstruction=pil_from_signed(inversion.reconstruction)[0],
+        latents=inversion.latents[0].detach().float().cpu(),
         origin=opened.origin,
         name=opened.name,
         warnings=(*opened.warnings, poor) if poor else opened.warnings,
@@ -238,7 +261,7 @@ def _inverted(
             "settings": asdict(config),
             "psnr": decibels,
             "perceptual": distance,
-            "steps": inversion.steps[row],
+            "steps": inversion.steps[0],
             "stop_reason": stop_reason,
             "stopped_from_outside": stop_reason == STOPPED,
             "seconds": round(seconds, 3),

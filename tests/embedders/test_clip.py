@@ -199,6 +199,13 @@ class TestTexts:
         embedder.embed_texts(["of"])
         assert embedder.text_calls == 4
 
+    def test_what_the_cache_holds_does_not_change_a_bit_of_other_texts(self, embedder):
+        texts = [f"a person with {word} hair" for word in ("green", "blue", "red", "pink", "grey")]
+        together = embedder.text_features(texts)
+        embedder._texts.clear()
+        embedder.text_features(texts[3:4])
+        assert torch.equal(embedder.text_features(texts), together)
+
     def test_moving_the_model_empties_the_cache(self, embedder):
         embedder.embed_texts(["a"])
         embedder.to("cpu")

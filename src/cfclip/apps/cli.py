@@ -13,6 +13,7 @@ from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.options import BROKEN_PIPE, FAILED, INTERRUPTED, OK, pack_in, pack_settings
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
+from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
 from cfclip.errors import CfclipError
 
 
@@ -55,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return parse(given).run()
     except CfclipError as error:
         console.error(str(error))
+        return FAILED
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        console.error(f"not enough memory; {MEMORY_REMEDY}")
         return FAILED
     except KeyboardInterrupt:
         console.error("interrupted; nothing was lost")

@@ -41,14 +41,14 @@ class Console:
     def result(self, content: Mapping[str, Any], text: str) -> None:
         """A result on stdout: `content` as a line of JSON, or `text`."""
         if self.as_json:
-            print(json.dumps(content, ensure_ascii=False, default=str), flush=True)
+            print(json.dumps(content, default=str), flush=True)
         elif not self.quiet:
-            print(text, flush=True)
+            print(_encodable(text), flush=True)
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(_encodable(text), file=sys.stderr, flush=True)
 
     def warning(self, text: str, about: str = "") -> None:
         """Something that may spoil a result, of all or `about` one; each is told once."""
@@ -104,6 +104,11 @@ def terms_text(terms: Mapping[str, float]) -> str:
     'clip_nce 3.142  total 4.000'
     """
     return "  ".join(f"{name} {value:.3f}" for name, value in terms.items())
+
+
+def _encodable(text: str) -> str:
+    # A file name that is no UTF-8 has surrogates, which no stream can write.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def one_line(text: str) -> str:

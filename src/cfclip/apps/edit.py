@@ -1,6 +1,5 @@
 """`cfclip edit` and `cfclip rerun`."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import tyro
 
 from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import (
+    FAILED,
     INTERRUPTED,
     OK,
     EditOptions,
@@ -19,7 +19,7 @@ from cfclip.apps.options import (
     Strengths,
     Work,
 )
-from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, summarise
+from cfclip.apps.tasks import Task, check_plan, find_tasks, interruption, report_failure, summarise
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.outputs import EditFiles, edit_files, edit_name
@@ -75,7 +75,7 @@ class Edit(PackWork):
         tasks = find_tasks(self.image)
         strengths = self._strengths()
         planned = [edit_files(self.out, edit_name(task.name, prompts), strengths) for task in tasks]
-        check_plan(planned, self.overwrite)
+        check_plan(tasks, [files.all for files in planned], self.overwrite)
         return self._edit_all(tasks, planned, prompts, strengths)
 
     def _strengths(self) -> tuple[float, ...]:
@@ -99,6 +99,7 @@ class Edit(PackWork):
         session = Session.open(self.pack, self.device)
         if self.mask is not None:
             open_mask(self.mask, session.pack.manifest.resolution)
+        session.check_edit(prompts, self.settings.config(), self.source_text, self.unrealistic_text)
         for warning in session.text_warnings(prompts):
             console.warning(warning)
         failures: list[str] = []
@@ -124,7 +125,7 @@ class Edit(PackWork):
                         )
                     )
                     return INTERRUPTED
-            except CfclipError as error:
+            except (CfclipError, MemoryError, RuntimeError) as error:
                 failures.append(report_failure(console, task, error))
             except KeyboardInterrupt:
                 console.error(interruption(done - len(failures), len(tasks), ""))
@@ -184,7 +185,7 @@ class Rerun(Work):
         record = read_record(self.record)
         strengths = tuple(strength for strength, _ in record.outputs)
         files = edit_files(self.out, self.record.stem, strengths)
-        check_plan([files], self.overwrite)
+        check_plan([Task(self.record, self.record.stem)], [files.all], self.overwrite)
         from cfclip.replay import rerun
 
         with console.progress(f"{self.record.stem}: editing again") as update:
@@ -211,20 +212,10 @@ class Rerun(Work):
             )
         if again.identical:
             console.note("identical to the recorded image")
-        else:
-            reasons = "; ".join(again.differences) or "no difference in versions or machine known"
-            console.warning(f"the image differs from the recorded one ({reasons})")
-        return OK
-
-
-def check_plan(planned: Sequence[EditFiles], overwrite: bool) -> None:
-    """Raise `InputError` before any work if an output cannot be written or must not be."""
-    from cfclip.images import check_outputs
-
-    paths = [path for files in planned for path in files.all]
-    if twice := [str(path) for path, count in Counter(paths).items() if count > 1]:
-        raise InputError(f"two pictures would both be written to {twice[0]}; rename one")
-    check_outputs(paths, overwrite)
+            return OK
+        reasons = "; ".join(again.differences) or "no difference in versions or machine known"
+        console.error(f"the image differs from the recorded one ({reasons})")
+        return FAILED
 
 
 def save(

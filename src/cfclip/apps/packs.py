@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 import tyro
 
-from cfclip.apps.options import OK, Output
+from cfclip.apps.options import FAILED, OK, Output
 from cfclip.errors import PackError
 from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
 from cfclip.packs.registry import available_packs, resolve
@@ -18,14 +18,16 @@ class PacksList(Output):
     """List the packs that can be used by name."""
 
     def run(self) -> int:
-        """One line per pack."""
+        """One line per pack; an error for each that cannot be read."""
         console = self.console
         packs = available_packs()
+        status = OK
         for name, folder in packs.items():
             try:
                 manifest = read_manifest(folder / MANIFEST_FILE)
             except PackError as error:
                 console.error(str(error))
+                status = FAILED
                 continue
             content = {
                 "name": name,
@@ -41,7 +43,7 @@ class PacksList(Output):
             )
         if not packs:
             console.note("no packs; name folders of packs in CFCLIP_PACKS")
-        return OK
+        return status
 
 
 @dataclass(frozen=True)

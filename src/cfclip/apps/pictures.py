@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import INTERRUPTED, OK, Image, PackWork
-from cfclip.apps.tasks import find_tasks, interruption, report_failure, summarise
+from cfclip.apps.tasks import check_plan, find_tasks, interruption, report_failure, summarise
 from cfclip.encoders.config import ProjectionConfig
-from cfclip.errors import CfclipError, InputError
+from cfclip.errors import CfclipError
 from cfclip.settings import SAMPLE_TRUNCATION
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ _INVERSION_KIND = "inversion"
 
 @dataclass(frozen=True)
 class Sample(PackWork):
-    """Make pictures of the generator's own; each can be edited as sample:SEED.
+    """Make pictures of the generator's own; each can be edited as sample:SEED, or by its file if
+    it has another truncation.
 
     Writes sample-SEED.png for each, and one sheet of all if they are several.
     """
@@ -37,8 +38,9 @@ class Sample(PackWork):
 
     def run(self) -> int:
         """Sample, write, tell where."""
-        if self.count < 1:
-            raise InputError(f"count is {self.count}, it must be at least 1")
+        from cfclip.sources import check_count
+
+        check_count("count", self.count)
         paths = [self.out / f"sample-{self.seed + i}.png" for i in range(self.count)]
         last = self.seed + self.count - 1
         sheet_path = self.out / f"samples-{self.seed}-{last}.png" if self.count > 1 else None
@@ -54,7 +56,14 @@ class Sample(PackWork):
         for index, path in enumerate(paths):
             source = session.sample(1, self.seed + index, self.truncation)[0]
             write_png(source.image, path, {"Software": "cfclip"}, self.overwrite)
-            console.result({"source": f"sample:{self.seed + index}", "image": str(path)}, str(path))
+            told: dict[str, Any] = {
+                "seed": self.seed + index,
+                "truncation": self.truncation,
+                "image": str(path),
+            }
+            if self.truncation == SAMPLE_TRUNCATION:  # else the name stands for another picture
+                told["source"] = f"sample:{self.seed + index}"
+            console.result(told, str(path))
             sources.append(source)
         if sheet_path is not None:
             tiles = [(source.image, source.name) for source in sources]
@@ -79,12 +88,10 @@ class Invert(PackWork):
 
     def run(self) -> int:
         """Invert each picture; one that fails does not lose the others."""
-        from cfclip.images import check_outputs
-
         console = self.console
         tasks = find_tasks(self.image)
         planned = [_inversion_files(self.out, task.name) for task in tasks]
-        check_outputs([path for files in planned for path in files], self.overwrite)
+        check_plan(tasks, planned, self.overwrite)
         from cfclip.session import Session
 
         session = Session.open(self.pack, self.device)
@@ -98,7 +105,7 @@ class Invert(PackWork):
                 with uninterrupted():
                     _save(source, files, self.overwrite)
                 _tell(console, source, str(task.picture), files)
-            except CfclipError as error:
+            except (CfclipError, MemoryError, RuntimeError) as error:
                 failures.append(report_failure(console, task, error))
             except KeyboardInterrupt:
                 console.error(interruption(done - len(failures), len(tasks), ""))

@@ -1,5 +1,6 @@
 """The pictures that a command works through, and what is said about those that fail."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,10 @@ from pathlib import Path
 
 from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, OK
-from cfclip.errors import CfclipError
+from cfclip.errors import CfclipError, InputError
+
+_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
+MEMORY_REMEDY = "close other programs, or ask for less (fewer augmentations, a smaller batch)"
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,62 @@ def find_tasks(image: str) -> list[Task]:
         seeds = parse_sample_spec(image)
         return [Task(f"sample:{seed}", f"sample-{seed}") for seed in seeds]
     paths = find_images(image)
-    stems = Counter(path.stem for path in paths)
+    stems = Counter(_base(path.stem) for path in paths)
     return [
-        Task(path, path.stem if stems[path.stem] == 1 else path.name.replace(".", "_"))
+        Task(
+            path,
+            _base(path.stem)
+            if stems[_base(path.stem)] == 1
+            else _base(path.name.replace(".", "_")),
+        )
         for path in paths
     ]
 
 
-def report_failure(console: Console, task: Task, error: CfclipError) -> str:
-    """Tell of one picture that failed; the others go on."""
-    line = str(error)
+def _base(name: str) -> str:
+    # Results of a hidden file are not hidden.
+    return name.lstrip("._") or "picture"
+
+
+def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], overwrite: bool) -> None:
+    """Raise `InputError` before any work if an output cannot be written or must not be.
+
+    Args:
+        tasks: what is worked on; no output may replace one of these pictures.
+        planned: the outputs of each task.
+        overwrite: whether other files may be replaced.
+    """
+    from cfclip.images import check_outputs
+
+    paths = [path for files in planned for path in files]
+    if twice := [path for path, count in Counter(paths).items() if count > 1]:
+        raise InputError(f"two pictures would both be written to {twice[0]}; rename one")
+    inputs = {task.picture.resolve() for task in tasks if isinstance(task.picture, Path)}
+    if lost := [path for path in paths if path.resolve() in inputs]:
+        raise InputError(
+            f"{lost[0]} would be replaced by a result, but is to be worked on; choose another --out"
+        )
+    check_outputs(paths, overwrite)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that the work was too large for the machine."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and bool(_MEMORY.search(str(error)))
+    )
+
+
+def report_failure(console: Console, task: Task, error: Exception) -> str:
+    """Tell of one picture that failed; the others go on.
+
+    An error that is neither ours nor a lack of memory is a defect, and is raised again.
+    """
+    if out_of_memory(error):
+        line = f"{task.picture}: not enough memory; {MEMORY_REMEDY}"
+    elif isinstance(error, CfclipError):
+        line = str(error)
+    else:
+        raise error
     if console.as_json:
         console.result({"source": str(task.picture), "error": line}, "")
     return line

@@ -14,8 +14,9 @@ from cfclip.tensors import check_images, resize_images, unit
 TEXT_CACHE_SIZE = 8192
 """Texts whose features are kept: about a hundred prompts in 79 templates, 16 MB at 512 floats."""
 
-# Texts in one pass of the encoder, which bounds its memory.
-_TEXT_BATCH = 256
+# Texts in one pass of the encoder, always as many: which texts are in the cache already must not
+# change the last bits of the others, as batches of other sizes would.
+_TEXT_BATCH = 16
 
 # Channels of a feature map that are all zero after a ReLU have no direction; their gradient is then
 # at most 1 / this.
@@ -103,10 +104,11 @@ class Embedder(nn.Module, ABC):
         missing = [text for text in dict.fromkeys(wanted) if text not in found]
         for start in range(0, len(missing), _TEXT_BATCH):
             batch = missing[start : start + _TEXT_BATCH]
+            padding = batch[:1] * (_TEXT_BATCH - len(batch))
             with torch.no_grad():
-                features = self.encode_texts(batch).float()
+                features = self.encode_texts(batch + padding).float()
             self.text_calls += len(batch)
-            found.update(zip(batch, features, strict=True))
+            found.update(zip(batch, features, strict=False))
         for text in found:
             self._texts[text] = found[text]
             self._texts.move_to_end(text)
