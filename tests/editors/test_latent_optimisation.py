@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cfclip.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED, TOTAL
 from cfclip.editors.base import EditProgress, EditRequest, EditResult
+from cfclip.editors.config import Space
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import InputError
@@ -45,7 +47,7 @@ def final_loss(result: EditResult) -> list[float]:
     return [one[TOTAL][-1] for one in result.history]
 
 
-@pytest.mark.parametrize("space", ["w_plus", "style_space"])
+@pytest.mark.parametrize("space", get_args(Space))
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_first_step_is_finite_for_every_objective_and_space(
     generator: StyleGAN2,
@@ -154,6 +156,13 @@ def test_layers_confine_the_offset(
     offset = LatentOptimisation(generator, embedder, config).edit(request_of_two).offset
     moved = offset.abs().amax((0, 2)) > 0
     assert moved.tolist() == [False, True, False, True, True, False]
+
+    in_w = LatentOptimisation(generator, embedder, replace(config, space="w")).edit(request_of_two)
+    layers = torch.stack(in_w.layer_offsets)
+    assert [bool(one.abs().max() > 0) for one in layers] == [False, True, False, True, True, False]
+    assert torch.equal(layers[1], layers[4])
+    latents = request_of_two.latents + layers.movedim(0, 1)
+    assert torch.allclose(generator.synthesis(latents), in_w.images, atol=1e-5)
 
     in_styles = replace(config, space="style_space")
     result = LatentOptimisation(generator, embedder, in_styles).edit(request_of_two)

@@ -77,8 +77,8 @@ class WSpace(WPlusSpace):
         return torch.zeros_like(self.latents[:, :1])
 
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
-        """The `(batch, w_dim)` offset once for each of the `num_ws` style inputs."""
-        return offset.expand_as(self.latents).unbind(1)
+        """The `(batch, w_dim)` offset for each of the `num_ws` style inputs, zero if unmoved."""
+        return (offset * self._chosen).unbind(1)
 
 
 class StyleSpace(LatentSpace):
