@@ -105,7 +105,8 @@ class EditResult:
 
     Attributes:
         space: the latent space with the source latents; renders offsets.
-        offset: `(batch, num_ws, w_dim)` in W+, `(batch, channels)` in StyleSpace; at strength 1.
+        offset: `(batch, num_ws, w_dim)` in W+, `(batch, 1, w_dim)` in W, `(batch, channels)` in
+            StyleSpace; at strength 1.
         strength: factor on the offset in `images`.
         source_images: image tensor of the source latents, which the edit is to be compared with.
         images: image tensor of the edited images.

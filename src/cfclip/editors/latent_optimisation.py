@@ -33,7 +33,7 @@ __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
 
 
 class LatentOptimisation(Editor):
-    """Edits by optimisation in W+ or StyleSpace.
+    """Edits by optimisation in W, W+ or StyleSpace.
 
     Texts and source images are embedded once per edit. Each step renders, draws random perspectives
     and embeds only the images that still run.
