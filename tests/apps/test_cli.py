@@ -111,7 +111,10 @@ def test_rerun_makes_the_same_image(
     assert names(tmp_path / "again") == names(out)
     for image in out.glob("*.png"):
         assert image.read_bytes() == (tmp_path / "again" / image.name).read_bytes()
-    assert "exist" in refused(capsys, ["rerun", str(record), "--out", str(out)])
+    for more in ([], ["--overwrite"]):  # what is rerun is the record, and stays
+        assert "choose another --out" in refused(
+            capsys, ["rerun", str(record), "--out", str(out), *more]
+        )
 
 
 def test_sample_and_invert(out: Path, picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
