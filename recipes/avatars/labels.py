@@ -1,9 +1,11 @@
-"""What a classifier of avatars may be asked: classes, with unreadable ones masked out."""
+"""What a classifier of avatars is asked: classes, unreadable ones masked out, and the loss."""
 
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from recipes.avatars.attributes import ATTRIBUTES, COLOURS, AttributeTable, classes
 from recipes.avatars.colours import class_distances, lab_from_rgb
@@ -46,3 +48,21 @@ def soft_targets(
             shares = np.eye(len(classes(name)))[table.codes[name]]
         targets[name] = np.where(visibility[name][:, None], shares, 0.0).astype(np.float32)
     return targets
+
+
+def class_loss(logits: Tensor, shares: Tensor, sizes: list[int]) -> Tensor:
+    """Cross-entropy over the classes of each attribute, mean over the attributes.
+
+    Args:
+        logits: (images, sum of sizes), the classes of one attribute side by side.
+        shares: same shape, the target distribution of each attribute; all zero leaves it out.
+        sizes: classes of each attribute.
+
+    >>> class_loss(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]), [2, 2])
+    tensor(0.6931)
+    """
+    losses = []
+    for own, wanted in zip(logits.split(sizes, 1), shares.split(sizes, 1), strict=True):
+        if readable := float(wanted.sum()):
+            losses.append(-(wanted * own.log_softmax(1)).sum() / readable)
+    return torch.stack(losses).mean()

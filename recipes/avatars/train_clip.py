@@ -32,7 +32,7 @@ from cfclip.embedders.towers import NAME as TOWER
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.labels import soft_targets
+from recipes.avatars.labels import class_loss, soft_targets
 from recipes.avatars.runs import Average, Run, cosine_lr, run_identity, set_lr, step_rng
 
 _log = logging.getLogger(__name__)
@@ -126,24 +126,6 @@ def retrieval_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """
     false = logits.masked_fill(truth != 0, -torch.inf).logsumexp(0)
     return functional.softplus((false - logits)[truth == 1]).mean()
-
-
-def class_loss(logits: Tensor, shares: Tensor, sizes: list[int]) -> Tensor:
-    """Cross-entropy over the classes of each attribute, mean over the attributes.
-
-    Args:
-        logits: (images, sum of sizes), the classes of one attribute side by side.
-        shares: same shape, the target distribution of each attribute; all zero leaves it out.
-        sizes: classes of each attribute.
-
-    >>> class_loss(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]), [2, 2])
-    tensor(0.6931)
-    """
-    losses = []
-    for own, wanted in zip(logits.split(sizes, 1), shares.split(sizes, 1), strict=True):
-        if readable := float(wanted.sum()):
-            losses.append(-(wanted * own.log_softmax(1)).sum() / readable)
-    return torch.stack(losses).mean()
 
 
 def _parameter_groups(trained: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -4,15 +4,15 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from cfclip.evaluation.probes import ARCHITECTURES, Probe, save_probe
 from cfclip.tensors import signed_from_uint8
 from recipes.avatars import augment
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.labels import readable_targets
+from recipes.avatars.labels import class_loss, soft_targets
 from recipes.avatars.runs import (
     Average,
     Run,
@@ -24,7 +24,6 @@ from recipes.avatars.runs import (
 )
 
 _log = logging.getLogger(__name__)
-_LABEL_SMOOTHING = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,9 @@ def train_probes(config: TrainProbes) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     data = load_dataset(config.data)
-    targets = readable_targets(data.table, data.visibility)
-    classes = {name: count for name, (_, count) in targets.items()}
+    targets = soft_targets(data.table, data.visibility)
+    classes = {name: shares.shape[1] for name, shares in targets.items()}
+    shares = torch.from_numpy(np.concatenate(list(targets.values()), 1))
     each: dict[str, Probe] = {a: Probe(classes, a) for a in ARCHITECTURES}
     probes = nn.ModuleDict(each)
     probes.to(memory_format=torch.channels_last).train()
@@ -72,21 +72,13 @@ def train_probes(config: TrainProbes) -> None:
         images = augment.perspective(images, 0.15, 0.5, config.seed, step)
         images = augment.degrade(images, 0.2, rng)
         images = augment.jpeg(images, 0.1, rng).contiguous(memory_format=torch.channels_last)
-        labels = {n: torch.from_numpy(codes[rows]).long() for n, (codes, _) in targets.items()}
         set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=50))
         terms = {}
         for name in ARCHITECTURES:
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = each[name](images)
-            terms[name] = torch.stack(
-                [
-                    functional.cross_entropy(
-                        logits[a].float(), labels[a], ignore_index=-1,
-                        label_smoothing=_LABEL_SMOOTHING,
-                    )
-                    for a in classes
-                ]
-            ).mean()  # fmt: skip
+            joined = torch.cat([logits[attribute].float() for attribute in classes], 1)
+            terms[name] = class_loss(joined, shares[torch.from_numpy(rows)], [*classes.values()])
         run.report(**{name: loss.item() for name, loss in terms.items()})
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()

@@ -1,4 +1,4 @@
-"""The objective of the pack's CLIP."""
+"""The objectives of the pack's CLIP and of the probes."""
 
 import math
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from recipes.avatars.attributes import sample_table
-from recipes.avatars.labels import soft_targets
+from recipes.avatars.labels import class_loss, soft_targets
 from recipes.avatars.renderer import visibility
-from recipes.avatars.train_clip import class_loss, retrieval_loss
+from recipes.avatars.train_clip import retrieval_loss
 
 
 def truth(*rows: tuple[int, ...]) -> torch.Tensor:
