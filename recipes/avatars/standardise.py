@@ -7,10 +7,14 @@ step every coordinate alike and penalise them alike, need neither.
 
 With `M` the linear map from attributes to w, the attributes' covariance (shapes as often as they
 occur, colours even over RGB, so that no colour is nearer because it is more natural) makes W an
-ellipsoid `C = U diag(l) U'`. The new latents are `v = Q diag(l)^(-1/2) U' (w - mean)`, where Q maps
-the few dimensions that W uses onto all coordinates by a random frame: each coordinate has unit
-variance, and a step that is even over coordinates favours no attribute. The style layers take the
-inverse, so that they ignore whatever is not in W.
+ellipsoid `C = U diag(l) U'`. The new latents are `v = level + Q diag(l)^(-1/2) U' (w - mean)`.
+There Q maps the few dimensions that W uses onto all coordinates by a random frame: each coordinate
+has unit variance, and a step that is even over coordinates favours no attribute. The style layers
+take the inverse, so that they ignore whatever is not in W.
+
+The level, the mean of every coordinate, is `W_LEVEL`, so that nearly all are positive: a mapping
+network ends in a leaky ReLU, below whose bend W could not be a sum of attributes (see
+`compile_mapping`).
 """
 
 from typing import NamedTuple, cast
@@ -22,12 +26,16 @@ from cfclip.generators.ops import EqualLinear
 from cfclip.generators.stylegan2 import StyleGAN2
 from recipes.avatars.attribute_latents import AttributeLatents
 
+W_LEVEL = 3.0
 _COLOUR_VARIANCE = 1.0 / 3.0  # of a number even over [-1, 1]
 _FLAT = 1e-6  # directions with less than this share of the largest variance are not used
 
 
 class Frame(NamedTuple):
-    """`new = forth @ (old - mean)`, `old = mean + back @ new`; matrices `(w_dim, w_dim)`."""
+    """`new = W_LEVEL + forth @ (old - mean)`, `old = mean + back @ (new - W_LEVEL)`.
+
+    Both are matrices `(w_dim, w_dim)`.
+    """
 
     forth: Tensor
     back: Tensor
@@ -50,10 +58,11 @@ def standardise(generator: StyleGAN2, latents: AttributeLatents, codes: Tensor, 
     for embedding, own in zip(shapes, means, strict=True):
         embedding.weight.copy_((embedding.weight - own) @ frame.forth.T)
     latents.colours.weight.copy_(frame.forth @ latents.colours.weight)
-    latents.colours.bias.zero_()
+    latents.colours.bias.fill_(W_LEVEL)
     for layer in (*generator.convs, *generator.to_rgbs):
         affine = cast(EqualLinear, layer.affine)
-        affine.bias.add_(affine.weight @ mean * (affine.gain / affine.lr_multiplier))
+        start = mean - W_LEVEL * frame.back.sum(1)
+        affine.bias.add_(affine.weight @ start * (affine.gain / affine.lr_multiplier))
         affine.weight.copy_(affine.weight @ frame.back)
 
 

@@ -25,7 +25,7 @@ from recipes.avatars.runs import (
     set_lr,
     step_rng,
 )
-from recipes.avatars.train_generator import load_finished, pixel_weights
+from recipes.avatars.warm_start import load_finished, regression_loss
 
 _log = logging.getLogger(__name__)
 _GRADIENT_NORM = 2.0
@@ -38,7 +38,7 @@ class TrainEncoder:
     data: Path
     """Folder of the natural avatars that the `render` command made."""
     generator: Path
-    """Folder of the generator's training, its `map` stage finished."""
+    """Folder of the generator's training, its last stage finished."""
     out: Path
     """Folder of the run; the encoder is written to it."""
     steps: int = 3000
@@ -85,7 +85,6 @@ def train_encoder(config: TrainEncoder) -> None:
     average = Average(encoder, 0.998)
     parts: dict[str, Stateful] = {"encoder": encoder, "optimizer": optimizer, "average": average}
     run = Run(config.out, parts, config.steps, run_identity(config, "generator"))
-    weights = pixel_weights(generator.resolution)
     for step in run:
         rows = step_rng(config.seed, step).integers(len(data.images), size=config.batch)
         images = signed_from_uint8(torch.from_numpy(data.images[rows]))
@@ -97,7 +96,7 @@ def train_encoder(config: TrainEncoder) -> None:
             rendered = generator.synthesis(ws[: config.pixel_images], noise_mode="none")
         latent = ((w - known[rows]) / w_scale).square().mean()
         error = rendered.float() - images[: config.pixel_images]
-        pixels = (weights * (error.abs() + error.square())).mean()
+        pixels = regression_loss(error)
         size = (deltas / w_scale).square().mean()
         loss = latent + config.pixel_weight * pixels + config.delta_weight * size
         optimizer.zero_grad(set_to_none=True)
