@@ -181,15 +181,15 @@ class Language:
     def _reserved(self, chosen: Sequence[int], claim: int) -> bool:
         return any(is_held_out(self.claims[c], self.claims[claim]) for c in chosen)
 
-    def class_texts(self, rng: np.random.Generator) -> list[list[str]]:
-        """One training text for every class of every attribute, in new words at each call."""
+    def class_texts(self, rng: np.random.Generator, split: Split = "train") -> list[list[str]]:
+        """One text for every class of every attribute, in new words at each call."""
         texts: list[list[str]] = []
         for a, name in enumerate(ATTRIBUTES):
             texts.append([])
             for c in range(len(classes(name))):
                 named = [claim for claim, n in enumerate(self._named_class) if n == (a, c)]
                 claim = self.claims[named[int(rng.integers(len(named)))]]
-                texts[-1].append(say([claim], random.Random(int(rng.integers(2**32)))))
+                texts[-1].append(say([claim], random.Random(int(rng.integers(2**32))), split))
         return texts
 
     def hard_negative(

@@ -202,6 +202,17 @@ TEST_TEMPLATES: tuple[str, ...] = (
     "this is an illustration of {}",
     "a sketch showing {}",
 )
+# Those of the second CLIP, which judges; none is in the other two.
+JUDGE_TEMPLATES: tuple[str, ...] = (
+    "an image showing {}",
+    "we see {}",
+    "here is {}",
+    "a cartoon showing {}",
+    "a sketch picture of {}",
+    "a portrait picture of {}",
+    "this is a picture of {}",
+    "a character picture of {}",
+)
 
 
 @lru_cache(maxsize=1)
@@ -273,6 +284,7 @@ def class_prompts(
 def vocabulary() -> tuple[str, ...]:
     """All words that captions and the pack's own texts can contain, sorted."""
     texts = [*SUBJECTS, *WEARING, *PLACES, *TRAINING_TEMPLATES, *TEST_TEMPLATES]
+    texts += JUDGE_TEMPLATES
     texts += [SOURCE_TEXT, UNREALISTIC_TEXT, "a an with and who has"]
     for words in SHAPE_WORDS.values():
         for word in words.values():

@@ -18,7 +18,7 @@ false one. Each step compares its images with
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,14 +28,19 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, read_clip, save_clip
-from cfclip.embedders.towers import NAME as TOWER
+from cfclip.embedders.towers import NAME, PLAIN_NAME
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.labels import class_loss, soft_targets
+from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
 from recipes.avatars.runs import Average, Run, cosine_lr, run_identity, set_lr, step_rng
+from recipes.avatars.wording import Split
 
 _log = logging.getLogger(__name__)
+
+Role = Literal["pack", "judge"]
+TOWERS: dict[Role, str] = {"pack": NAME, "judge": PLAIN_NAME}
+_SPLITS: dict[Role, Split] = {"pack": "train", "judge": "judge"}
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
 IMAGE_STD = (0.5, 0.5, 0.5)
@@ -59,6 +64,9 @@ class TrainClip:
     """Folder of the run; the model is written to its `clip/` subfolder."""
     start: Path | None = None
     """Folder of a CLIP to go on from; its sizes hold. Trained from nothing otherwise."""
+    role: Role = "pack"
+    """The pack's, which edits follow, or the judge, which no edit sees: another image tower and
+    other caption templates."""
     steps: int = 5000
     """Optimizer steps."""
     batch: int = 192
@@ -98,7 +106,7 @@ class TrainClip:
             "embed_dim": self.embed_dim,
             "vision_cfg": {
                 "image_size": image_size,
-                "timm_model_name": TOWER,
+                "timm_model_name": TOWERS[self.role],
                 "timm_pool": "",
                 "timm_proj": "",
             },
@@ -159,13 +167,14 @@ def train_clip(config: TrainClip) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     data = load_dataset(config.data)
-    language = captions.Language(data.table, data.visibility)
+    language, split = captions.Language(data.table, data.visibility), _SPLITS[config.role]
     folder = config.out / "clip"
     model, file = _begin(config, data.images.shape[1], folder)
     tokenize = load_tokenizer(folder / MERGES_FILE, file["model_cfg"]["text_cfg"]["context_length"])
     model.visual.to(memory_format=torch.channels_last)
     targets = soft_targets(data.table, data.visibility)
     sizes = [shares.shape[1] for shares in targets.values()]
+    weights = [SMALL_PARTS.get(name, 1.0) for name in targets]
     shares = torch.from_numpy(np.concatenate(list(targets.values()), 1))
     heads = nn.Linear(file["model_cfg"]["embed_dim"], sum(sizes))
     trained = nn.ModuleDict({"clip": model, "heads": heads})
@@ -187,9 +196,9 @@ def train_clip(config: TrainClip) -> None:
         distortion = float(rng.uniform(*_DISTORTION))
         images = augment.perspective(images, distortion, _WARPED_SHARE, config.seed, step)
         images = augment.degrade(images, _DEGRADED_SHARE, rng)
-        batch = language.batch(rows[: config.captions], rng)
+        batch = language.batch(rows[: config.captions], rng, split)
         truth = torch.from_numpy(language.truth_matrix(rows, batch.claims))
-        named = [text for texts in language.class_texts(rng) for text in texts]
+        named = [text for texts in language.class_texts(rng, split) for text in texts]
         set_lr(optimizer, cosine_lr(step, config.steps, config.lr, warmup=100))
         # On short texts the fused attention of a CPU takes twice the time of plain products.
         with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
@@ -202,8 +211,8 @@ def train_clip(config: TrainClip) -> None:
         logits = scaled @ unit(text_features.float(), _EPS).T
         by_class, by_caption = logits.split([len(named), len(batch.texts)], 1)
         shown = shares[torch.from_numpy(rows)]
-        classes = class_loss(by_class, shown, sizes)
-        read = class_loss(heads(scaled), shown, sizes)
+        classes = class_loss(by_class, shown, sizes, weights)
+        read = class_loss(heads(scaled), shown, sizes, weights)
         found = retrieval_loss(by_caption, truth)
         # Each pair is (image, true caption, false caption): the change alone must tell them apart.
         image, good, bad = (torch.from_numpy(column) for column in batch.pairs)

@@ -12,7 +12,7 @@ from cfclip.evaluation.probes import ARCHITECTURES, Probe, save_probe
 from cfclip.tensors import signed_from_uint8
 from recipes.avatars import augment
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.labels import class_loss, soft_targets
+from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
 from recipes.avatars.runs import (
     Average,
     Run,
@@ -24,6 +24,10 @@ from recipes.avatars.runs import (
 )
 
 _log = logging.getLogger(__name__)
+
+_SOFTNESS = 2.5
+"""Delta-E over which the share of a colour falls by a factor e: a probe that is asked what a colour
+is should say so, and be unsure only near a border."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ def train_probes(config: TrainProbes) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     data = load_dataset(config.data)
-    targets = soft_targets(data.table, data.visibility)
+    targets = soft_targets(data.table, data.visibility, _SOFTNESS)
     classes = {name: shares.shape[1] for name, shares in targets.items()}
+    weights = [SMALL_PARTS.get(name, 1.0) for name in targets]
     shares = torch.from_numpy(np.concatenate(list(targets.values()), 1))
     each: dict[str, Probe] = {a: Probe(classes, a) for a in ARCHITECTURES}
     probes = nn.ModuleDict(each)
@@ -78,7 +83,8 @@ def train_probes(config: TrainProbes) -> None:
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = each[name](images)
             joined = torch.cat([logits[attribute].float() for attribute in classes], 1)
-            terms[name] = class_loss(joined, shares[torch.from_numpy(rows)], [*classes.values()])
+            shown = shares[torch.from_numpy(rows)]
+            terms[name] = class_loss(joined, shown, [*classes.values()], weights)
         run.report(**{name: loss.item() for name, loss in terms.items()})
         optimizer.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()

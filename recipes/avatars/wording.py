@@ -9,6 +9,7 @@ from recipes.avatars.language import (
     COLOUR_ADJECTIVES,
     COLOUR_PHRASES,
     FUSED,
+    JUDGE_TEMPLATES,
     PLACES,
     SHAPE_WORDS,
     SPELLINGS,
@@ -20,8 +21,14 @@ from recipes.avatars.language import (
     grammatical,
 )
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "judge"]
 
+# "{}" comes on top of those of training; a test takes only what training never saw.
+TEMPLATES: dict[Split, tuple[str, ...]] = {
+    "train": TRAINING_TEMPLATES,
+    "test": TEST_TEMPLATES,
+    "judge": JUDGE_TEMPLATES,
+}
 _BARE_SHARE = 0.4  # of captions without a subject: "green hair and a beard"
 _FUSE_SHARE = 0.6  # of colours said together with the shape: "a red dress"
 _ADJECTIVE_SHARE = 0.3
@@ -52,8 +59,8 @@ def say(claims: Sequence[Claim], rng: random.Random, split: Split = "train") -> 
 
     No claims gives a text that is true of every avatar.
     """
-    templates = TRAINING_TEMPLATES if split == "train" else TEST_TEMPLATES
-    template = "{}" if rng.random() < _PLAIN_SHARE and split == "train" else rng.choice(templates)
+    plain = rng.random() < _PLAIN_SHARE and split != "test"
+    template = "{}" if plain else rng.choice(TEMPLATES[split])
     bare, fuse, adjective = rng.random(), rng.random(), rng.random()
     subject = rng.choice(SUBJECTS)
     if not claims:

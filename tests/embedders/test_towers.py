@@ -1,4 +1,4 @@
-"""The project's own image tower, through open_clip's config and our loader."""
+"""The project's own image towers, through open_clip's config and our loader."""
 
 import pytest
 import timm
@@ -7,19 +7,19 @@ import torch
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip import ClipEmbedder, load_clip
 from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, save_clip
-from cfclip.embedders.towers import NAME, CompactResNet
+from cfclip.embedders.towers import NAME, PLAIN_NAME
 
 MEAN = STD = (0.5, 0.5, 0.5)
 SIDE = 32
 DIM = 12
 
 
-def tower_config(vocab_size: int) -> dict:
+def tower_config(vocab_size: int, name: str) -> dict:
     return {
         "embed_dim": DIM,
         "vision_cfg": {
             "image_size": SIDE,
-            "timm_model_name": NAME,
+            "timm_model_name": name,
             "timm_pool": "",
             "timm_proj": "",
         },
@@ -33,11 +33,11 @@ def tower_config(vocab_size: int) -> dict:
     }
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(params=[NAME, PLAIN_NAME])
+def folder(tmp_path, request):
     torch.manual_seed(0)
     size = trim_bpe(["green hair"], tmp_path / MERGES_FILE)
-    config = tower_config(size)
+    config = tower_config(size, request.param)
     model = build_clip_model(config).eval()
     save_clip(model, config, {"mean": MEAN, "std": STD}, tmp_path, dtype=torch.float32)
     return tmp_path, model
@@ -75,11 +75,14 @@ def test_gradients_reach_the_image(folder):
     assert images.grad.abs().sum() > 0
 
 
-def test_pretrained_weights_do_not_exist():
+@pytest.mark.parametrize("name", [NAME, PLAIN_NAME])
+def test_pretrained_weights_do_not_exist(name):
     with pytest.raises((ValueError, RuntimeError)):
-        timm.create_model(NAME, pretrained=True)
+        timm.create_model(name, pretrained=True)
 
 
 def test_other_map_layouts_are_refused():
     with pytest.raises(ValueError, match="NHWC"):
-        CompactResNet(4).forward_intermediates(torch.zeros(1, 3, SIDE, SIDE), output_fmt="NHWC")
+        timm.create_model(NAME, num_classes=4).forward_intermediates(
+            torch.zeros(1, 3, SIDE, SIDE), output_fmt="NHWC"
+        )

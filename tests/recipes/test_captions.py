@@ -121,7 +121,7 @@ def test_the_same_seed_says_the_same(language: captions.Language) -> None:
 def test_training_never_says_what_is_held_out(language: captions.Language) -> None:
     rng = np.random.default_rng(6)
     met = 0
-    for split in ("train", "test"):
+    for split in ("train", "test", "judge"):
         for _ in range(12):
             sampled, seeds = language.sample(np.arange(N), rng, split)  # type: ignore[arg-type]
             for row, (caption, seed) in enumerate(zip(sampled, seeds, strict=True)):
@@ -141,7 +141,7 @@ def test_words_of_captions_are_the_vocabulary(language: captions.Language) -> No
     assert list(captions.vocabulary()) == sorted(known)
     rng = np.random.default_rng(8)
     spoken: set[str] = set()
-    for split in ("train", "test"):
+    for split in ("train", "test", "judge"):
         for _ in range(12):
             sampled, _ = language.sample(np.arange(N), rng, split)  # type: ignore[arg-type]
             spoken |= {w for c in sampled for w in re.findall("[a-z]+", c.text)}

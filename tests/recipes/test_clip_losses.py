@@ -45,19 +45,23 @@ def test_a_caption_that_nothing_contradicts_costs_nothing() -> None:
 def test_the_classes_of_one_attribute_compete_among_themselves() -> None:
     logits = torch.tensor([[0.0, 0.0, 100.0, 0.0, 0.0]])
     shares = torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0]])
-    assert float(class_loss(logits, shares, [2, 3])) == pytest.approx(math.log(2) / 2, abs=1e-6)
+    assert float(class_loss(logits, shares, [2, 3], [1.0, 1.0])) == pytest.approx(
+        math.log(2) / 2, abs=1e-6
+    )
 
 
 def test_attributes_that_no_image_shows_are_left_out() -> None:
     shares = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0]])
-    assert float(class_loss(torch.zeros(2, 5), shares, [2, 3])) == pytest.approx(math.log(2))
+    assert float(class_loss(torch.zeros(2, 5), shares, [2, 3], [1.0, 1.0])) == pytest.approx(
+        math.log(2)
+    )
 
 
 def test_images_that_do_not_show_an_attribute_do_not_count() -> None:
     logits = torch.tensor([[1.0, 0.0], [5.0, -5.0]])
     shares = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
-    alone = class_loss(logits[:1], shares[:1], [2])
-    assert float(class_loss(logits, shares, [2])) == pytest.approx(float(alone))
+    alone = class_loss(logits[:1], shares[:1], [2], [1.0])
+    assert float(class_loss(logits, shares, [2], [1.0])) == pytest.approx(float(alone))
 
 
 def test_soft_targets_follow_the_distance_to_the_words() -> None:

@@ -210,12 +210,12 @@ def _from_collection(name: str, tag: str) -> ClipEmbedder:
 
 def _map_indices(vision: Any) -> list[int]:
     """Which blocks of an image encoder give maps; of a residual network, all but the stem."""
-    from cfclip.embedders.towers import count_maps, is_compact
+    from cfclip.embedders.towers import CompactNet
 
     if hasattr(vision, "layer4"):
         return [1, 2, 3, 4]
-    if is_compact(vision):
-        return list(range(count_maps()))
+    if isinstance(tower := getattr(vision, "trunk", None), CompactNet):
+        return list(range(tower.map_count))
     blocks = getattr(getattr(vision, "transformer", None), "resblocks", None)
     if blocks is None:
         raise InputError(

@@ -1,11 +1,13 @@
-"""A small image tower for CLIPs of aligned pictures, registered with timm for open_clip's configs.
+"""Small image towers for CLIPs of aligned pictures, registered with timm for open_clip's configs.
 
 open_clip's own residual tower pools by attention, which learns slowly where things are; on aligned
 avatars it reached in a minute 40 % of hair colours where this tower, which flattens its last map,
 reached 97 %. A config names it as `"timm_model_name": "cfclip_compact_resnet"` with empty
-`timm_pool` and `timm_proj`.
+`timm_pool` and `timm_proj`. `cfclip_compact_plain` has no shortcuts and other widths: for a second
+CLIP that is to err in other ways than the first.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 NAME = "cfclip_compact_resnet"
+PLAIN_NAME = "cfclip_compact_plain"
 _WIDTHS = (16, 48, 96, 160)
+_PLAIN_WIDTHS = (24, 64, 128, 192)
 _POOLED_SIDE = 4
 _NECK = 512
 
@@ -44,24 +48,33 @@ class HalvingBlock(nn.Module):
         return functional.relu(self.second(self.first(maps)) + shortcut)
 
 
-class CompactResNet(nn.Module):
-    """Strided stem, three halving blocks, a last strided convolution, a flattened 4x4 map.
+class CompactNet(nn.Module):
+    """Strided stem, halving blocks, a last strided convolution, a flattened 4x4 map.
 
     `forward` takes normalised images `(batch, 3, side, side)`, side a multiple of 16, and gives
     `(batch, num_classes)`.
 
     Args:
         num_classes: width of the output.
+        widths: channels of the stem and of each block.
+        block: makes a block that halves the map from its numbers of input and output channels.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(
+        self, num_classes: int, widths: tuple[int, ...], block: Callable[[int, int], nn.Module]
+    ) -> None:
         super().__init__()
         self.num_features = _NECK
-        self.stem = conv_norm_relu(3, _WIDTHS[0], 2)
-        self.blocks = nn.ModuleList(HalvingBlock(a, b) for a, b in pairwise(_WIDTHS))
-        self.last = conv_norm_relu(_WIDTHS[-1], _WIDTHS[-1], 2)
-        self.neck = nn.Linear(_WIDTHS[-1] * _POOLED_SIDE**2, _NECK)
+        self.stem = conv_norm_relu(3, widths[0], 2)
+        self.blocks = nn.ModuleList(block(a, b) for a, b in pairwise(widths))
+        self.last = conv_norm_relu(widths[-1], widths[-1], 2)
+        self.neck = nn.Linear(widths[-1] * _POOLED_SIDE**2, _NECK)
         self.head = nn.Linear(_NECK, num_classes)
+
+    @property
+    def map_count(self) -> int:
+        """Number of feature maps that `forward_intermediates` can give."""
+        return len(self.blocks) + 1
 
     def _maps(self, images: Tensor) -> list[Tensor]:
         maps = [self.stem(images)]
@@ -99,29 +112,34 @@ class CompactResNet(nn.Module):
 
 
 @register_model
-def cfclip_compact_resnet(pretrained: bool = False, **settings: Any) -> CompactResNet:
+def cfclip_compact_resnet(pretrained: bool = False, **settings: Any) -> CompactNet:
     """timm's entry point; there are no weights to fetch, so `pretrained` must be False."""
+    _refuse(pretrained, NAME)
+    return CompactNet(int(settings["num_classes"]), _WIDTHS, HalvingBlock)
+
+
+@register_model
+def cfclip_compact_plain(pretrained: bool = False, **settings: Any) -> CompactNet:
+    """timm's entry point; there are no weights to fetch, so `pretrained` must be False."""
+    _refuse(pretrained, PLAIN_NAME)
+    return CompactNet(int(settings["num_classes"]), _PLAIN_WIDTHS, _plain_block)
+
+
+def _plain_block(inputs: int, outputs: int) -> nn.Sequential:
+    return conv_norm_relu(inputs, outputs, 2)
+
+
+def _refuse(pretrained: bool, name: str) -> None:
     if pretrained:
-        raise ValueError(f"{NAME} has no pretrained weights; load them from a CLIP folder")
-    return CompactResNet(int(settings["num_classes"]))
-
-
-def is_compact(vision: nn.Module) -> bool:
-    """Whether an open_clip image encoder has this tower."""
-    return isinstance(getattr(vision, "trunk", None), CompactResNet)
-
-
-def count_maps() -> int:
-    """Number of feature maps that `forward_intermediates` can give."""
-    return len(_WIDTHS)
+        raise ValueError(f"{name} has no pretrained weights; load them from a CLIP folder")
 
 
 __all__ = [
     "NAME",
-    "CompactResNet",
+    "PLAIN_NAME",
+    "CompactNet",
     "HalvingBlock",
+    "cfclip_compact_plain",
     "cfclip_compact_resnet",
     "conv_norm_relu",
-    "count_maps",
-    "is_compact",
 ]
