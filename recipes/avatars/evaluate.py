@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -28,17 +28,19 @@ from recipes.avatars.grids import save_grid, stack_grids
 from recipes.avatars.measure_edits import (
     TEST_EDITS,
     VALIDATION_EDITS,
-    ColourEdit,
+    Edit,
     EditScore,
+    group_scores,
     score_edits,
     summarise,
 )
 from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
+from recipes.avatars.measure_samples import measure_samples
 from recipes.avatars.report import write_report
 
 _log = logging.getLogger(__name__)
-Section = Literal["probes", "clip", "projection", "edits", "timing"]
-SECTIONS: tuple[Section, ...] = ("probes", "clip", "projection", "edits", "timing")
+Section = Literal["probes", "samples", "clip", "projection", "edits", "timing"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
 FIGURES_FILE = "figures.json"
 _OF = "of"
 _GRID_AVATARS = 8
@@ -65,7 +67,9 @@ class Evaluate:
     """Which prompts are edited: settings are chosen on validation only."""
     sections: tuple[Section, ...] = SECTIONS
     """What to measure."""
-    projections: int = 100
+    samples: int = 5000
+    """Samples to read back."""
+    projections: int = 200
     """Avatars to invert."""
     avatars: int = 24
     """Avatars to edit with every prompt."""
@@ -123,7 +127,9 @@ def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
     subject = {
         "pack": bench.pack.fingerprint,
         "split": config.split,
+        "prompts": [edit.prompt for edit in _edits(config)],
         "seed": config.seed,
+        "samples": config.samples,
         "projections": config.projections,
         "avatars": config.avatars,
         "edit": asdict(bench.editing),
@@ -133,7 +139,7 @@ def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
     if not path.exists():
         _write_json({_OF: subject}, path)
     figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if differing := [name for name, value in subject.items() if figures[_OF][name] != value]:
+    if differing := [name for name, value in subject.items() if figures[_OF].get(name) != value]:
         raise InputError(f"{path} is of another {', '.join(differing)}; give another --out")
     return figures
 
@@ -141,6 +147,8 @@ def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
 def _measure(section: Section, config: Evaluate, bench: Bench) -> dict[str, Any]:
     if section == "probes":
         return measure_probes(bench)
+    if section == "samples":
+        return measure_samples(bench, config.samples)
     if section == "clip":
         return measure_clip(bench)
     if section == "projection":
@@ -150,29 +158,27 @@ def _measure(section: Section, config: Evaluate, bench: Bench) -> dict[str, Any]
     return _measure_timing(bench)
 
 
+def _edits(config: Evaluate) -> tuple[Edit, ...]:
+    return TEST_EDITS if config.split == "test" else VALIDATION_EDITS
+
+
 def _measure_edits(config: Evaluate, bench: Bench) -> dict[str, Any]:
-    """Success, preservation and exact rate by prompt; a prompt that is done stays done."""
+    """Scores by family and prompt; a prompt that is done stays done."""
     inversion, _ = bench.inverted(config.avatars)
     folder = config.out / "edits"
     folder.mkdir(exist_ok=True)
     source_grid = folder / "source.png"
     save_grid([inversion.reconstruction[:_GRID_AVATARS]], source_grid)
-    edits = TEST_EDITS if config.split == "test" else VALIDATION_EDITS
+    edits = _edits(config)
     done = [_measure_edit(edit, inversion, bench, folder) for edit in edits]
     names = [edit.prompt.replace(" ", "-") for edit in edits]
     stack_grids(
         [source_grid, *(folder / f"{name}.png" for name in names)], config.out / "edits.png"
     )
-    scores = [score for found, _ in done for score in found]
+    groups = group_scores(edits, [found for found, _ in done])
+    scores = groups["all"]
     with atomic_write(config.out / "edits.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(asdict(score)) + "\n" for score in scores))
-    groups: dict[str, list[EditScore]] = {}
-    for part in dict.fromkeys(edit.part for edit in edits):
-        groups[part] = [
-            s for e, (f, _) in zip(edits, done, strict=True) if e.part == part for s in f
-        ]
-    groups |= {edit.prompt: found for edit, (found, _) in zip(edits, done, strict=True)}
-    groups["all"] = scores
     return {
         "split": config.split,
         "settings": asdict(bench.editing),
@@ -182,7 +188,7 @@ def _measure_edits(config: Evaluate, bench: Bench) -> dict[str, Any]:
 
 
 def _measure_edit(
-    edit: ColourEdit, inversion: Inversion, bench: Bench, folder: Path
+    edit: Edit, inversion: Inversion, bench: Bench, folder: Path
 ) -> tuple[list[EditScore], float]:
     """The scores of one prompt and the seconds it took, measured now or before."""
     path = folder / f"{edit.prompt.replace(' ', '-')}.json"

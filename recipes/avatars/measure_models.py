@@ -80,12 +80,15 @@ def measure_projection(bench: Bench, count: int) -> dict[str, float]:
     def face_psnr(images: Tensor) -> float:
         return psnr(images[..., y0:y1, x0:x1], truth[..., y0:y1, x0:x1]).mean().item()
 
-    same = []
-    for probe in bench.probes.values():
-        before, after = probe.read(truth), probe.read(made)
+    def read_the_same(images: Tensor) -> float:
+        pairs = [(probe.read(truth), probe.read(images)) for probe in bench.probes.values()]
+        same = []
         for attribute in ATTRIBUTES:
+            both = torch.stack([a[attribute] == b[attribute] for a, b in pairs]).all(0)
             readable = torch.from_numpy(bench.natural.visibility[attribute][:count])
-            same.append((before[attribute] == after[attribute])[readable])
+            same.append(both[readable])
+        return torch.cat(same).float().mean().item()
+
     shown = slice(_GRID_AVATARS)
     save_grid([truth[shown], encoded[shown], made[shown]], bench.out / "inversions.png")
     return {
@@ -95,7 +98,8 @@ def measure_projection(bench: Bench, count: int) -> dict[str, float]:
         "psnr_face": face_psnr(made),
         "encoder_psnr": psnr(encoded, truth).mean().item(),
         "encoder_psnr_face": face_psnr(encoded),
-        "attributes_read_the_same": torch.cat(same).float().mean().item(),
+        "attributes_read_the_same": read_the_same(made),
+        "encoder_attributes_read_the_same": read_the_same(encoded),
         "seconds_per_image_in_batch": seconds,
     }
 

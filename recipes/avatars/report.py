@@ -1,68 +1,165 @@
 """EVALUATION.md from the figures of `evaluate`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cfclip.files import atomic_write
+from recipes.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
 
-_COLOURS = ("hair_colour", "skin_colour", "clothes_colour", "background_colour")
-_SHAPES = ("hair", "rear_hair", "clothes", "beard", "mouth")
+Unit = Literal["%", "dB", "s"]
+
 _PERCENT = 100.0
-_STARTS = {"import_seconds": "`import cfclip`", "help_seconds": "`cfclip --help`"}
-_BINDING = {"swapped": "two colours swapped", "changed": "one attribute changed"}
+_FORMATS: dict[Unit, str] = {"%": "{:.1f} %", "dB": "{:.1f} dB", "s": "{:.2f} s"}
+_NOT_MEASURED = "not measured"
 
 
-def _percent(value: float) -> str:
-    return f"{_PERCENT * value:.1f} %"
+@dataclass(frozen=True)
+class Goal:
+    """A line of the goals: a figure, and how good it shall be."""
+
+    what: str
+    figure: tuple[str, ...]
+    """The keys that lead to it in the figures."""
+    goal: float | None
+    """In `unit`; None for a figure that has no goal."""
+    unit: Unit
+    """Figures in % are shares of 1, all others are in their unit."""
+    bound: Literal["at least", "at most"] = "at least"
+    worst_of: tuple[str, ...] = ()
+    """The figure is the worst of these entries of what `figure` leads to."""
+
+    def row(self, figures: Mapping[str, Any]) -> tuple[str, str, str, str]:
+        """(what, goal, measured, "reached" or "missed"), for a line of the table.
+
+        The outcome is that of the figure itself, not of its rounded form; it is empty where there
+        is no goal or no figure.
+        """
+        wanted = "none" if self.goal is None else f"{self.bound} {self.goal:g} {self.unit}"
+        found = self._find(figures)
+        if found is None:
+            return self.what, wanted, _NOT_MEASURED, ""
+        value, name = found
+        shown = format_figure(value, self.unit) + (f" ({name.replace('_', ' ')})" if name else "")
+        if self.goal is None:
+            return self.what, wanted, shown, ""
+        limit = self.goal / _PERCENT if self.unit == "%" else self.goal
+        reached = value >= limit if self.bound == "at least" else value <= limit
+        return self.what, wanted, shown, "reached" if reached else "missed"
+
+    def _find(self, figures: Mapping[str, Any]) -> tuple[float, str] | None:
+        """The figure, and its name if it is the worst of several; None if one is not measured."""
+        paths = {name: (*self.figure, name) for name in self.worst_of} or {"": self.figure}
+        values = {name: _look_up(figures, path) for name, path in paths.items()}
+        if any(isnan(value) for value in values.values()):
+            return None
+        pick = min if self.bound == "at least" else max
+        worst = pick(values, key=values.__getitem__)
+        return values[worst], worst
 
 
-def _lowest(row: Mapping[str, float], names: tuple[str, ...]) -> str:
-    name = min(names, key=row.__getitem__)
-    return f"{_percent(row[name])} ({name.replace('_', ' ')})"
+def _look_up(figures: Mapping[str, Any], path: tuple[str, ...]) -> float:
+    """The number that the keys of `path` lead to; NaN if there is none."""
+    found: Any = figures
+    for key in path:
+        found = found.get(key)
+        if found is None:
+            return nan
+    return float(found)
 
 
-def report_rows(figures: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(what, at least, measured) for each line of the goals that has been measured."""
-    rows: list[tuple[str, str, str]] = []
-    if probes := figures.get("probes"):
-        for name, row in probes.items():
-            rows.append(
-                (
-                    f"probe {name}, lowest attribute, held-out open avatars",
-                    "98 %",
-                    _lowest(row, tuple(row)),
-                )
-            )
-    if clip := figures.get("clip"):
-        zero_shot = clip["zero_shot"]
-        what = "CLIP zero-shot, unseen templates, lowest of "
-        rows.append((what + "the colours", "97 %", _lowest(zero_shot, _COLOURS)))
-        rows.append((what + "the shapes", "85 %", _lowest(zero_shot, _SHAPES)))
-        for kind, value in clip["binding"].items():
-            rows.append((f"CLIP binding, {_BINDING[kind]}", "95 %", _percent(value)))
-    if inversion := figures.get("projection"):
-        for key, goal, what in (("psnr", 28, "whole"), ("psnr_face", 22, "face box")):
-            rows.append(
-                (
-                    f"projection of held-out natural avatars, PSNR {what}",
-                    f"{goal} dB",
-                    f"{inversion[key]:.1f} dB",
-                )
-            )
-    if edits := figures.get("edits"):
-        groups = edits["groups"]
-        for part, goal in (("hair", 80), ("skin", 60)):
-            rows.append(
-                (f"test edits, {part}: success", f"{goal} %", _percent(groups[part]["success"]))
-            )
-        rows.append(("test edits: preservation", "93 %", _percent(groups["all"]["preservation"])))
-    if timing := figures.get("timing"):
-        seconds = timing["one_edit_seconds"]
-        rows.append(("one edit of one picture, warm", "at most 20 s", f"{seconds:.1f} s"))
-        for name, most in (("import_seconds", 0.5), ("help_seconds", 1.5)):
-            rows.append((_STARTS[name], f"at most {most} s", f"{timing[name]:.2f} s"))
-    return rows
+def _edits(group: str, measure: str, goal: float | None, unit: Unit = "%") -> Goal:
+    subject = "test edits" if group == "all" else f"test edits, {group}"
+    what = {"psnr_outside": "PSNR outside the mask"}.get(measure, measure)
+    return Goal(f"{subject}: {what}", ("edits", "groups", group, measure), goal, unit)
+
+
+def _samples(what: str, figure: tuple[str, ...], goal: float, *worst_of: str) -> Goal:
+    return Goal(f"samples at psi 1: {what}", ("samples", *figure), goal, "%", worst_of=worst_of)
+
+
+_ZERO_SHOT = "CLIP zero-shot, unseen templates, lowest of the "
+_PROJECTION = "projection of held-out natural avatars"
+
+GOALS: tuple[Goal, ...] = (
+    *(
+        Goal(
+            f"probe {name}, lowest attribute, held-out open avatars",
+            ("probes", name),
+            98,
+            "%",
+            worst_of=ATTRIBUTES,
+        )
+        for name in ("plain", "residual")
+    ),
+    _samples("read with confidence 0.8, lowest attribute", ("read",), 97, *ATTRIBUTES),
+    _samples("every attribute read with confidence 0.8", ("all_read",), 80),
+    Goal(
+        "samples at psi 1: total variation from the natural marginal, largest of the attributes",
+        ("samples", "marginals"),
+        5,
+        "%",
+        "at most",
+        worst_of=ATTRIBUTES,
+    ),
+    _samples("pairs of values covered", ("pairs_covered",), 100),
+    _samples("precision in probe features", ("precision",), 90),
+    _samples("recall in probe features", ("recall",), 80),
+    Goal(
+        "samples at psi 1: an unnatural attribute or an excluded pair",
+        ("samples", "unnatural", "any"),
+        1,
+        "%",
+        "at most",
+    ),
+    Goal(_ZERO_SHOT + "colours", ("clip", "zero_shot"), 97, "%", worst_of=tuple(COLOURS)),
+    Goal(_ZERO_SHOT + "shapes", ("clip", "zero_shot"), 90, "%", worst_of=tuple(SHAPES)),
+    Goal("CLIP binding, one attribute changed", ("clip", "binding", "changed"), 97, "%"),
+    Goal("CLIP binding, two colours swapped", ("clip", "binding", "swapped"), 97, "%"),
+    Goal(f"{_PROJECTION}, PSNR whole", ("projection", "psnr"), 30, "dB"),
+    Goal(f"{_PROJECTION}, PSNR face box", ("projection", "psnr_face"), 24, "dB"),
+    Goal(
+        f"{_PROJECTION}, attributes both probes read the same",
+        ("projection", "attributes_read_the_same"),
+        97,
+        "%",
+    ),
+    Goal(
+        "encoder alone, attributes both probes read the same",
+        ("projection", "encoder_attributes_read_the_same"),
+        90,
+        "%",
+    ),
+    _edits("hair", "success", 90),
+    _edits("skin", "success", 80),
+    _edits("brow", "success", 70),
+    _edits("lip", "success", 60),
+    _edits("excluded", "success", None),
+    _edits("all", "preservation", 97),
+    _edits("all", "psnr_outside", 28, "dB"),
+    _edits("all", "exact", 60),
+    Goal("one edit of one picture, warm", ("timing", "one_edit_seconds"), 15, "s", "at most"),
+    Goal("`import cfclip`", ("timing", "import_seconds"), 0.5, "s", "at most"),
+    Goal("`cfclip --help`", ("timing", "help_seconds"), 1.5, "s", "at most"),
+)
+"""What the pack shall reach."""
+
+
+def format_figure(value: float | None, unit: Unit) -> str:
+    """A figure with its unit; shares of 1 as per cent.
+
+    >>> format_figure(0.905, "%"), format_figure(27.96, "dB"), format_figure(None, "s")
+    ('90.5 %', '28.0 dB', 'not measured')
+    """
+    if value is None:
+        return _NOT_MEASURED
+    return _FORMATS[unit].format(_PERCENT * value if unit == "%" else value)
+
+
+def _percent(value: float | None) -> str:
+    return format_figure(value, "%")
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -77,8 +174,9 @@ def format_report(figures: Mapping[str, Any]) -> str:
         "Written by `python -m recipes.avatars evaluate`; how each figure is measured stands in "
         "`recipes/avatars/evaluate.py`, `measure_models.py` and `measure_edits.py`. Attributes "
         "that are hidden, or too close in colour to their neighbour, are left out; the success of "
-        "a colour edit is read for every avatar, as the mean Lab colour inside the true mask.\n",
-        _table(("what", "goal", "measured"), report_rows(figures)),
+        "a colour edit is read for every avatar, as the mean Lab colour inside the true mask. "
+        "Whether a goal is reached is told by the figure before it is rounded.\n",
+        _table(("what", "goal", "measured", "outcome"), [goal.row(figures) for goal in GOALS]),
     ]
     if probes := figures.get("probes"):
         names = tuple(probes)
@@ -92,6 +190,8 @@ def format_report(figures: Mapping[str, Any]) -> str:
                 ],
             )
         )
+    if samples := figures.get("samples"):
+        parts += _sample_parts(samples)
     if clip := figures.get("clip"):
         parts += ["## CLIP, zero-shot\n", "Held-out open avatars, templates unseen in training.\n"]
         rows = [(name, _percent(value)) for name, value in clip["zero_shot"].items()]
@@ -103,15 +203,20 @@ def format_report(figures: Mapping[str, Any]) -> str:
         )
     if edits := figures.get("edits"):
         parts.append("## Edits\n")
-        header = ("prompts", "success", "preservation", "exact", "PSNR outside the mask")
+        parts.append(
+            "Success and exact rate are of the avatars whose success can be read, of which "
+            "`readable` is the share: off the rest, not even the true answer could be read.\n"
+        )
+        measures = ("success", "preservation", "exact", "readable")
+        header = ("prompts", *measures, "PSNR outside the mask")
         parts.append(
             _table(
                 header,
                 [
                     (
                         name,
-                        *(_percent(group[key]) for key in ("success", "preservation", "exact")),
-                        f"{group['psnr_outside']:.1f} dB",
+                        *(_percent(group.get(key)) for key in measures),
+                        format_figure(group["psnr_outside"], "dB"),
                     )
                     for name, group in edits["groups"].items()
                 ],
@@ -123,6 +228,43 @@ def format_report(figures: Mapping[str, Any]) -> str:
             "batch.\n"
         )
     return "\n".join(parts)
+
+
+def _sample_parts(samples: Mapping[str, Any]) -> list[str]:
+    """The section on samples, beside the same figures of real avatars."""
+    real = samples["real"]
+    read = [
+        (
+            name,
+            *(_percent(part["read"][name]) for part in (samples, real)),
+            *(_percent(part["marginals"][name]) for part in (samples, real)),
+        )
+        for name in samples["read"]
+    ]
+    others = [
+        (what, *(_percent(_look_up(part, path)) for part in (samples, real)))
+        for what, path in (
+            ("every attribute read with confidence 0.8", ("all_read",)),
+            ("pairs of values covered", ("pairs_covered",)),
+            ("precision", ("precision",)),
+            ("recall", ("recall",)),
+            *((f"unnatural: {kind}", ("unnatural", kind)) for kind in samples["unnatural"]),
+        )
+    ]
+    lengths = [
+        (space, f"{samples['path_length'][space]:.2f}", f"{samples['largest_step'][space]:.2f}")
+        for space in samples["path_length"]
+    ]
+    return [
+        "## Samples\n",
+        f"{samples['count']} samples at psi 1, from z alone, beside {real['count']} real avatars, "
+        "read back from their pixels; only what is visible counts.\n",
+        _table(("attribute", "read", "read, real", "marginal", "marginal, real"), read),
+        _table(("what", "samples", "real"), others),
+        "Perceptual path length in probe features (comparable only with itself), and the largest "
+        "of 20 equal steps between two latents as a multiple of the mean one, in pixels:\n",
+        _table(("space", "path length", "largest step"), lengths),
+    ]
 
 
 def write_report(figures: Mapping[str, Any], path: Path) -> None:

@@ -12,12 +12,12 @@ from PIL import Image
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
 from recipes.avatars.measure_edits import TEST_EDITS
-from recipes.avatars.train_generator import STAGES
+from recipes.avatars.warm_start import STAGES
 
 SIDE = 64
 STEPS = ("--steps", 2, "--threads", 1)
 SIZES = (
-    *("--resolution", SIDE, "--z-dim", 32, "--w-dim", 16, "--mapping-layers", 2),
+    *("--resolution", SIDE, "--z-dim", 32, "--w-dim", 256, "--mapping-layers", 4),
     *("--channels", 8, 8, 8, 8, 4),
 )
 
@@ -44,7 +44,7 @@ def render(folder: Path, distribution: str, count: int, seed: int) -> Path:
 
 def models(made: Path) -> tuple[object, ...]:
     return (
-        *("--generator", made / "generator" / "map" / "generator.safetensors"),
+        *("--generator", made / "generator" / STAGES[-1] / "generator.safetensors"),
         *("--clip", made / "clip" / "clip"),
         *("--encoder", made / "encoder" / "encoder.safetensors"),
     )
@@ -64,8 +64,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command("train-clip", *everything, "--out", folder / "clip", *short, *text)
     generator = ("--out", folder / "generator", *SIZES, *STEPS)
     for stage in STAGES:
-        batch = 256 if stage == "map" else 2  # latents or images
-        command("train-generator", *natural, *generator, "--stage", stage, "--batch", batch)
+        command("train-generator", *natural, *generator, "--stage", stage, "--batch", 2)
     encoder = ("--generator", folder / "generator", "--out", folder / "encoder")
     command("train-encoder", *natural, *encoder, *short, "--pixel-images", 2)
     command("assemble", *models(folder), "--out", folder / "tiny")
@@ -77,7 +76,7 @@ def evaluate(made: Path, *options: object) -> None:
         "evaluate",
         *("--pack", made / "tiny", "--probes", made / "probes"),
         *("--open", made / "open-303", "--natural", made / "natural-303"),
-        *("--projections", 4, "--avatars", 2, "--threads", 1),
+        *("--samples", 6, "--projections", 4, "--avatars", 2, "--threads", 1),
         *("--projection", "steps=1", "--edit", "steps=1", "augmentations=1"),
         *options,
     )
@@ -129,7 +128,9 @@ def test_evaluate_measures_resumes_and_reports(
     evaluate(made, *out, "--sections", "edits")
     prompt_file = tmp_path / "figures" / "edits" / "green-hair.json"
     first = json.loads((tmp_path / "figures" / "figures.json").read_text())["edits"]
-    assert set(first["groups"]) == {"all", "hair", "skin", *(edit.prompt for edit in TEST_EDITS)}
+    families = {"hair", "skin", "brow", "lip", "excluded"}
+    prompts = {edit.prompt for edit in TEST_EDITS}
+    assert set(first["groups"]) == {"all", *families, *prompts}
 
     # An interrupted edits section goes on with the prompts that it lacks.
     figures = tmp_path / "figures" / "figures.json"
@@ -144,22 +145,25 @@ def test_evaluate_measures_resumes_and_reports(
     assert "red skin: " in caplog.text
     assert "green hair: " not in caplog.text
     content = json.loads(figures.read_text())
-    assert set(content) == {"of", "probes", "clip", "projection", "edits", "timing"}
+    assert set(content) == {"of", "probes", "samples", "clip", "projection", "edits", "timing"}
     assert content["edits"]["groups"] == first["groups"]
     assert set(content["clip"]["binding"]) == {"changed", "swapped"}
-    assert len((tmp_path / "figures" / "edits.jsonl").read_text().splitlines()) == 2 * 8
-    assert Image.open(tmp_path / "figures" / "edits.png").size == (2 * SIDE, 9 * SIDE)
+    assert len((tmp_path / "figures" / "edits.jsonl").read_text().splitlines()) == 2 * len(prompts)
+    assert Image.open(tmp_path / "figures" / "edits.png").size == (
+        2 * SIDE,
+        (1 + len(prompts)) * SIDE,
+    )
     assert Image.open(tmp_path / "figures" / "inversions.png").size == (4 * SIDE, 3 * SIDE)
     text = report.read_text()
     for line in ("probe plain", "CLIP zero-shot", "CLIP binding", "PSNR face box", "test edits"):
         assert line in text
-    assert "one edit of one picture, warm | at most 20 s |" in text
+    assert "one edit of one picture, warm | at most 15 s |" in text
 
     # Finished sections are kept.
     caplog.clear()
     with caplog.at_level(logging.INFO):
         evaluate(made, *out)
-    assert caplog.text.count(": kept") == 5
+    assert caplog.text.count(": kept") == 6
 
     with pytest.raises(SystemExit):
         evaluate(made, *out, "--seed", 1)
