@@ -69,6 +69,7 @@ def write_tiny_pack(folder: Path) -> None:
             templates=TEMPLATES,
             vocabulary=VOCABULARY_FILE,
             defaults=PackDefaults(edit={"steps": 3}, projection={"steps": 3}),
+            card={"data": "none", "limits": "everything"},
         ),
     )
 

@@ -1,8 +1,11 @@
 """Put the trained models together as the pack folder that ships."""
 
+import json
 import logging
 import shutil
+import tomllib
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +20,7 @@ from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
 from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
 from cfclip.settings import edit_settings, projection_settings
 from recipes.avatars.captions import EDIT_TEMPLATES, SOURCE_TEXT, UNREALISTIC_TEXT, vocabulary
+from recipes.avatars.report import format_goals
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +44,8 @@ class Assemble:
     """Folder of the pack; what it held before is replaced."""
     version: str = "0.1"
     """Version of the pack."""
+    figures: Path | None = None
+    """`figures.json` of an `evaluate` of these very models, for the model card."""
 
     def run(self) -> None:
         """Assemble."""
@@ -71,6 +77,15 @@ def assemble(config: Assemble) -> None:
     _log.info("wrote %s (%.1f MB)", pack.folder, size / 1e6)
 
 
+def _card(figures: Path | None) -> dict[str, str]:
+    """The model card: `card.toml` and, where they have been measured, the figures of the goals."""
+    text = resources.files("recipes.avatars").joinpath("card.toml").read_text(encoding="utf-8")
+    card: dict[str, str] = tomllib.loads(text)
+    if figures is not None:
+        card["figures"] = format_goals(json.loads(figures.read_text(encoding="utf-8")))
+    return card
+
+
 def _write_pack(config: Assemble, folder: Path) -> None:
     (folder / CLIP_FOLDER).mkdir(parents=True)
     generator = load_generator(config.generator)
@@ -92,6 +107,7 @@ def _write_pack(config: Assemble, folder: Path) -> None:
         templates=EDIT_TEMPLATES,
         vocabulary=VOCABULARY_FILE,
         defaults=PackDefaults(edit=EDIT_DEFAULTS, projection=PROJECTION_DEFAULTS),
+        card=_card(config.figures),
     )
     pack = assemble_pack(folder, manifest)
     # Models and defaults that do not fit each other fail here, not at a user's first edit.

@@ -125,7 +125,8 @@ def evaluate(config: Evaluate) -> None:
 def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
     """The figures that there are, or new ones; they say what they are figures of."""
     subject = {
-        "pack": bench.pack.fingerprint,
+        # Not the fingerprint: the model card, which tells the figures, is no part of the subject.
+        "pack": dict(bench.pack.manifest.files),
         "split": config.split,
         "prompts": [edit.prompt for edit in _edits(config)],
         "seed": config.seed,

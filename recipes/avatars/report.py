@@ -158,6 +158,12 @@ def format_figure(value: float | None, unit: Unit) -> str:
     return _FORMATS[unit].format(_PERCENT * value if unit == "%" else value)
 
 
+def format_goals(figures: Mapping[str, Any]) -> str:
+    """A line for every figure that has been measured: what, and how much."""
+    rows = [goal.row(figures) for goal in GOALS]
+    return "\n".join(f"{row[0]}: {row[2]}" for row in rows if row[2] != _NOT_MEASURED)
+
+
 def _percent(value: float | None) -> str:
     return format_figure(value, "%")
 

@@ -133,9 +133,12 @@ def test_packs(tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["packs", "list"]) == 0
     assert f"tiny  1  32 px  Apache-2.0  {tiny_pack}" in capsys.readouterr().out
     assert main(["packs", "show", "tiny"]) == 0
-    assert "generator.safetensors" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "generator.safetensors" in shown
+    assert "limits\neverything" in shown
     assert main(["packs", "show", str(tiny_pack), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["name"] == "tiny"
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["card"]["data"]) == ("tiny", "none")
 
 
 def test_help_shows_the_defaults_of_the_pack(capsys: pytest.CaptureFixture[str]) -> None:

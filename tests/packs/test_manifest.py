@@ -27,6 +27,7 @@ MANIFEST = PackManifest(
     vocabulary="vocabulary.txt",
     files={"vocabulary.txt": "0" * 64, "clip/config.json": "a" * 64},
     defaults=PackDefaults(edit={"steps": 3, "lr": 0.1}, projection={"steps": 2}),
+    card={"data": "one line\nand another", "limits": "many"},
 )
 
 
@@ -35,10 +36,11 @@ def test_round_trip() -> None:
 
 
 def test_optional_fields_may_be_absent() -> None:
-    plain = replace(MANIFEST, attribution="", vocabulary="", defaults=PackDefaults())
+    plain = replace(MANIFEST, attribution="", vocabulary="", defaults=PackDefaults(), card={})
     text = format_manifest(plain)
     assert "attribution" not in text
     assert "defaults" not in text
+    assert "card" not in text
     assert parse_manifest(text) == plain
 
 
@@ -99,6 +101,9 @@ CONTENT = {
         ({"templates": ["{} {0}"]}, "must contain exactly one {}"),
         ({"templates": [1]}, "template 1 is not a text"),
         ({"vocabulary": "words.json"}, "expected the name of a .txt file"),
+        ({"card": "text"}, "card is 'text', expected a table of heading to text"),
+        ({"card": {"data": ""}}, "card.data is '', expected a text"),
+        ({"card": {"data": 3}}, "card.data is 3, expected a text"),
         ({"defaults": 1}, "defaults is 1, expected tables"),
         ({"defaults": {"editing": {}}}, "unknown table under defaults: editing; known are edit"),
         ({"defaults": {"edit": 3}}, "defaults.edit is 3, expected a table"),

@@ -54,7 +54,7 @@ class PacksShow(Output):
     """Name or folder of a pack."""
 
     def run(self) -> int:
-        """Its description, files and defaults."""
+        """Its description, defaults, files and model card."""
         from cfclip.packs.pack import Pack
 
         pack = Pack.open(resolve(self.name))
@@ -77,6 +77,7 @@ class PacksShow(Output):
                 for key, value in table.items()
             ),
             *(f"file         {size / _MEGABYTE:7.2f} MB  {name}" for name, size in sizes.items()),
+            *(f"\n{heading}\n{text.strip()}" for heading, text in manifest.card.items()),
         ]
         self.console.result(content, "\n".join(lines))
         return OK

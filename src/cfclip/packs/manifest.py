@@ -24,6 +24,9 @@ The file, with every field (those marked optional may be left out)::
     steps = 100                         # configuration classes of the editors and encoders
     [defaults.projection]               # optional
 
+    [card]                              # optional: what users should know, heading to text
+    data = "what the models were trained on"
+
 File names are relative, with forward slashes. Unknown fields, wrong types and missing fields are
 `PackError`s that name them.
 """
@@ -50,6 +53,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _OPTIONAL_TEXTS = ("attribution", "vocabulary")
+_TABLES = ("files", "defaults", "card")
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class PackManifest:
     files: Mapping[str, str] = field(default_factory=dict)
     """Relative file name to lower-case hexadecimal SHA-256, of every file but `pack.toml`."""
     defaults: PackDefaults = field(default_factory=PackDefaults)
+    card: Mapping[str, str] = field(default_factory=dict)
+    """The model card: heading (data, training, figures, limits, ...) to text."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -121,7 +127,7 @@ def format_manifest(manifest: PackManifest) -> str:
     content: dict[str, Any] = {"format": FORMAT_VERSION}
     for each in fields(PackManifest):
         value = getattr(manifest, each.name)
-        if each.name not in ("files", "defaults") and value != "":
+        if each.name not in _TABLES and value != "":
             content[each.name] = list(value) if isinstance(value, tuple) else value
     content["files"] = dict(sorted(manifest.files.items()))
     tables = {
@@ -129,6 +135,8 @@ def format_manifest(manifest: PackManifest) -> str:
     }
     if filled := {name: table for name, table in tables.items() if table}:
         content["defaults"] = filled
+    if manifest.card:
+        content["card"] = dict(manifest.card)
     return tomli_w.dumps(content)
 
 
@@ -163,7 +171,7 @@ def _from_content(content: dict[str, Any]) -> PackManifest:
         )
     known = [each.name for each in fields(PackManifest)]
     _check_keys(content, known, "field")
-    optional = (*_OPTIONAL_TEXTS, "defaults")
+    optional = (*_OPTIONAL_TEXTS, "defaults", "card")
     if missing := [name for name in known if name not in content and name not in optional]:
         raise PackError(f"missing field {', '.join(missing)}")
     templates = content["templates"]
@@ -206,6 +214,12 @@ def _check(manifest: PackManifest) -> None:
         table = getattr(manifest.defaults, each.name)
         if not isinstance(table, Mapping):
             raise PackError(f"defaults.{each.name} is {table!r}, expected a table")
+    card: object = manifest.card
+    if not isinstance(card, Mapping):
+        raise PackError(f"card is {card!r}, expected a table of heading to text")
+    for heading, text in card.items():
+        if not isinstance(text, str) or not text.strip():
+            raise PackError(f"card.{heading} is {text!r}, expected a text")
 
 
 def _check_template(template: object) -> None:
