@@ -14,8 +14,8 @@ FOUNDATION = {"errors", "files", "tensors", "version", "weights"}
 DESCENT = {"schedule", "descent"}
 PARTS = {"generators", "embedders", "encoders", "losses", "editors", "packs", "images", *DESCENT}
 FACADE = {
-    *("session", "sources", "settings", "results", "record", "replay"),
-    *("sheets", "outputs"),
+    *("session", "sources", "settings", "results", "record", "replay", "devices"),
+    *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -38,15 +38,18 @@ ALLOWED: dict[str, set[str]] = {
         *DESCENT,
         "losses",
         "generators.base",
+        "generators.ops",  # pure torch: the layers that the latent mappers are made of
         "embedders.base",
         "embedders.prompts",
         "encoders.base",
     },
-    "packs": {*FOUNDATION, "generators", "embedders", "encoders"},
+    "packs": {*FOUNDATION, "generators", "embedders", "encoders", "editors.linear_text_map"},
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "sheets": {"errors"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
+    "devices": {"errors"},
+    "captions": {"errors", "images", "embedders.prompts"},
     "training": {*FOUNDATION, *PARTS},
     "evaluation": {*FOUNDATION, *PARTS},
     "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation"},

@@ -9,6 +9,7 @@ from cfclip.weights import (
     ModelFormat,
     check_tensors,
     load_tensors,
+    read_metadata,
     read_model,
     read_tensors,
     save_model,
@@ -36,6 +37,7 @@ def test_a_model_file_gives_back_what_was_written(tmp_path: Path) -> None:
     for name, value in original.state_dict().items():
         assert torch.equal(other.state_dict()[name], value)
     assert read_tensors(path, "example")[1]["licence"] == "CC0-1.0"
+    assert read_metadata(path, FORMAT) == {"licence": "CC0-1.0"}
 
 
 def test_only_matrices_lose_precision_and_the_model_keeps_its_types(tmp_path: Path) -> None:
@@ -83,6 +85,13 @@ def test_a_file_without_a_format_is_not_a_model(tmp_path: Path) -> None:
     save_tensors({"a": torch.zeros(2)}, path, "example")
     with pytest.raises(CheckpointError, match=r"is not an example: its format is None, expected"):
         read_model(path, FORMAT, dict)
+    with pytest.raises(CheckpointError, match=r"is not an example: its format is None, expected"):
+        read_metadata(path, FORMAT)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        read_metadata(path, FORMAT)
+    with pytest.raises(CheckpointError, match="there is no example file"):
+        read_metadata(tmp_path / "absent", FORMAT)
 
 
 def test_a_failed_save_keeps_the_file(tmp_path: Path) -> None:

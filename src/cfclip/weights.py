@@ -5,7 +5,8 @@ and the configuration that builds the model. Nothing here ever leaves a part of 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,16 +69,9 @@ def read_tensors(path: str | Path, noun: str) -> tuple[dict[str, Tensor], dict[s
 
     Raises `CheckpointError`, calling the model `noun`, when the file is missing or damaged.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"there is no {noun} file at {path}")
-    try:
-        with safe_open(path, framework="pt") as handle:
-            metadata = handle.metadata() or {}
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
-    return tensors, metadata
+    with _opened(path, noun) as handle:
+        tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+        return tensors, handle.metadata() or {}
 
 
 def save_model(
@@ -111,17 +105,24 @@ def read_model(
     of cfclip).
     """
     tensors, header = read_tensors(path, model_format.noun)
-    found, noun = header.get(FORMAT_KEY), model_format.noun
-    if found != model_format.tag:
-        article = "an" if noun[0] in "aeiou" else "a"
-        raise CheckpointError(
-            f"{path} is not {article} {noun}: its format is {found!r}, expected "
-            f"{model_format.tag!r}"
-        )
+    _check_format(header, model_format, path)
     try:
         return parse(json.loads(header[CONFIG_KEY])), tensors
     except (KeyError, TypeError, ValueError, RuntimeError, CfclipError) as error:
-        raise CheckpointError(f"{path} has no usable {noun} configuration: {error}") from error
+        raise CheckpointError(
+            f"{path} has no usable {model_format.noun} configuration: {error}"
+        ) from error
+
+
+def read_metadata(path: str | Path, model_format: ModelFormat) -> dict[str, str]:
+    """The metadata that `save_model` was given, without reading the tensors.
+
+    Raises `CheckpointError` when the file is missing, damaged or of another format.
+    """
+    with _opened(path, model_format.noun) as handle:
+        header = handle.metadata() or {}
+    _check_format(header, model_format, path)
+    return {key: value for key, value in header.items() if key not in (FORMAT_KEY, CONFIG_KEY)}
 
 
 def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
@@ -158,6 +159,29 @@ def check_tensors(
         raise CheckpointError(
             f"{source} does not fit its configuration, use the weights and the configuration of "
             f"one model: {shown}{more}"
+        )
+
+
+@contextmanager
+def _opened(path: str | Path, noun: str) -> Iterator[Any]:
+    """A safetensors file; `CheckpointError` when it is missing, or found damaged while read."""
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no {noun} file at {path}")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            yield handle
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def _check_format(header: Mapping[str, str], model_format: ModelFormat, path: str | Path) -> None:
+    found, noun = header.get(FORMAT_KEY), model_format.noun
+    if found != model_format.tag:
+        article = "an" if noun[0] in "aeiou" else "a"
+        raise CheckpointError(
+            f"{path} is not {article} {noun}: its format is {found!r}, expected "
+            f"{model_format.tag!r}"
         )
 
 

@@ -1,0 +1,153 @@
+"""The text mapper of CF-CLIP: W+ codes and a text to edited W+ codes, in one pass.
+
+Source: Yu et al., "Towards Counterfactual Image Manipulation via CLIP" (ACM MM 2022), text
+embedding mapping. For the raw feature t of the bare prompt and each layer i of the generator:
+
+    code_i = MappingNetwork_i(t)                        the text code of the layer
+    h_i    = activation(linear([w_i; code_i]))          latent and text, fused
+    w'_i   = w_i + strength * step_scale * delta_i      delta: the `LatentMapper` of all h
+
+A mapping network begins with a pixel norm, so the length of t does not matter.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cfclip.editors.latent_mapper import LatentMapper, MappingNetwork
+from cfclip.editors.mapper_config import TextMapperConfig
+from cfclip.errors import CheckpointError, InputError
+from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
+from cfclip.tensors import check_latents
+from cfclip.weights import ModelFormat, load_tensors, read_metadata, read_model, save_model
+
+__all__ = [
+    "TextMapper",
+    "TextMapperConfig",
+    "load_text_mapper",
+    "save_text_mapper",
+    "text_mapper_metadata",
+]
+
+FORMAT = ModelFormat("cfclip.text_mapper.v1", "text mapper")
+
+_ABOUT_KEY = "about"
+
+
+class TextMapper(nn.Module):
+    """W+ codes and a text to what an edit adds to the codes.
+
+    Wherever a method takes a `text`, it takes one of
+
+    - `(text_dim,)`: the raw feature of one prompt for all images, as `Embedder.text_features`
+      gives it;
+    - `(batch, text_dim)`: a prompt for each image;
+    - `(1, num_ws, w_dim)` or `(batch, num_ws, w_dim)`: what `text_codes` made of either, so that
+      many images need the text networks once.
+    """
+
+    def __init__(self, config: TextMapperConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text_mappers = nn.ModuleDict(
+            {str(layer): MappingNetwork(config.text_dim, config) for layer in config.text_layers}
+        )
+        self.fusion = EqualLinear(
+            2 * config.w_dim, config.w_dim, lr_multiplier=config.lr_multiplier
+        )
+        self.mapper = LatentMapper(config)
+
+    def text_codes(self, text: Tensor) -> Tensor:
+        """Raw features `(text_dim,)` or `(prompts, text_dim)` to `(1 or prompts, num_ws, w_dim)`.
+
+        Rows of layers without a text network are zero. Raises `InputError` for another shape.
+        """
+        if text.ndim not in (1, 2) or text.shape[-1] != self.config.text_dim:
+            raise InputError(
+                f"text has shape {tuple(text.shape)}, expected ({self.config.text_dim},) or "
+                f"(batch, {self.config.text_dim})"
+            )
+        # A row of its own for the layer, as a mapping network expects.
+        features = torch.atleast_2d(text).unsqueeze(1)
+        nothing = features.new_zeros(len(features), 1, self.config.w_dim)
+        codes = [nothing] * self.config.num_ws
+        for layer, mapping in self.text_mappers.items():
+            codes[int(layer)] = mapping(features)
+        return torch.cat(codes, 1)
+
+    def forward(self, ws: Tensor, text: Tensor) -> Tensor:
+        """W+ codes `(batch, num_ws, w_dim)` to deltas of that shape, in units of `step_scale`.
+
+        Rows of groups that are switched off are zero. Raises `InputError` for other shapes.
+        """
+        check_latents(ws, self.config.num_ws, self.config.w_dim)
+        codes = text if text.ndim == ws.ndim else self.text_codes(text)
+        if len(codes) not in (1, len(ws)) or codes.shape[1:] != ws.shape[1:]:
+            raise InputError(
+                f"text has shape {tuple(text.shape)} for latents {tuple(ws.shape)}, expected one "
+                "text, or one for each image"
+            )
+        fused = self.fusion(torch.cat([ws, codes.expand_as(ws)], -1))
+        return self.mapper(scaled_leaky_relu(fused))
+
+    def edit(self, ws: Tensor, text: Tensor, strength: float = 1.0) -> Tensor:
+        """`ws + strength * step_scale * delta`, `(batch, num_ws, w_dim)`; differentiable.
+
+        The one way from latents to edited latents: training and inference both use it. Raises
+        `InputError` for other shapes.
+        """
+        return ws + strength * self.config.step_scale * self(ws, text)
+
+
+def save_text_mapper(
+    mapper: TextMapper,
+    path: str | Path,
+    metadata: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write weights and configuration to one safetensors file, atomically.
+
+    Matrices are stored as `dtype`, of which float16 halves the file; biases stay float32.
+    `metadata` says where the mapper belongs, such as its pack, the hash of its generator and the
+    prompts it was trained on, in JSON values; `text_mapper_metadata` gives it back. Raises
+    `InputError` for other values, `CheckpointError` when a weight is not finite as stored.
+    """
+    try:
+        about = json.dumps(dict(metadata or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"metadata cannot be written as JSON: {error}") from error
+    save_model(mapper, asdict(mapper.config), FORMAT, path, {_ABOUT_KEY: about}, dtype)
+
+
+def load_text_mapper(path: str | Path, device: str | torch.device = "cpu") -> TextMapper:
+    """Read a mapper that `save_text_mapper` wrote: float32, eval mode, no gradients.
+
+    Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
+    kind, or holds unknown, missing, misshapen or non-finite tensors.
+    """
+    config, tensors = read_model(path, FORMAT, _parse_config)
+    # Without drawing weights that are replaced at once: global random state stays as it is.
+    with torch.device("meta"):
+        mapper = TextMapper(config)
+    load_tensors(mapper.to_empty(device="cpu"), tensors, str(path))
+    return mapper.eval().requires_grad_(False).to(device)
+
+
+def text_mapper_metadata(path: str | Path) -> dict[str, Any]:
+    """The `metadata` that `save_text_mapper` was given, without reading the weights.
+
+    Raises `CheckpointError` when the file is missing, damaged or of another kind.
+    """
+    try:
+        return dict(json.loads(read_metadata(path, FORMAT)[_ABOUT_KEY]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has no usable text mapper metadata: {error}") from error
+
+
+def _parse_config(values: dict[str, Any]) -> TextMapperConfig:
+    return TextMapperConfig(**{**values, "groups": tuple(values["groups"])})
