@@ -1,9 +1,12 @@
 """Real models made tiny, for tests of what uses them."""
 
+from collections.abc import Mapping
+
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
+from cfclip.editors.linear_text_map import LinearTextMap, LinearTextMapConfig
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.embedders.clip_files import build_clip_model
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -55,3 +58,15 @@ def sample_latents(generator: StyleGAN2, count: int, seed: int = 1) -> Tensor:
     z = torch.randn(count, generator.z_dim, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         return generator.mapping(z)
+
+
+def tiny_text_map(
+    text_dim: int = 16, w_dim: int = 16, models: Mapping[str, str] | None = None, seed: int = 0
+) -> LinearTextMap:
+    """A random linear text map with a projection; latents are about of unit variance."""
+    text_map = LinearTextMap(LinearTextMapConfig(text_dim, w_dim, fuses=True, models=models or {}))
+    draws = torch.Generator().manual_seed(seed)
+    for _, tensor in sorted(text_map.named_buffers()):
+        spread = tensor.shape[-1] ** -0.5 if tensor.ndim > 1 else 0.1
+        tensor.copy_(spread * torch.randn(tensor.shape, generator=draws))
+    return text_map

@@ -3,14 +3,22 @@
 from pathlib import Path
 
 import torch
+from tiny_models import tiny_text_map
 
+from cfclip.editors.linear_text_map import save_text_map
 from cfclip.embedders.bpe import trim_bpe
 from cfclip.embedders.clip_files import build_clip_model, save_clip
 from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig, save_encoder
 from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.packs.manifest import PackDefaults, PackManifest
-from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, assemble_pack
+from cfclip.packs.pack import (
+    CLIP_FOLDER,
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    TEXT_MAP_FILE,
+    assemble_pack,
+)
 
 RESOLUTION = 32
 TEMPLATES = ("{}", "a picture of {}", "an avatar with {}")
@@ -21,11 +29,13 @@ WORDS = (
 VOCABULARY_FILE = "vocabulary.txt"
 
 _SEED = 0
+_EMBED_DIM = 16
 _HALF = [0.5, 0.5, 0.5]
 
 
 def write_tiny_pack(folder: Path) -> None:
-    """Fill `folder`, which is made: a 32 px generator, a residual CLIP, an encoder, a vocabulary.
+    """Fill `folder`, which is made: a 32 px generator, a residual CLIP, an encoder, a vocabulary,
+    a linear text map.
 
     The defaults keep edits to a few steps.
     """
@@ -56,7 +66,7 @@ def write_tiny_pack(folder: Path) -> None:
         )
         save_encoder(LatentEncoder(config, generator.w_avg), folder / ENCODER_FILE)
     (folder / VOCABULARY_FILE).write_text("\n".join(WORDS) + "\n", encoding="utf-8")
-    assemble_pack(
+    pack = assemble_pack(
         folder,
         PackManifest(
             name="tiny",
@@ -69,16 +79,20 @@ def write_tiny_pack(folder: Path) -> None:
             templates=TEMPLATES,
             vocabulary=VOCABULARY_FILE,
             defaults=PackDefaults(edit={"steps": 3}, projection={"steps": 3}),
+            aspects={"hair": ("red hair", "blue hair"), "skin": ("red skin", "blue skin")},
             card={"data": "none", "limits": "everything"},
         ),
     )
+    text_map = tiny_text_map(_EMBED_DIM, generator.w_dim, pack.mapped_models)
+    save_text_map(text_map, folder / TEXT_MAP_FILE)
+    assemble_pack(folder, pack.manifest)
 
 
 def _write_clip(folder: Path) -> None:
     templates = [template.replace("{}", "") for template in TEMPLATES]
     vocabulary_size = trim_bpe([*WORDS, *templates], folder / "bpe_merges.txt.gz")
     config = {
-        "embed_dim": 16,
+        "embed_dim": _EMBED_DIM,
         "vision_cfg": {"image_size": RESOLUTION, "layers": [1, 1, 1, 1], "width": 8},
         "text_cfg": {
             "context_length": 24,

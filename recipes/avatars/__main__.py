@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "recipes.avatars.evaluate:Evaluate",
     "page": "recipes.avatars.page:Page",
     "assemble": "recipes.avatars.assemble:Assemble",
+    "fit-text-map": "recipes.avatars.fit_text_map:FitTextMap",
 }
 
 

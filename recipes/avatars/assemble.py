@@ -19,7 +19,13 @@ from cfclip.generators.checkpoints import load_generator, save_generator
 from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
 from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
 from cfclip.settings import edit_settings, projection_settings
-from recipes.avatars.captions import EDIT_TEMPLATES, SOURCE_TEXT, UNREALISTIC_TEXT, vocabulary
+from recipes.avatars.captions import (
+    EDIT_TEMPLATES,
+    SOURCE_TEXT,
+    UNREALISTIC_TEXT,
+    aspects,
+    vocabulary,
+)
 from recipes.avatars.report import format_goals
 
 _log = logging.getLogger(__name__)
@@ -107,6 +113,7 @@ def _write_pack(config: Assemble, folder: Path) -> None:
         templates=EDIT_TEMPLATES,
         vocabulary=VOCABULARY_FILE,
         defaults=PackDefaults(edit=EDIT_DEFAULTS, projection=PROJECTION_DEFAULTS),
+        aspects=aspects(),
         card=_card(config.figures),
     )
     pack = assemble_pack(folder, manifest)

@@ -206,6 +206,7 @@ def _measure_edit(
             source_text=manifest.source_text,
             templates=manifest.templates,
             unrealistic_text=manifest.unrealistic_text,
+            aspects=tuple(manifest.aspects.values()),
             seed=bench.seed,
         )
     )

@@ -68,6 +68,7 @@ def class_loss(
         sizes: classes of each attribute.
         weights: weight of each attribute.
 
+    >>> import torch
     >>> class_loss(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]), [2, 2], [1.0, 1.0])
     tensor(0.6931)
     """

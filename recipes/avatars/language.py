@@ -280,6 +280,14 @@ def class_prompts(
     }
 
 
+def aspects() -> dict[str, tuple[str, ...]]:
+    """Attribute -> the bare phrase of each of its classes: the aspects of the pack."""
+    return {
+        name: tuple(phrase for (phrase,) in class_prompts(name, ("{}",)).values())
+        for name in (*SHAPES, *COLOURS)
+    }
+
+
 @lru_cache(maxsize=1)
 def vocabulary() -> tuple[str, ...]:
     """All words that captions and the pack's own texts can contain, sorted."""

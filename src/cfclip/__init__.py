@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cfclip.counterfactual import counterfactual_editing
     from cfclip.editors.config import LatentOptimisationConfig
     from cfclip.encoders.config import ProjectionConfig
     from cfclip.errors import CfclipError, InputError, PackError
@@ -27,6 +28,7 @@ _HOMES = {
     "EditResult": "cfclip.results",
     "Source": "cfclip.sources",
     "rerun": "cfclip.replay",
+    "counterfactual_editing": "cfclip.counterfactual",
     "LatentOptimisationConfig": "cfclip.editors.config",
     "ProjectionConfig": "cfclip.encoders.config",
     "CfclipError": "cfclip.errors",
@@ -45,6 +47,7 @@ __all__ = [
     "Session",
     "Source",
     "__version__",
+    "counterfactual_editing",
     "rerun",
 ]
 

@@ -19,3 +19,7 @@ class PackError(CfclipError):
 
 class CheckpointError(CfclipError):
     """A weight file that is missing, damaged or does not fit its model."""
+
+
+class TrainingError(CfclipError):
+    """A training that went wrong and stopped; its last good checkpoint is kept."""

@@ -13,6 +13,7 @@ Free of torch, like all that only reads records. The layout, format 1::
                         {"kind": "latents", "float32" (base64), "shape"}
     inversion           null, or settings, psnr, perceptual, steps, stop_reason, seconds
     mask                null, or {"path", "sha256"} like a source
+    text_map            the same; null also for that of the pack; older records do not have it
     seed, settings      every setting of the edit
     batch               how many images were edited together
     steps, stop_reason, stopped_from_outside, interrupted, seconds, warnings
@@ -56,6 +57,8 @@ class EditRecord:
     projection_stop: int | None
     """Step at which the projection was stopped from outside."""
     mask: Mapping[str, Any] | None
+    text_map: Mapping[str, Any] | None
+    """File of the text map, if it is not the pack's."""
     seed: int
     settings: Mapping[str, Any]
     edit_stop: int | None
@@ -161,6 +164,7 @@ def _parse(content: Mapping[str, Any]) -> EditRecord:
         projection=None if inversion is None else dict(inversion["settings"]),
         projection_stop=None if inversion is None else _outside_stop(inversion),
         mask=None if content["mask"] is None else _origin(content["mask"]),
+        text_map=None if content.get("text_map") is None else _origin(content["text_map"]),
         seed=int(content["seed"]),
         settings=dict(content["settings"]),
         edit_stop=_outside_stop(content),

@@ -38,6 +38,7 @@ def rerun(
     *,
     image: str | Path | None = None,
     mask: str | Path | None = None,
+    text_map: str | Path | None = None,
     pack: str | Path | None = None,
     device: str | None = None,
     callback: EditCallback | None = None,
@@ -50,12 +51,13 @@ def rerun(
         record: the JSON file beside an edit, or its content.
         image: where the source file is now, if not where the record says.
         mask: where the mask file is now, likewise.
+        text_map: where the file of the text map is now, likewise.
         pack: name or folder of the pack, if not known by the recorded name.
         device: another device than the recorded one; the image may then differ slightly.
         callback: as in `Session.edit`.
 
     Raises:
-        InputError: an unusable record; a source or mask that is missing or another one.
+        InputError: an unusable record; a source, mask or text map that is missing or another one.
         PackError: the pack is unknown, or not the recorded one.
     """
     read = read_record(record)
@@ -64,6 +66,9 @@ def rerun(
     config = make_config(LatentOptimisationConfig, read.settings)
     source = _source(session, read, image)
     chosen_mask = None if read.mask is None else _located("mask", read.mask, mask, session)
+    chosen_map = (
+        None if read.text_map is None else _located("text-map", read.text_map, text_map, session)
+    )
     result = session.edit(
         source,
         read.prompts,
@@ -72,6 +77,7 @@ def rerun(
         mask=chosen_mask,
         source_text=read.source_text,
         unrealistic_text=read.unrealistic_text,
+        text_map=chosen_map,
         callback=_stopping(read.edit_stop, callback),
     )
     strengths = tuple(strength for strength, _ in read.outputs)

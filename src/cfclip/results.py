@@ -1,5 +1,6 @@
 """An edited picture: rendered at any strength, saved with its strip and its record."""
 
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +17,12 @@ from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.errors import InputError
 from cfclip.images import check_outputs, write_png
 from cfclip.outputs import EditFiles, edit_files, edit_name
+from cfclip.packs.pack import Pack
 from cfclip.record import finished_record, write_json
 from cfclip.sheets import strip
 from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed
+from cfclip.version import __version__
 
 _EARLY_ENDS = {
     STOPPED: "the edit was stopped after {} steps",
@@ -115,6 +118,27 @@ class EditResult:
         )
         write_json(record, files.record)
         return files
+
+
+def circumstances(pack: Pack, device: torch.device) -> dict[str, Any]:
+    """The part of a record that does not depend on the edit."""
+    manifest = pack.manifest
+    return {
+        "versions": {
+            "cfclip": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "threads": torch.get_num_threads(),
+        },
+        "pack": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "fingerprint": pack.fingerprint,
+            "files": dict(manifest.files),
+        },
+        "device": str(device),
+    }
 
 
 def edit_result(

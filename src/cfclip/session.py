@@ -1,6 +1,5 @@
 """The facade of cfclip: open a pack, sample or invert pictures, edit them. Every app uses it."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from cfclip.descent import Callback
+from cfclip.devices import checked_device
 from cfclip.editors.base import EditCallback, EditRequest
 from cfclip.editors.config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.editors.linear_text_map import LinearTextMap
 from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.encoders.config import ProjectionConfig
@@ -21,15 +22,13 @@ from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.packs.pack import Pack
 from cfclip.packs.vocabulary import unknown_words, vocabulary_warning
-from cfclip.results import EditResult, edit_result
+from cfclip.record import file_origin
+from cfclip.results import EditResult, circumstances, edit_result
 from cfclip.settings import SAMPLE_TRUNCATION, edit_settings, projection_settings
 from cfclip.sources import Picture, Source, SourceMaker, mask_tensor, open_mask
-from cfclip.version import __version__
 
 Editable: TypeAlias = Picture | Source | Tensor
 """A picture, a source made before, or latents `(num_ws, w_dim)`."""
-
-DEVICE_TYPES = ("cpu", "cuda", "mps")
 
 
 class Session:
@@ -56,7 +55,7 @@ class Session:
             PackError: an unknown, incomplete or altered pack.
             InputError: a device that this machine does not have.
         """
-        checked = _checked_device(device)
+        checked = checked_device(device)
         return cls(Pack.open(pack), checked)
 
     @property
@@ -140,6 +139,7 @@ class Session:
         mask: Image.Image | str | Path | None = ...,
         source_text: str | None = ...,
         unrealistic_text: str | None = ...,
+        text_map: str | Path | None = ...,
         callback: EditCallback | None = ...,
         **settings: Any,
     ) -> EditResult: ...
@@ -155,6 +155,7 @@ class Session:
         mask: Image.Image | str | Path | None = ...,
         source_text: str | None = ...,
         unrealistic_text: str | None = ...,
+        text_map: str | Path | None = ...,
         callback: EditCallback | None = ...,
         **settings: Any,
     ) -> list[EditResult]: ...
@@ -169,6 +170,7 @@ class Session:
         mask: Image.Image | str | Path | None = None,
         source_text: str | None = None,
         unrealistic_text: str | None = None,
+        text_map: str | Path | None = None,
         callback: EditCallback | None = None,
         **settings: Any,
     ) -> EditResult | list[EditResult]:
@@ -188,17 +190,20 @@ class Session:
             source_text: what the picture shows; the pack's if not given.
             unrealistic_text: a text of failed pictures, for the logit objective; the pack's if not
                 given.
+            text_map: file of the linear text map that `start` "text-map" takes; the pack's if not
+                given.
             callback: called after each step; returning False ends with what has been reached.
 
         Raises:
             InputError: a picture, text, mask or setting that cannot be used.
+            PackError, CheckpointError: there is no text map, or it does not fit the pack.
         """
         manifest = self.pack.manifest
         if config is not None and settings:
             raise InputError(f"give config or single settings, not both ({', '.join(settings)})")
         chosen = config or edit_settings(manifest, **settings)
         prompts, about_source, unrealistic = self.check_edit(
-            text, chosen, source_text, unrealistic_text
+            text, chosen, source_text, unrealistic_text, text_map
         )
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
@@ -211,18 +216,22 @@ class Session:
             source_text=about_source,
             templates=manifest.templates,
             unrealistic_text=unrealistic,
+            aspects=tuple(manifest.aspects.values()),
             seed=seed,
             # The same draws for each image: what becomes of it does not depend on its place.
             indices=(0,) * len(sources),
             mask=None if confined is None else mask_tensor(confined),
         )
-        edit = LatentOptimisation(self.generator, self.embedder, chosen).edit(request, callback)
+        mapping = self._text_map(chosen, text_map)
+        editor = LatentOptimisation(self.generator, self.embedder, chosen, mapping)
+        edit = editor.edit(request, callback)
         facts = {
-            **self._circumstances(),
+            **circumstances(self.pack, self.device),
             "prompts": list(prompts),
             "source_text": about_source,
             "unrealistic_text": unrealistic,
             "mask": None if confined is None else dict(confined.origin),
+            "text_map": None if text_map is None else file_origin(text_map),
             "seed": seed,
             "settings": asdict(chosen),
             "batch": len(sources),
@@ -239,6 +248,7 @@ class Session:
         config: LatentOptimisationConfig,
         source_text: str | None = None,
         unrealistic_text: str | None = None,
+        text_map: str | Path | None = None,
     ) -> tuple[tuple[str, ...], str, str]:
         """What of an edit can be checked before any picture is inverted; `edit` does it first.
 
@@ -249,6 +259,7 @@ class Session:
 
         Raises:
             InputError: a text that cannot be used, or layers that the generator does not have.
+            PackError, CheckpointError: there is no text map, or it does not fit the pack.
         """
         manifest = self.pack.manifest
         prompts = checked_prompts(text)
@@ -260,7 +271,23 @@ class Session:
         used = (unrealistic,) if config.objective == "logit" and config.gamma else ()
         for each in (*prompts, about_source, *used):
             self.embedder.embed_texts(fill_templates(manifest.templates, each))
+        self._text_map(config, text_map)
         return prompts, about_source, unrealistic
+
+    def _text_map(
+        self, config: LatentOptimisationConfig, file: str | Path | None
+    ) -> LinearTextMap | None:
+        """The map that an edit starts from, if it does."""
+        if config.start == "source":
+            if file is not None:
+                raise InputError(
+                    "a text map is given, but the edit starts from its source; let it start from "
+                    "the map (--start text-map)"
+                )
+            return None
+        text_map = self.pack.text_map(self.device, file)
+        text_map.check_fusion(config.fusion)
+        return text_map
 
     def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """One line about the words that the pack's embedder was never trained on, if any."""
@@ -299,26 +326,6 @@ class Session:
             found.update(zip(given, inverted, strict=True))
         return [found[index] for index in range(len(images))]
 
-    def _circumstances(self) -> dict[str, Any]:
-        """The part of a record that does not depend on the edit."""
-        manifest = self.pack.manifest
-        return {
-            "versions": {
-                "cfclip": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-                "machine": f"{platform.system()} {platform.machine()}",
-                "threads": torch.get_num_threads(),
-            },
-            "pack": {
-                "name": manifest.name,
-                "version": manifest.version,
-                "fingerprint": self.pack.fingerprint,
-                "files": dict(manifest.files),
-            },
-            "device": str(self.device),
-        }
-
 
 def checked_prompts(text: str | Sequence[str]) -> tuple[str, ...]:
     """One or several prompts, cleaned. Raises `InputError` for an unusable one, or none."""
@@ -326,20 +333,3 @@ def checked_prompts(text: str | Sequence[str]) -> tuple[str, ...]:
     if not texts:
         raise InputError('no text; describe the edit, for example "green hair"')
     return tuple(check_prompt(each) for each in texts)
-
-
-def _checked_device(device: str) -> torch.device:
-    try:
-        checked = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"unknown device {device!r}; use {', '.join(DEVICE_TYPES)}") from error
-    if checked.type not in DEVICE_TYPES:
-        raise InputError(f"unknown device {device!r}; use {', '.join(DEVICE_TYPES)}")
-    missing = (
-        (checked.type == "mps" and not torch.backends.mps.is_available())
-        or (checked.type == "cuda" and not torch.cuda.is_available())
-        or (checked.type == "cuda" and (checked.index or 0) >= torch.cuda.device_count())
-    )
-    if missing:
-        raise InputError(f"this machine has no usable device {device!r}; use cpu")
-    return checked

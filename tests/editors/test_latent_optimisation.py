@@ -16,6 +16,7 @@ from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimis
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import InputError
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.losses.changed_pixels import changed_pixels_loss
 
 CONFIG = LatentOptimisationConfig(steps=5, lr=0.1, augmentations=2, patience=0)
 OBJECTIVES = ("clip_nce", "directional", "global", "logit")
@@ -93,6 +94,30 @@ def test_the_objective_falls(
     result = LatentOptimisation(generator, embedder, config).edit(request_of_two)
     for one in result.history:
         assert one[TOTAL][-1] < one[TOTAL][0] - fall
+
+
+def test_an_edit_that_shall_change_few_pixels_changes_fewer(
+    generator: StyleGAN2, embedder: ClipEmbedder, request_of_two: EditRequest
+) -> None:
+    found = []
+    for weight in (0.0, 50.0):
+        config = replace(CONFIG, steps=20, lr=0.2, latent_l2=0.0, changed_pixels=weight)
+        result = LatentOptimisation(generator, embedder, config).edit(request_of_two)
+        found.append(changed_pixels_loss(result.images, result.source_images, reduction="none"))
+    assert bool((found[1] < 0.8 * found[0]).all())
+
+
+def test_aspects_are_embedded_once_and_kept(
+    generator: StyleGAN2, request_of_two: EditRequest
+) -> None:
+    config = replace(CONFIG, aspects=1.0)
+    with pytest.raises(InputError, match="the pack names no aspects; set its weight to 0"):
+        LatentOptimisation(generator, tiny_embedder(), config).edit(request_of_two)
+    embedder = tiny_embedder()
+    request = replace(request_of_two, aspects=(("red hair", "blue hair"), ("a smile", "a frown")))
+    result = LatentOptimisation(generator, embedder, config).edit(request)
+    assert embedder.text_calls == 2 * len(TEMPLATES) + 4
+    assert all(len(one["aspects"]) == len(one[TOTAL]) for one in result.history)
 
 
 def test_images_are_edited_alone_as_in_a_batch(

@@ -23,6 +23,9 @@ def edit_tensors() -> EditTensors:
         source_texts=embeddings(TEMPLATES, DIM, seed=4),
         offset=embeddings(BATCH, 4, 6, seed=5),
         unrealistic_texts=embeddings(TEMPLATES, DIM, seed=6),
+        images=embeddings(BATCH, 3, 4, 4, seed=7),
+        source_images=embeddings(BATCH, 3, 4, 4, seed=8),
+        aspects=(embeddings(3, DIM, seed=9), embeddings(2, DIM, seed=10)),
     )
 
 
@@ -35,4 +38,7 @@ def only_image(t: EditTensors, index: int) -> EditTensors:
         source_texts=t.source_texts,
         offset=t.offset[index : index + 1],
         unrealistic_texts=t.unrealistic_texts,
+        images=None if t.images is None else t.images[index : index + 1],
+        source_images=None if t.source_images is None else t.source_images[index : index + 1],
+        aspects=t.aspects,
     )

@@ -12,13 +12,15 @@ from cfclip.losses.objective import OBJECTIVES, Objective, build_objective
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_total_is_the_weighted_sum_of_the_named_terms(name):
-    objective = build_objective(name)
+@pytest.mark.parametrize("keeping", [{}, {"changed_pixels": 2.0, "aspects": 3.0}])
+def test_total_is_the_weighted_sum_of_the_named_terms(name, keeping):
+    objective = build_objective(name, keeping)
+    weights = {term: weight for term, weight in {**OBJECTIVES[name], **keeping}.items() if weight}
     total, terms = objective(edit_tensors(), "none")
     assert total.shape == (BATCH,)
-    assert set(terms) == set(OBJECTIVES[name])
+    assert set(terms) == set(weights)
     assert all(value.shape == (BATCH,) for value in terms.values())
-    expected = sum(OBJECTIVES[name][term] * value for term, value in terms.items())
+    expected = sum(weights[term] * value for term, value in terms.items())
     assert torch.allclose(total, expected)
     mean_total, mean_terms = objective(edit_tensors())
     assert torch.allclose(mean_total, total.mean())
@@ -27,7 +29,7 @@ def test_total_is_the_weighted_sum_of_the_named_terms(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_values_and_gradients_of_an_image_do_not_depend_on_its_batch(name):
-    objective = build_objective(name)
+    objective = build_objective(name, {"changed_pixels": 2.0, "aspects": 3.0})
     t = edit_tensors()
     t.edited.requires_grad_()
     total, _ = objective(t, "none")

@@ -27,6 +27,7 @@ MANIFEST = PackManifest(
     vocabulary="vocabulary.txt",
     files={"vocabulary.txt": "0" * 64, "clip/config.json": "a" * 64},
     defaults=PackDefaults(edit={"steps": 3, "lr": 0.1}, projection={"steps": 2}),
+    aspects={"hair": ("red hair", "blue hair"), "mouth": ("a smile", "an open mouth")},
     card={"data": "one line\nand another", "limits": "many"},
 )
 
@@ -36,10 +37,13 @@ def test_round_trip() -> None:
 
 
 def test_optional_fields_may_be_absent() -> None:
-    plain = replace(MANIFEST, attribution="", vocabulary="", defaults=PackDefaults(), card={})
+    plain = replace(
+        MANIFEST, attribution="", vocabulary="", defaults=PackDefaults(), aspects={}, card={}
+    )
     text = format_manifest(plain)
     assert "attribution" not in text
     assert "defaults" not in text
+    assert "aspects" not in text
     assert "card" not in text
     assert parse_manifest(text) == plain
 
@@ -101,6 +105,10 @@ CONTENT = {
         ({"templates": ["{} {0}"]}, "must contain exactly one {}"),
         ({"templates": [1]}, "template 1 is not a text"),
         ({"vocabulary": "words.json"}, "expected the name of a .txt file"),
+        ({"aspects": "hair"}, "aspects is 'hair', expected a table of aspect to texts"),
+        ({"aspects": {"hair": "red"}}, "aspects.hair is 'red', expected a list of two or more"),
+        ({"aspects": {"hair": ["red", "red"]}}, "aspects.hair is"),
+        ({"aspects": {"hair": ["red", 1]}}, "aspects.hair is"),
         ({"card": "text"}, "card is 'text', expected a table of heading to text"),
         ({"card": {"data": ""}}, "card.data is '', expected a text"),
         ({"card": {"data": 3}}, "card.data is 3, expected a text"),

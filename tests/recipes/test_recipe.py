@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,3 +188,17 @@ def test_a_stage_needs_the_stage_before(
     with pytest.raises(SystemExit):
         command("train-encoder", *data, *out, *STEPS)
     assert f"train --stage {STAGES[-1]} to its end first" in capsys.readouterr().err
+
+
+def test_the_text_map_goes_into_the_pack(made: Path, tmp_path: Path) -> None:
+    pack = shutil.copytree(made / "tiny", tmp_path / "avatars")
+    sizes = ("--pictures", 50, "--captions", 2, "--edits", 60, "--threads", 1)
+    options = ("--pack", pack, "--data", made / "natural-101", *sizes)
+    command("fit-text-map", *options, "--out", tmp_path / "map.safetensors")
+    assert Session.open(pack).pack.fingerprint == Session.open(made / "tiny").pack.fingerprint
+    command("fit-text-map", *options)
+    session = Session.open(pack)
+    assert session.pack.text_map().config.fuses
+    start = {"start": "text-map", "fusion": "concatenate"}
+    session.edit("sample:1", "green hair", steps=1, augmentations=1, **start)
+    command("fit-text-map", *options)  # again, over its own

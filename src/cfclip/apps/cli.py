@@ -10,6 +10,7 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.edit import Edit, Rerun
+from cfclip.apps.fit_text_map import FitTextMap
 from cfclip.apps.options import BROKEN_PIPE, FAILED, INTERRUPTED, OK, pack_in, pack_settings
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
@@ -30,6 +31,7 @@ COMMANDS: dict[str, type[Command]] = {
     "invert": Invert,
     "packs": Packs,
     "rerun": Rerun,
+    "fit-text-map": FitTextMap,
 }
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
@@ -95,6 +97,7 @@ def _command_type(pack: str) -> Any:
             "default": Edit(missing, missing, out=missing, settings=edit, projection=projection)
         },
         "invert": {"default": Invert(missing, out=missing, projection=projection)},
+        "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
     }
     choices = [
         Annotated[command, tyro.conf.subcommand(name, **defaults.get(name, {}))]

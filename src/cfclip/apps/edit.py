@@ -62,6 +62,9 @@ class Edit(PackWork):
     unrealistic_text: str | None = None
     """A text of failed pictures, for the logit objective; the pack's if not given."""
 
+    text_map: Path | None = None
+    """Linear text map for --start text-map (see `cfclip fit-text-map`); the pack's if not given."""
+
     settings: EditSettings = field(default_factory=EditOptions)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
@@ -99,7 +102,13 @@ class Edit(PackWork):
         session = Session.open(self.pack, self.device)
         if self.mask is not None:
             open_mask(self.mask, session.pack.manifest.resolution)
-        session.check_edit(prompts, self.settings.config(), self.source_text, self.unrealistic_text)
+        session.check_edit(
+            prompts,
+            self.settings.config(),
+            self.source_text,
+            self.unrealistic_text,
+            self.text_map,
+        )
         for warning in session.text_warnings(prompts):
             console.warning(warning)
         failures: list[str] = []
@@ -154,6 +163,7 @@ class Edit(PackWork):
                 mask=self.mask,
                 source_text=self.source_text,
                 unrealistic_text=self.unrealistic_text,
+                text_map=self.text_map,
                 callback=update,
             )
 
@@ -170,6 +180,9 @@ class Rerun(Work):
 
     mask: Path | None = None
     """Where the mask file is now, if not where the record says."""
+
+    text_map: Path | None = None
+    """Where the file of the text map is now, if not where the record says."""
 
     pack: str | None = None
     """Name or folder of the pack, if not known by the recorded name."""
@@ -193,6 +206,7 @@ class Rerun(Work):
                 record.content,
                 image=self.image,
                 mask=self.mask,
+                text_map=self.text_map,
                 pack=self.pack,
                 device=self.device,
                 callback=update,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cfclip.sources import Source
 
 _SHEET_COLUMNS = 6
-_INVERSION_KIND = "inversion"
 
 
 @dataclass(frozen=True)
@@ -124,23 +123,15 @@ def _inversion_files(out: Path, name: str) -> tuple[Path, Path, Path]:
 
 def _save(source: "Source", files: Sequence[Path], overwrite: bool) -> None:
     from cfclip.images import write_png
-    from cfclip.record import FORMAT, write_json
+    from cfclip.inversions import inversion_content
+    from cfclip.record import write_json
     from cfclip.sheets import strip
-    from cfclip.sources import latents_origin
 
     image, beside, facts = files
     write_png(source.reconstruction, image, {"Software": "cfclip"}, overwrite)
     tiles = [(source.image, "source"), (source.reconstruction, "reconstruction")]
     write_png(strip(tiles), beside, {"Software": "cfclip"}, overwrite)
-    content = {
-        "format": FORMAT,
-        "kind": _INVERSION_KIND,
-        "source": dict(source.origin),
-        "inversion": source.inversion,
-        "latents": latents_origin(source.latents),
-        "warnings": list(source.warnings),
-    }
-    write_json(content, facts)
+    write_json(inversion_content(source), facts)
 
 
 def _tell(console: Console, source: "Source", picture: str, files: Sequence[Path]) -> None:

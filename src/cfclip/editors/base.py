@@ -21,6 +21,8 @@ class EditRequest:
         source_text: what the images show, such as "face".
         templates: prompt templates, each with one `{}`.
         unrealistic_text: a text of unrealistic images, for the logit objective.
+        aspects: what a picture is told by, for the aspects term: for each aspect, the texts that
+            name its values.
         seed: decides every random draw, with an image's index.
         indices: the identity of each image for the random draws, 0, 1, ... if not given. An image
             is edited the same way alone as in a batch, if it keeps its index.
@@ -33,6 +35,7 @@ class EditRequest:
     source_text: str
     templates: tuple[str, ...]
     unrealistic_text: str | None = None
+    aspects: tuple[tuple[str, ...], ...] = ()
     seed: int = 0
     indices: Sequence[int] | None = None
     mask: Tensor | None = None

@@ -10,6 +10,9 @@ from cfclip.schedule import DescentSettings, Optimizer, check_choice, check_numb
 ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
+Start: TypeAlias = Literal["source", "text-map"]
+Fusion: TypeAlias = Literal["add", "difference", "concatenate"]
+Solver: TypeAlias = Literal["ridge", "adam"]
 
 ALL_LAYERS = "all"
 _LAYER_PART = re.compile(r"(\d+)(?:-(\d+))?")
@@ -30,6 +33,17 @@ class LatentOptimisationConfig:
     layers: str = ALL_LAYERS
     """Generator layers the edit may change, such as 0-3,5 (coarse ones come first), or all."""
 
+    start: Start = "source"
+    """Where the optimisation starts: source, or text-map (the source's code fused with the code
+    that a linear text map gives the text)."""
+
+    fusion: Fusion = "add"
+    """How text-map fuses: add (the text's code minus the mean one), difference (minus that of the
+    source text) or concatenate (a fitted projection of both codes)."""
+
+    fusion_strength: float = 1.0
+    """Factor on what text-map adds to the source's code."""
+
     steps: int = 100
     """Optimisation steps at most."""
 
@@ -44,6 +58,13 @@ class LatentOptimisationConfig:
 
     latent_l2: float = 1.0
     """Weight of the mean squared offset: higher changes less."""
+
+    changed_pixels: float = 0.0
+    """Weight of the share of pixels that change: higher confines the edit."""
+
+    aspects: float = 0.0
+    """Weight of keeping, as CLIP reads them, those of the pack's aspects that the prompt does not
+    speak of."""
 
     temperature: float = 0.1
     """Temperature of clip_nce: lower attends to the hardest negatives."""
@@ -84,15 +105,18 @@ class LatentOptimisationConfig:
     def __post_init__(self) -> None:
         check_choice("objective", self.objective, get_args(ObjectiveName))
         check_choice("space", self.space, get_args(Space))
+        check_choice("start", self.start, get_args(Start))
+        check_choice("fusion", self.fusion, get_args(Fusion))
         check_choice("precision", self.precision, get_args(Precision))
         _layer_ranges(self.layers)
-        for name in ("latent_l2", "alpha", "beta", "gamma"):
+        for name in ("latent_l2", "changed_pixels", "aspects", "alpha", "beta", "gamma"):
             check_number(name, getattr(self, name), 0.0)
         check_number("clip_weight", self.clip_weight, 0.0, open_low=True)
         check_number("temperature", self.temperature, 0.0, open_low=True)
         check_number("augmentations", self.augmentations, 1)
         check_number("distortion", self.distortion, 0.0, 1.0)
         check_number("strength", self.strength, -_MOST_STRENGTH, _MOST_STRENGTH)
+        check_number("fusion_strength", self.fusion_strength, -_MOST_STRENGTH, _MOST_STRENGTH)
         if self.objective == "logit" and not self.alpha:
             raise InputError("alpha is 0.0, the logit objective needs it above 0 to see the prompt")
         self.descent()
@@ -156,3 +180,29 @@ def _layer_ranges(layers: str) -> list[tuple[int, int]]:
             )
         ranges.append((first, last))
     return ranges
+
+
+@dataclass(frozen=True)
+class TextMapFitConfig:
+    """How a linear text map is fitted. Raises `InputError` naming a value outside its limits."""
+
+    solver: Solver = "ridge"
+    """ridge (closed form), or adam, which reaches the same within 1 %."""
+
+    penalty: float = 0.1
+    """Weight of the squared weights, on whitened inputs: higher follows single pictures less."""
+
+    holdout: float = 0.1
+    """Share of the pictures that is not fitted but measured on."""
+
+    seed: int = 0
+    """Decides which pictures those are, and adam's order of the others."""
+
+    def __post_init__(self) -> None:
+        check_choice("solver", self.solver, get_args(Solver))
+        check_number("penalty", self.penalty, 0.0, open_low=True)
+        check_number("holdout", self.holdout, 0.0, _MOST_HOLDOUT)
+        check_number("seed", self.seed, 0)
+
+
+_MOST_HOLDOUT = 0.9

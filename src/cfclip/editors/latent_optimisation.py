@@ -1,7 +1,9 @@
 """Latent optimisation: descend on the latent of each image until CLIP sees the prompt.
 
 The objectives are those of `cfclip.losses`; with `global` this is StyleCLIP's optimisation
-(Patashnik et al., ICCV 2021), with `clip_nce` it minimises CF-CLIP's objective directly.
+(Patashnik et al., ICCV 2021), with `clip_nce` it minimises CF-CLIP's objective directly. It starts
+at the source, or at the source fused with the text (see `cfclip.editors.linear_text_map`); the
+latent penalty counts from the source either way.
 """
 
 import time
@@ -19,7 +21,8 @@ from cfclip.editors.base import (
     confine,
 )
 from cfclip.editors.config import LatentOptimisationConfig, parse_layers
-from cfclip.editors.spaces import SPACES
+from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
+from cfclip.editors.spaces import SPACES, LatentSpace
 from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.errors import InputError
@@ -41,6 +44,7 @@ class LatentOptimisation(Editor):
     Args:
         generator, embedder: on one device, in eval mode; never changed.
         config: the settings, the defaults if not given.
+        text_map: what `config.start` "text-map" takes, on the same device.
     """
 
     def __init__(
@@ -48,10 +52,12 @@ class LatentOptimisation(Editor):
         generator: Generator,
         embedder: Embedder,
         config: LatentOptimisationConfig | None = None,
+        text_map: LinearTextMap | None = None,
     ) -> None:
         self.generator = generator
         self.embedder = embedder
         self.config = config or LatentOptimisationConfig()
+        self.text_map = text_map
 
     def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
         """Optimise the offset of every image of the request.
@@ -61,11 +67,12 @@ class LatentOptimisation(Editor):
         exceptions of the callback pass through.
 
         Raises:
-            InputError: a prompt, mask, layer or latent that does not fit, or a missing
-                `unrealistic_text` for the logit objective.
+            InputError: a prompt, mask, layer, latent or text map that does not fit, or a missing
+                `unrealistic_text` for the logit objective or text map for its start.
         """
         run = _Run(self.generator, self.embedder, self.config, request, callback)
-        found = descend(run.offset, run.evaluate, self.config.descent(), run.report)
+        start = self._start(run.space, request)
+        found = descend(start, run.evaluate, self.config.descent(), run.report)
         return EditResult(
             space=run.space,
             offset=found.values,
@@ -78,6 +85,20 @@ class LatentOptimisation(Editor):
             stop_reasons=found.stop_reasons,
             seconds=run.seconds(),
         )
+
+    @torch.no_grad()
+    def _start(self, space: LatentSpace, request: EditRequest) -> Tensor:
+        """The offset that the descent starts from."""
+        if self.config.start == "source":
+            return space.zero_offset()
+        if self.text_map is None:
+            raise InputError(
+                "start is 'text-map', but there is no text map; give one, or start from 'source'"
+            )
+        moved = fused_offset(
+            self.text_map, self.config.fusion, self.generator, self.embedder, request
+        )
+        return space.offset_of(self.config.fusion_strength * moved)
 
 
 class _Run:
@@ -109,6 +130,7 @@ class _Run:
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
         self._texts = _text_tensors(embedder, config, request)
+        self._aspects = _aspect_tensors(embedder, config, request)
         self._objective = _objective(config, len(request.prompts))
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.offset = self.space.zero_offset()
@@ -128,13 +150,22 @@ class _Run:
             if self.mask is not None:
                 images = confine(images, self.source_images[rows], self.mask[rows])
             # CLIP sees no more pixels than its own size: warping more would only take time.
+            seen = images
             if images.shape[-1] > self._embedder.image_size:
-                images = resize_images(images, self._embedder.image_size)
-            copies = self._augment(images, self._seed, self._evaluations, identities)
+                seen = resize_images(images, self._embedder.image_size)
+            copies = self._augment(seen, self._seed, self._evaluations, identities)
             edited = self._embedder.embed_images(copies)
         self._evaluations += 1
         self.offset = self.offset.index_copy(0, rows, offset.detach())
-        tensors = EditTensors(edited=edited, source=self.source[rows], offset=offset, **self._texts)
+        tensors = EditTensors(
+            edited=edited,
+            source=self.source[rows],
+            offset=offset,
+            images=images,
+            source_images=self.source_images[rows],
+            aspects=self._aspects,
+            **self._texts,
+        )
         return self._objective(tensors, reduction="none")
 
     @torch.no_grad()
@@ -201,6 +232,19 @@ def _text_tensors(
     return texts
 
 
+def _aspect_tensors(
+    embedder: Embedder, config: LatentOptimisationConfig, request: EditRequest
+) -> tuple[Tensor, ...]:
+    """The embeddings of each aspect's texts, bare: a template adds little to a softmax of them."""
+    if not config.aspects:
+        return ()
+    if not request.aspects:
+        raise InputError(
+            f"aspects is {config.aspects}, but the pack names no aspects; set its weight to 0"
+        )
+    return tuple(embedder.embed_texts(list(texts)) for texts in request.aspects)
+
+
 def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:
     """The configured objective; its CLIP terms are means over the prompts.
 
@@ -217,7 +261,8 @@ def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:
         }
     else:
         weights = {config.objective: clip}
-    objective = build_objective(config.objective, {**weights, "latent_l2": config.latent_l2})
+    keeping = {name: getattr(config, name) for name in ("latent_l2", "changed_pixels", "aspects")}
+    objective = build_objective(config.objective, {**weights, **keeping})
     if config.objective != "clip_nce":
         return objective
 

@@ -38,6 +38,14 @@ class LatentSpace(ABC):
         """The offset `(batch, ...)` that changes nothing."""
 
     @abstractmethod
+    def offset_of(self, moved: Tensor) -> Tensor:
+        """The offset `(batch, ...)` that adds `moved` `(batch, w_dim)` to the codes of the layers.
+
+        Every space reaches it exactly: it is one offset for all layers, and styles are functions
+        of the codes.
+        """
+
+    @abstractmethod
     def render(self, offset: Tensor, rows: Tensor | None = None) -> Tensor:
         """Image tensor of the images `rows` (all if None) moved by `offset` `(len(rows), ...)`."""
 
@@ -57,6 +65,9 @@ class WPlusSpace(LatentSpace):
     def zero_offset(self) -> Tensor:
         return torch.zeros_like(self.latents)
 
+    def offset_of(self, moved: Tensor) -> Tensor:
+        return moved[:, None] * self._chosen
+
     def render(self, offset: Tensor, rows: Tensor | None = None) -> Tensor:
         latents = self.latents if rows is None else self.latents[rows]
         return self.generator.synthesis(latents + offset * self._chosen)
@@ -75,6 +86,9 @@ class WSpace(WPlusSpace):
 
     def zero_offset(self) -> Tensor:
         return torch.zeros_like(self.latents[:, :1])
+
+    def offset_of(self, moved: Tensor) -> Tensor:
+        return moved[:, None]
 
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
         """The `(batch, w_dim)` offset for each of the `num_ws` style inputs, zero if unmoved."""
@@ -102,6 +116,11 @@ class StyleSpace(LatentSpace):
 
     def zero_offset(self) -> Tensor:
         return torch.zeros_like(self._styles)
+
+    @torch.no_grad()
+    def offset_of(self, moved: Tensor) -> Tensor:
+        styles = torch.cat(self.generator.styles(self.latents + moved[:, None]), 1)
+        return (styles - self._styles) * self._chosen
 
     def render(self, offset: Tensor, rows: Tensor | None = None) -> Tensor:
         styles = self._styles if rows is None else self._styles[rows]

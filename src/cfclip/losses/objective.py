@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
+from cfclip.losses.aspects import aspects_loss, spoken_aspects
+from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.clip_nce import clip_nce_loss
 from cfclip.losses.directional import directional_loss
 from cfclip.losses.global_clip import global_clip_loss
@@ -30,6 +32,8 @@ class EditTensors:
         source_texts: `(K, dim)`, the text of the original image in the same templates.
         offset: `(B, ...)`, the edited latent minus the source's.
         unrealistic_texts: `(K, dim)`, a text of unrealistic images, for the realism term.
+        images, source_images: `(B, C, H, W)`, before augmentation, for the changed_pixels term.
+        aspects: `(values, dim)` for each aspect of a picture, for the aspects term.
     """
 
     edited: Tensor
@@ -38,6 +42,9 @@ class EditTensors:
     source_texts: Tensor
     offset: Tensor
     unrealistic_texts: Tensor | None = None
+    images: Tensor | None = None
+    source_images: Tensor | None = None
+    aspects: tuple[Tensor, ...] = ()
 
     @property
     def copies(self) -> int:
@@ -98,6 +105,20 @@ def _latent_l2(t: EditTensors) -> Tensor:
     return latent_l2_loss(t.offset, reduction="none")
 
 
+def _changed_pixels(t: EditTensors) -> Tensor:
+    if t.images is None or t.source_images is None:
+        raise InputError("the changed_pixels term needs images; give them, or set its weight to 0")
+    return changed_pixels_loss(t.images, t.source_images, reduction="none")
+
+
+def _aspects(t: EditTensors) -> Tensor:
+    if not t.aspects:
+        raise InputError("the aspects term needs aspects; give them, or set its weight to 0")
+    targets = t.target_texts if t.target_texts.ndim == 3 else t.target_texts[None]
+    spoken = [spoken_aspects(t.source, each, t.source_texts, t.aspects) for each in targets]
+    return aspects_loss(t.edited, t.source, t.aspects, torch.stack(spoken).any(0), "none")
+
+
 TERMS: Mapping[str, Term] = MappingProxyType(
     {
         "clip_nce": _clip_nce,
@@ -107,16 +128,21 @@ TERMS: Mapping[str, Term] = MappingProxyType(
         "diversity": _diversity,
         "realism": _realism,
         "latent_l2": _latent_l2,
+        "changed_pixels": _changed_pixels,
+        "aspects": _aspects,
     }
 )
 
+_KEEPING = {"latent_l2": 1.0, "changed_pixels": 0.0, "aspects": 0.0}
+"""What keeps an edit from changing more than it is about; the latter two are this project's."""
+
 OBJECTIVES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "clip_nce": MappingProxyType({"clip_nce": 1.0, "latent_l2": 1.0}),
-        "directional": MappingProxyType({"directional": 1.0, "latent_l2": 1.0}),
-        "global": MappingProxyType({"global": 1.0, "latent_l2": 1.0}),
+        "clip_nce": MappingProxyType({"clip_nce": 1.0, **_KEEPING}),
+        "directional": MappingProxyType({"directional": 1.0, **_KEEPING}),
+        "global": MappingProxyType({"global": 1.0, **_KEEPING}),
         "logit": MappingProxyType(
-            {"similarity": 1.0, "diversity": 0.5, "realism": 0.5, "latent_l2": 1.0}
+            {"similarity": 1.0, "diversity": 0.5, "realism": 0.5, **_KEEPING}
         ),
     }
 )

@@ -24,6 +24,9 @@ The file, with every field (those marked optional may be left out)::
     steps = 100                         # configuration classes of the editors and encoders
     [defaults.projection]               # optional
 
+    [aspects]                           # optional: what a picture is told by, aspect to texts
+    hair_colour = ["red hair", "black hair"]
+
     [card]                              # optional: what users should know, heading to text
     data = "what the models were trained on"
 
@@ -53,7 +56,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _OPTIONAL_TEXTS = ("attribution", "vocabulary")
-_TABLES = ("files", "defaults", "card")
+_TABLES = ("files", "defaults", "aspects", "card")
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class PackManifest:
     files: Mapping[str, str] = field(default_factory=dict)
     """Relative file name to lower-case hexadecimal SHA-256, of every file but `pack.toml`."""
     defaults: PackDefaults = field(default_factory=PackDefaults)
+    aspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a picture of this pack is told by: aspect to the texts that name its values."""
     card: Mapping[str, str] = field(default_factory=dict)
     """The model card: heading (data, training, figures, limits, ...) to text."""
 
@@ -135,6 +140,8 @@ def format_manifest(manifest: PackManifest) -> str:
     }
     if filled := {name: table for name, table in tables.items() if table}:
         content["defaults"] = filled
+    if manifest.aspects:
+        content["aspects"] = {name: list(texts) for name, texts in manifest.aspects.items()}
     if manifest.card:
         content["card"] = dict(manifest.card)
     return tomli_w.dumps(content)
@@ -171,7 +178,7 @@ def _from_content(content: dict[str, Any]) -> PackManifest:
         )
     known = [each.name for each in fields(PackManifest)]
     _check_keys(content, known, "field")
-    optional = (*_OPTIONAL_TEXTS, "defaults", "card")
+    optional = (*_OPTIONAL_TEXTS, "defaults", "aspects", "card")
     if missing := [name for name in known if name not in content and name not in optional]:
         raise PackError(f"missing field {', '.join(missing)}")
     templates = content["templates"]
@@ -181,8 +188,16 @@ def _from_content(content: dict[str, Any]) -> PackManifest:
     if not isinstance(tables, dict):
         raise PackError(f"defaults is {tables!r}, expected tables [defaults.edit] and so on")
     _check_keys(tables, [each.name for each in fields(PackDefaults)], "table under defaults:")
+    aspects = content.get("aspects", {})
+    if isinstance(aspects, dict):
+        aspects = {n: tuple(t) if isinstance(t, list) else t for n, t in aspects.items()}
     return PackManifest(
-        **{**content, "templates": tuple(templates), "defaults": PackDefaults(**tables)}
+        **{
+            **content,
+            "templates": tuple(templates),
+            "defaults": PackDefaults(**tables),
+            "aspects": aspects,
+        }
     )
 
 
@@ -214,6 +229,16 @@ def _check(manifest: PackManifest) -> None:
         table = getattr(manifest.defaults, each.name)
         if not isinstance(table, Mapping):
             raise PackError(f"defaults.{each.name} is {table!r}, expected a table")
+    aspects: object = manifest.aspects
+    if not isinstance(aspects, Mapping):
+        raise PackError(f"aspects is {aspects!r}, expected a table of aspect to texts")
+    for name, texts in aspects.items():
+        if (
+            not isinstance(texts, tuple)
+            or len(set(texts)) < 2
+            or not all(isinstance(text, str) and text.strip() for text in texts)
+        ):
+            raise PackError(f"aspects.{name} is {texts!r}, expected a list of two or more texts")
     card: object = manifest.card
     if not isinstance(card, Mapping):
         raise PackError(f"card is {card!r}, expected a table of heading to text")

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cfclip.errors import PackError
+from cfclip.errors import CheckpointError, InputError, PackError
 from cfclip.files import sha256_of
 from cfclip.packs.manifest import (
     MANIFEST_FILE,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
     from torch import nn
 
+    from cfclip.editors.linear_text_map import LinearTextMap
     from cfclip.embedders.base import Embedder
     from cfclip.encoders.latent_encoder import LatentEncoder
     from cfclip.generators.base import Generator
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
 GENERATOR_FILE = "generator.safetensors"
 ENCODER_FILE = "encoder.safetensors"
 """Optional: without it, inversion starts from the generator's mean latent."""
+TEXT_MAP_FILE = "linear_text_map.safetensors"
+"""Optional: without it, an edit starts from the text only with a map of the user's."""
 CLIP_FOLDER = "clip"
 REQUIRED_FILES = (
     GENERATOR_FILE,
@@ -117,6 +120,46 @@ class Pack:
                 f"the generator {expected}; {_GET_AGAIN}"
             )
         return encoder
+
+    @property
+    def mapped_models(self) -> dict[str, str]:
+        """File name to SHA-256 of the generator and the embedder, which a text map is made for."""
+        return {
+            name: digest
+            for name, digest in self.manifest.files.items()
+            if name == GENERATOR_FILE or name.startswith(f"{CLIP_FOLDER}/")
+        }
+
+    def text_map(
+        self, device: "str | torch.device" = "cpu", file: str | Path | None = None
+    ) -> "LinearTextMap":
+        """The linear text map on `device`: the pack's own, or that of a file.
+
+        Raises `PackError` if the pack has none, `CheckpointError` for a file that cannot be read or
+        a map made for other models than the pack's.
+        """
+        from cfclip.editors.linear_text_map import load_text_map
+
+        path = self.folder / TEXT_MAP_FILE if file is None else Path(file)
+        remedy = f"cfclip fit-text-map FOLDER --pack {self.manifest.name} --out MAP.safetensors"
+        if file is None and TEXT_MAP_FILE not in self.manifest.files:
+            raise PackError(
+                f"pack {self.manifest.name!r} has no text map; make one from pictures with "
+                f"captions ({remedy}) and give it (--text-map MAP.safetensors)"
+            )
+        text_map = load_text_map(path)
+        found, expected = text_map.config.models, self.mapped_models
+        if found != expected:
+            names = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
+            raise CheckpointError(
+                f"{path} was made for other models than those of pack {self.manifest.name!r} "
+                f"(other {', '.join(names)}); make one for it ({remedy})"
+            )
+        try:
+            text_map.check_fits(self.generator(device), self.embedder(device))
+        except InputError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        return text_map.to(device)
 
     def _once(self, kind: str, device: "str | torch.device", load: Callable[[], _Model]) -> _Model:
         import torch

@@ -1,0 +1,124 @@
+"""`cfclip fit-text-map`."""
+
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, Output
+from cfclip.apps.tasks import summarise
+from cfclip.editors.config import TextMapFitConfig
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import InputError
+
+if TYPE_CHECKING:
+    from cfclip.text_map_fitting import FitProgress, FittedTextMap
+
+_SUFFIX = ".safetensors"
+_LONG = 30.0  # seconds
+
+
+@dataclass(frozen=True)
+class FitTextMap(Output):
+    """Fit a linear text map to pictures with captions, for edits that start from the text.
+
+    FOLDER holds the pictures in images/ and captions.jsonl, a line each: {"image": "ada.png",
+    "text": "a person with brown hair"}, and "source": NAME if it is the edit of another picture.
+    Edits take the map by --start text-map --text-map MAP.safetensors.
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """Folder with images/ and captions.jsonl."""
+
+    out: Path
+    """Where to write the map, a .safetensors file."""
+
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+    pack: str = DEFAULT_PACK
+    """Model pack that the map is for, by name or folder."""
+
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, mps."""
+
+    inversions: Path | None = None
+    """Folder that keeps the inverted pictures, so that a rerun goes on; MAP_inversions beside the
+    map if not given."""
+
+    fit: Annotated[TextMapFitConfig, tyro.conf.arg(name="")] = field(
+        default_factory=TextMapFitConfig
+    )
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def run(self) -> int:
+        """Invert, fit, write; pictures that fail are left out and told at the end."""
+        from cfclip.captions import read_captioned_folder
+        from cfclip.images import check_outputs
+
+        console = self.console
+        if self.out.suffix != _SUFFIX:
+            raise InputError(f"out is {self.out}, expected the name of a {_SUFFIX} file")
+        folder = read_captioned_folder(self.folder)
+        check_outputs([self.out], self.overwrite)
+        kept = self.inversions or self.out.with_name(f"{self.out.stem}_inversions")
+
+        from cfclip.editors.linear_text_map import save_text_map
+        from cfclip.session import Session
+        from cfclip.text_map_fitting import fit_captioned_folder
+
+        session = Session.open(self.pack, self.device)
+        done = 0
+        try:
+            with console.progress(f"inverting {len(folder.pictures)} pictures") as update:
+
+                def watch(progress: "FitProgress") -> None:
+                    nonlocal done
+                    done = progress.step
+                    update(progress)
+                    if not sys.stderr.isatty() and (line := estimate(progress)):
+                        console.note(line)
+
+                fitted = fit_captioned_folder(
+                    session, folder, kept, self.fit, self.projection, watch
+                )
+        except KeyboardInterrupt:
+            console.error(
+                f"interrupted; {done} of {len(folder.pictures)} pictures are inverted and kept in "
+                f"{kept}; the same command goes on from there"
+            )
+            return INTERRUPTED
+        with uninterrupted():
+            save_text_map(fitted.text_map, self.out, asdict(fitted.report))
+        self._tell(console, fitted)
+        return summarise(console, fitted.failures, len(folder.pictures))
+
+    def _tell(self, console: Console, fitted: "FittedTextMap") -> None:
+        for warning in fitted.warnings:
+            console.warning(warning)
+        report = fitted.report
+        content = {
+            "text_map": str(self.out),
+            **asdict(report),
+            "failures": fitted.failures,
+            "warnings": fitted.warnings,
+        }
+        console.result(content, str(self.out))
+        shares = [f"{report.captions} captions of {report.pictures} pictures"]
+        if report.explained is not None and report.explained > 0:
+            shares.append(f"explain {report.explained:.1%} of those that were held out")
+        if report.fusion_loss is not None:
+            shares.append(f"concatenation fitted to {report.edits} edits")
+        console.note("; ".join(shares))
+
+
+def estimate(progress: "FitProgress") -> str | None:
+    """A line at each tenth of long work, for where no bar shows the time left; else None."""
+    left = progress.seconds_left
+    tenth = max(1, progress.steps // 10)
+    if left is None or left < _LONG or (progress.step > 1 and progress.step % tenth):
+        return None
+    return f"{progress.step} of {progress.steps} pictures, about {left / 60:.0f} min left"

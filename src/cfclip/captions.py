@@ -1,0 +1,120 @@
+"""A folder of pictures with captions, read and checked before any work.
+
+The layout::
+
+    FOLDER/images/ada.png ...
+    FOLDER/captions.jsonl      one JSON object a line:
+        {"image": "ada.png", "text": "a person with brown hair"}
+        {"image": "ada-red.png", "text": "red hair", "source": "ada.png"}
+
+A picture may have several captions. "source", optional, names the picture that this one was made
+from by the edit that the text describes, everything else being kept.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cfclip.embedders.prompts import check_prompt
+from cfclip.errors import InputError
+from cfclip.images import find_images
+
+IMAGES_FOLDER = "images"
+CAPTIONS_FILE = "captions.jsonl"
+
+_FIELDS = ("image", "text", "source")
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One line of the file."""
+
+    image: str
+    """File name in `images`."""
+    text: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class CaptionedFolder:
+    """Captions whose pictures are all there. Whether these can be opened is not known yet."""
+
+    captions: tuple[Caption, ...]
+    pictures: Mapping[str, Path]
+    """Each picture that a caption names, as an image or a source, in that order."""
+    uncaptioned: tuple[str, ...]
+    """Names of the pictures in `images` that no caption names."""
+
+
+def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
+    """Read the captions of a folder.
+
+    Raises `InputError`, with file and line where there is one: a missing file or folder, no
+    picture, no caption, a line that is not of the form above, an unusable text, or a picture that
+    is named and missing.
+    """
+    folder = Path(folder)
+    images, file = folder / IMAGES_FOLDER, folder / CAPTIONS_FILE
+    if not images.is_dir():
+        raise InputError(
+            f"there is no folder {images}; put the pictures there and their captions into "
+            f"{CAPTIONS_FILE} beside it"
+        )
+    listed = find_images(images)
+    captions = _read_captions(file)
+    pictures: dict[str, Path] = {}
+    for line, caption in captions:
+        for name in filter(None, (caption.image, caption.source)):
+            if Path(name).name != name or not (images / name).is_file():
+                raise InputError(f"{file}:{line}: there is no picture {name!r} in {images}")
+            pictures[name] = images / name
+    return CaptionedFolder(
+        captions=tuple(caption for _, caption in captions),
+        pictures=pictures,
+        uncaptioned=tuple(path.name for path in listed if path.name not in pictures),
+    )
+
+
+def _read_captions(file: Path) -> list[tuple[int, Caption]]:
+    """The captions with the numbers of their lines."""
+    try:
+        # Not splitlines: JSON texts may hold other line breaks than "\n".
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 text; save it as such") from error
+    captions: list[tuple[int, Caption]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            captions.append((number, _parse_caption(line)))
+        except InputError as error:
+            raise InputError(f"{file}:{number}: {error}") from error
+    if not captions:
+        raise InputError(
+            f'{file} has no captions; write one a line: {{"image": "NAME.png", "text": "..."}}'
+        )
+    return captions
+
+
+def _parse_caption(line: str) -> Caption:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError('expected an object such as {"image": "NAME.png", "text": "..."}')
+    if unknown := sorted(set(content) - set(_FIELDS)):
+        raise InputError(f"unknown field {', '.join(unknown)}; known are {', '.join(_FIELDS)}")
+    for name in _FIELDS:
+        value = content.get(name)
+        optional = name == "source" and value is None
+        if not optional and not (isinstance(value, str) and value):
+            raise InputError(f"{name} is {value!r}, expected a text")
+    caption = Caption(content["image"], check_prompt(content["text"]), content.get("source"))
+    if caption.source == caption.image:
+        raise InputError(f"source and image are both {caption.image!r}, expected another picture")
+    return caption

@@ -1,0 +1,89 @@
+"""Inversions kept on disk, so that a rerun inverts only the pictures that are left.
+
+One JSON file per picture, named by a hash of all that decides the result: the bytes of the picture,
+the models, the settings of the projection.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import InputError
+from cfclip.images import check_outputs
+from cfclip.packs.pack import ENCODER_FILE
+from cfclip.record import FORMAT, file_origin, write_json
+from cfclip.session import Session
+from cfclip.sources import Source, latents_of, latents_origin
+
+INVERSION_KIND = "inversion"
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """What is kept of an inversion."""
+
+    latents: Tensor
+    """`(num_ws, w_dim)` float32 on the CPU."""
+    psnr: float
+    """Decibels of the reproduction."""
+    known: bool
+    """Whether it was found on disk."""
+
+
+class Inversions:
+    """Inverts picture files with a session and keeps the results in a folder, which is made.
+
+    Raises `InputError` if nothing can be written there.
+    """
+
+    def __init__(self, session: Session, folder: str | Path, projection: ProjectionConfig) -> None:
+        self._session = session
+        self._projection = projection
+        self._folder = Path(folder)
+        check_outputs([self._folder / "inversion.json"])
+
+    def invert(self, picture: Path) -> Inverted:
+        """The inversion of a picture file. Raises `InputError` if it is no usable picture."""
+        file = self._folder / f"{self._key(picture)}.json"
+        found = self._read(file)
+        if found is not None:
+            return found
+        source = self._session.invert(picture, self._projection)
+        write_json(inversion_content(source), file)
+        return Inverted(source.latents, float(source.psnr or 0.0), known=False)
+
+    def _key(self, picture: Path) -> str:
+        pack = self._session.pack
+        models = {**pack.mapped_models, ENCODER_FILE: pack.manifest.files.get(ENCODER_FILE)}
+        decisive = [file_origin(picture)["sha256"], models, asdict(self._projection)]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def _read(self, file: Path) -> Inverted | None:
+        """What is in a file; None if there is none, or it is damaged and to be made again."""
+        generator = self._session.generator
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            latents = latents_of(content["latents"])
+            psnr = float(content["inversion"]["psnr"])
+        except (OSError, ValueError, KeyError, TypeError, InputError):
+            return None
+        fits = tuple(latents.shape) == (generator.num_ws, generator.w_dim)
+        return Inverted(latents, psnr, known=True) if fits else None
+
+
+def inversion_content(source: Source) -> Mapping[str, Any]:
+    """The JSON form of an inverted source."""
+    return {
+        "format": FORMAT,
+        "kind": INVERSION_KIND,
+        "source": dict(source.origin),
+        "inversion": source.inversion,
+        "latents": latents_origin(source.latents),
+        "warnings": list(source.warnings),
+    }
