@@ -5,14 +5,13 @@ loss, and the R1 penalty on real images (Mescheder et al. 2018) every 16th step 
 regression of the stages before goes on for half as many images, so that W keeps its meaning.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER
 from cfclip.tensors import signed_from_uint8
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
@@ -50,12 +49,12 @@ def train_adversarial(config: "TrainGenerator", model: WarmStart) -> None:
     generator = model.generator
     model.latents.requires_grad_(False)
     discriminator = Discriminator(generator.config).to(memory_format=torch.channels_last)
-    mapping = [*generator.mapping_layers.parameters()]
-    others = [p for n, p in generator.named_parameters() if not n.startswith("mapping_layers.")]
-    groups: list[dict[str, Any]] = [
-        {"params": others}, {"params": mapping, "lr_scale": MAPPING_LR_MULTIPLIER}
-    ]  # fmt: skip
-    generator_optimizer = torch.optim.Adam(groups, lr=config.lr, betas=_BETAS)
+    # The mapping stays: its steps are differences of numbers in the hundreds, which a thousand
+    # updates of a small rate put out of order (colours and shapes of samples drifted), and it
+    # already draws what the natural distribution holds.
+    generator.mapping_layers.requires_grad_(False)
+    learning = [p for p in generator.parameters() if p.requires_grad]
+    generator_optimizer = torch.optim.Adam(learning, lr=config.lr, betas=_BETAS)
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=config.lr, betas=_BETAS)
     average = Average(model, _AVERAGE_DECAY)
     parts: dict[str, Stateful] = {

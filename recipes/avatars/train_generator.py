@@ -96,7 +96,7 @@ class TrainGenerator:
             w_dim=self.w_dim,
             mapping_layers=self.mapping_layers,
             # Steps of the mapping are steep: in the usual units, a hundred times larger, their
-            # weights would be beyond float16. The adversarial stage scales the rate instead.
+            # weights would be beyond float16. It is put together and never trained.
             mapping_lr_multiplier=1.0,
             channels=self.channels,
         )

@@ -1,4 +1,4 @@
-"""The two losses that keep an edit from changing more than it is about."""
+"""The two losses that keep an edit to what it is about."""
 
 import math
 from dataclasses import replace
@@ -8,14 +8,13 @@ import torch
 from losses.embeddings import BATCH, COPIES, DIM, TEMPLATES, edit_tensors, embeddings
 
 from cfclip.errors import InputError
-from cfclip.losses.aspects import AspectsLoss, aspects_loss, readings, spoken_aspects
+from cfclip.losses.aspects import AspectsLoss, aspect_targets, aspects_loss, readings
 from cfclip.losses.changed_pixels import VISIBLE, ChangedPixelsLoss, changed_pixels_loss
 from cfclip.losses.objective import build_objective
 from cfclip.tensors import unit
 
 ASPECTS = [embeddings(3, DIM, seed=9), embeddings(2, DIM, seed=10)]
 EDITED, SOURCE = embeddings(COPIES * BATCH, DIM, seed=1), embeddings(BATCH, DIM, seed=2)
-NONE = torch.zeros(BATCH, 2, dtype=torch.bool)
 
 
 def images(seed: int) -> torch.Tensor:
@@ -60,48 +59,64 @@ def test_readings_are_shares():
     assert torch.allclose(readings(SOURCE, ASPECTS[0]).exp().sum(1), torch.ones(BATCH).double())
 
 
-def test_aspects_are_kept_by_image_and_averaged_over_augmentations():
-    per_image = aspects_loss(EDITED, SOURCE, ASPECTS, NONE, "none")
+def targets(source: torch.Tensor = SOURCE) -> list[torch.Tensor]:
+    return [readings(source, aspect) for aspect in ASPECTS]
+
+
+def test_aspects_are_of_each_image_alone_and_averaged_over_augmentations():
+    per_image = aspects_loss(EDITED, targets(), ASPECTS, "none")
     assert per_image.shape == (BATCH,)
     for b in range(BATCH):
         rows = EDITED.unflatten(0, (COPIES, BATCH))[:, b]
-        alone = aspects_loss(rows, SOURCE[b : b + 1], ASPECTS, NONE[b : b + 1])
+        alone = aspects_loss(rows, targets(SOURCE[b : b + 1]), ASPECTS)
         assert torch.allclose(per_image[b], alone)
-    assert torch.equal(AspectsLoss()(EDITED, SOURCE, ASPECTS, NONE), per_image.mean())
+    assert torch.equal(AspectsLoss()(EDITED, targets(), ASPECTS), per_image.mean())
     edited = EDITED.clone().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda e: aspects_loss(e, SOURCE, ASPECTS, NONE), (edited,), atol=1e-4
+        lambda e: aspects_loss(e, targets(), ASPECTS), (edited,), atol=1e-4
     )
 
 
 def test_a_zero_edit_keeps_every_aspect():
     edited = SOURCE.repeat(COPIES, 1).requires_grad_()
-    loss = aspects_loss(edited, SOURCE, ASPECTS, NONE)
+    loss = aspects_loss(edited, targets(), ASPECTS)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-9)
     assert edited.grad.isfinite().all()
 
 
-def test_what_is_spoken_of_is_free():
-    first = torch.tensor([[True, False]] * BATCH)
-    both = aspects_loss(EDITED, SOURCE, ASPECTS, NONE, "none")
-    rest = aspects_loss(EDITED, SOURCE, ASPECTS, first, "none")
-    alone = aspects_loss(EDITED, SOURCE, ASPECTS[1:], first[:, 1:], "none")
-    assert torch.allclose(2 * rest, alone)
-    assert bool((rest < both).all())
+def test_copies_that_do_not_fit_are_named():
+    with pytest.raises(InputError, match="not a multiple"):
+        aspects_loss(EDITED[:-1], targets(), ASPECTS)
 
 
-def test_a_text_is_about_the_aspect_that_its_direction_changes():
-    axes = torch.eye(5, dtype=torch.float64)
-    hair, skin = axes[:2], axes[2:4]
-    source = unit(axes[0] + axes[2])[None]
-    # From a person to a person of the other hair; the skin is not spoken of.
-    person = axes[4:].expand(TEMPLATES, -1)
-    other_hair = axes[1:2].expand(TEMPLATES, -1)
-    found = spoken_aspects(source, other_hair, person, [hair, skin])
-    assert found.tolist() == [[True, False]]
-    nothing = spoken_aspects(source, person, person, [hair, skin])
-    assert not nothing.any()
+AXES = torch.eye(5, dtype=torch.float64)
+HAIR, SKIN, PERSON = AXES[:2], AXES[2:4], AXES[4:].expand(TEMPLATES, -1)
+OTHER_HAIR, OTHER_SKIN = AXES[1:2].expand(TEMPLATES, -1), AXES[3:4].expand(TEMPLATES, -1)
+
+
+def test_what_a_text_speaks_of_is_read_of_the_text_and_the_rest_of_the_image():
+    source = unit(AXES[0] + AXES[2])[None]
+    hair, skin = aspect_targets(source, OTHER_HAIR, PERSON, [HAIR, SKIN])
+    assert torch.allclose(hair, readings(OTHER_HAIR[:1], HAIR))
+    assert torch.equal(skin, readings(source, SKIN))
+    both = aspect_targets(source, torch.stack([OTHER_HAIR, OTHER_SKIN]), PERSON, [HAIR, SKIN])
+    assert torch.allclose(both[0], hair)
+    assert torch.allclose(both[1], readings(OTHER_SKIN[:1], SKIN))
+
+
+def test_a_text_that_says_nothing_leaves_the_image():
+    hair, skin = aspect_targets(SOURCE, *[embeddings(TEMPLATES, DIM, seed=3)] * 2, ASPECTS)
+    assert torch.equal(hair, readings(SOURCE, ASPECTS[0]))
+    assert torch.equal(skin, readings(SOURCE, ASPECTS[1]))
+
+
+def test_targets_do_not_depend_on_the_batch():
+    texts = embeddings(2, TEMPLATES, DIM, seed=3)
+    together = aspect_targets(SOURCE, *texts, ASPECTS)
+    for b in range(BATCH):
+        alone = aspect_targets(SOURCE[b : b + 1], *texts, ASPECTS)
+        assert all(torch.allclose(t[b : b + 1], o) for t, o in zip(together, alone, strict=True))
 
 
 def test_a_reading_by_hand():

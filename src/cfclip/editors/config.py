@@ -63,8 +63,8 @@ class LatentOptimisationConfig:
     """Weight of the share of pixels that change: higher confines the edit."""
 
     aspects: float = 0.0
-    """Weight of keeping, as CLIP reads them, those of the pack's aspects that the prompt does not
-    speak of."""
+    """Weight of what CLIP reads of the pack's aspects: those that the prompt speaks of as it says,
+    all others as they were."""
 
     temperature: float = 0.1
     """Temperature of clip_nce: lower attends to the hardest negatives."""

@@ -1,8 +1,9 @@
-"""Keeping what a text does not speak of, as far as CLIP can tell.
+"""What a text speaks of comes true and the rest stays, as far as CLIP can tell.
 
 An *aspect* is something about a picture that several texts name the values of: the colour of the
 hair, for example, by "red hair", "blue hair", ... CLIP's own reading of it is the softmax of the
-similarities to those texts.
+similarities to those texts. A loss of directions such as CLIP-NCE is content with any change that
+points the right way, however small; a reading is not.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cfclip.losses.rows import Reduction, check_rows, check_text_pair, copies_of, reduce_images
+from cfclip.losses.rows import (
+    Reduction,
+    check_rows,
+    check_text_pair,
+    reduce_images,
+    split_copies,
+)
 from cfclip.tensors import unit
 
 SHARPNESS = 100.0
 """Factor on similarities before the softmax: the largest that CLIP's training allows."""
 SPOKEN = 0.5
-"""Share of the reading of an aspect that has to move for a text to be about it."""
+"""Share of the reading of an aspect that has to move for a text to speak of it."""
 
 _EPS = 1e-6
 
@@ -36,21 +43,24 @@ def readings(images: Tensor, aspect: Tensor, sharpness: float = SHARPNESS) -> Te
 
 
 @torch.no_grad()
-def spoken_aspects(
+def aspect_targets(
     source: Tensor,
     target_texts: Tensor,
     source_texts: Tensor,
     aspects: Sequence[Tensor],
     threshold: float = SPOKEN,
-) -> Tensor:
-    """Which aspects of an image a text is about: `(B, aspects)` bool.
+) -> tuple[Tensor, ...]:
+    """What CLIP shall read of an edited image: logarithms, `(B, values)` for each aspect.
 
     The image's embedding is moved by the text's direction, `E(x) + mean_k(E(t_k) - E(s_k))`. A text
-    is about the aspects whose reading that changes by more than `threshold` in total variation.
+    speaks of the aspects whose reading that changes by more than `threshold` in total variation:
+    of these the reading of the text itself is the target, of all others that of the image.
 
     Args:
         source: unit embeddings `(B, dim)`.
-        target_texts, source_texts: unit embeddings `(K, dim)`, the same templates.
+        target_texts: unit embeddings `(K, dim)`, or `(P, K, dim)` for P texts, of which the last
+            that speaks of an aspect decides.
+        source_texts: unit embeddings `(K, dim)`, the same templates.
         aspects: unit embeddings `(values, dim)` of each aspect's texts.
         threshold: 0 to 1.
 
@@ -58,65 +68,60 @@ def spoken_aspects(
         InputError: shapes that do not fit together.
     """
     check_rows("source", source)
-    check_text_pair(target_texts, source_texts, source.shape[1])
-    moved = unit(source + (target_texts - source_texts).mean(0), _EPS)
-    changes = [
-        (readings(moved, aspect).exp() - readings(source, aspect).exp()).abs().sum(1) / 2
-        for aspect in aspects
-    ]
-    return torch.stack(changes, 1) > threshold
+    targets = [readings(source, aspect) for aspect in aspects]
+    for texts in target_texts if target_texts.ndim == 3 else target_texts[None]:
+        check_text_pair(texts, source_texts, source.shape[1])
+        moved = unit(source + (texts - source_texts).mean(0), _EPS)
+        said = unit(texts.mean(0, keepdim=True), _EPS)
+        for i, aspect in enumerate(aspects):
+            before, after = readings(source, aspect).exp(), readings(moved, aspect).exp()
+            spoken = (after - before).abs().sum(1, keepdim=True) > 2.0 * threshold
+            targets[i] = torch.where(spoken, readings(said, aspect), targets[i])
+    return tuple(targets)
 
 
 def aspects_loss(
     edited: Tensor,
-    source: Tensor,
+    targets: Sequence[Tensor],
     aspects: Sequence[Tensor],
-    spoken: Tensor,
     reduction: Reduction = "mean",
 ) -> Tensor:
-    """Divergence of the readings of all that is not spoken of, mean over aspects, augmentations.
-
-    `KL(reading(x) || reading(x'))` for each aspect; those that are spoken of count as zero.
+    """Mean over aspects and augmentations of `KL(target || reading(x'))`.
 
     Args:
         edited: unit embeddings `(A * B, dim)`, row `a * B + b` from image `b`.
-        source: unit embeddings `(B, dim)` of the images before the edit.
-        aspects: unit embeddings `(values, dim)` of each aspect's texts, at least one aspect.
-        spoken: `(B, aspects)` bool, see `spoken_aspects`.
+        targets: log readings `(B, values)` of each aspect, see `aspect_targets`; at least one.
+        aspects: unit embeddings `(values, dim)` of each aspect's texts.
         reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
 
     Raises:
         InputError: shapes that do not fit together, or an unknown reduction.
 
-    An edit that changes nothing costs nothing, and one that is free to change may:
+    What is read as it shall be costs nothing, and the contrary as much as CLIP is sure of it:
 
-    >>> x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    >>> hair = torch.cat([x, y])
-    >>> aspects_loss(x, x, [hair], torch.tensor([[False]]))
+    >>> hair = torch.eye(2)
+    >>> short, long = hair.split(1)
+    >>> aspects_loss(short, [readings(short, hair)], [hair])
     tensor(0.)
-    >>> aspects_loss(y, x, [hair], torch.tensor([[False]]))
+    >>> aspects_loss(long, [readings(short, hair)], [hair])
     tensor(100.)
-    >>> aspects_loss(y, x, [hair], torch.tensor([[True]]))
-    tensor(0.)
     """
-    copies = copies_of(edited, source)
-    total = source.new_zeros(len(source))
-    for aspect, free in zip(aspects, spoken.unbind(1), strict=True):
-        before = readings(source, aspect)
-        after = readings(edited, aspect).unflatten(0, (copies, -1))
-        divergence = (before.exp() * (before - after)).sum(2).mean(0)
-        total = total + divergence.masked_fill(free, 0.0)
+    copies = len(edited) // max(1, len(targets[0]))
+    total = edited.new_zeros(len(targets[0]))
+    for aspect, target in zip(aspects, targets, strict=True):
+        after = split_copies(readings(edited, aspect), copies)
+        total = total + (target.exp() * (target - after)).sum(2).mean(0)
     return reduce_images(total / len(aspects), reduction)
 
 
 class AspectsLoss(nn.Module):
-    """`aspects_loss` as a module; `forward(edited, source, aspects, spoken)`."""
+    """`aspects_loss` as a module; `forward(edited, targets, aspects)`."""
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.reduction: Reduction = reduction
 
     def forward(
-        self, edited: Tensor, source: Tensor, aspects: Sequence[Tensor], spoken: Tensor
+        self, edited: Tensor, targets: Sequence[Tensor], aspects: Sequence[Tensor]
     ) -> Tensor:
-        return aspects_loss(edited, source, aspects, spoken, self.reduction)
+        return aspects_loss(edited, targets, aspects, self.reduction)

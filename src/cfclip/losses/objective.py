@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.aspects import aspects_loss, spoken_aspects
+from cfclip.losses.aspects import aspect_targets, aspects_loss
 from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.clip_nce import clip_nce_loss
 from cfclip.losses.directional import directional_loss
@@ -114,9 +114,8 @@ def _changed_pixels(t: EditTensors) -> Tensor:
 def _aspects(t: EditTensors) -> Tensor:
     if not t.aspects:
         raise InputError("the aspects term needs aspects; give them, or set its weight to 0")
-    targets = t.target_texts if t.target_texts.ndim == 3 else t.target_texts[None]
-    spoken = [spoken_aspects(t.source, each, t.source_texts, t.aspects) for each in targets]
-    return aspects_loss(t.edited, t.source, t.aspects, torch.stack(spoken).any(0), "none")
+    targets = aspect_targets(t.source, t.target_texts, t.source_texts, t.aspects)
+    return aspects_loss(t.edited, targets, t.aspects, "none")
 
 
 TERMS: Mapping[str, Term] = MappingProxyType(
@@ -134,7 +133,7 @@ TERMS: Mapping[str, Term] = MappingProxyType(
 )
 
 _KEEPING = {"latent_l2": 1.0, "changed_pixels": 0.0, "aspects": 0.0}
-"""What keeps an edit from changing more than it is about; the latter two are this project's."""
+"""What keeps an edit to what it is about; the latter two are this project's own."""
 
 OBJECTIVES: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
