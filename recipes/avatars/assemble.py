@@ -32,7 +32,15 @@ _log = logging.getLogger(__name__)
 
 VOCABULARY_FILE = "vocabulary.txt"
 # Chosen on validation avatars and prompts (docs/AVATARS.md has the trials).
-EDIT_DEFAULTS: dict[str, Any] = {"space": "w", "steps": 60, "lr": 0.05, "latent_l2": 3.0}
+EDIT_DEFAULTS: dict[str, Any] = {
+    "space": "w",
+    "steps": 60,
+    "lr": 0.1,
+    "latent_l2": 0.1,
+    "changed_pixels": 8.0,
+    "aspects": 30.0,
+    "distortion": 0.2,
+}
 PROJECTION_DEFAULTS: dict[str, Any] = {}
 
 

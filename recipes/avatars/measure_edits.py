@@ -33,6 +33,7 @@ from recipes.avatars.read_back import colour_masks
 from recipes.avatars.renderer import render, visibility
 
 Family = Literal["hair", "skin", "brow", "lip", "excluded"]
+COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")
 # Of 255, in any channel: up to this it is the faint edge of a shape, which nobody sees.
 _SAME_PIXEL = 2
 
@@ -232,11 +233,13 @@ def _came_true(
 def group_scores(
     edits: Sequence[Edit], scores: Sequence[Sequence[EditScore]]
 ) -> dict[str, list[EditScore]]:
-    """Scores by family, then by prompt, then `all`; `scores[i]` are those of `edits[i]`."""
+    """Scores by family, then by prompt, then of all `colours` and of `all`; `scores[i]` are those
+    of `edits[i]`."""
     groups: dict[str, list[EditScore]] = {edit.family: [] for edit in edits}
     for edit, found in zip(edits, scores, strict=True):
         groups[edit.family].extend(found)
     groups |= {edit.prompt: list(found) for edit, found in zip(edits, scores, strict=True)}
+    groups["colours"] = [s for name in COLOUR_FAMILIES for s in groups.get(name, [])]
     groups["all"] = [score for found in scores for score in found]
     return groups
 

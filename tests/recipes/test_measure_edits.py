@@ -334,16 +334,20 @@ def test_scores_are_grouped_by_family_and_prompt() -> None:
         Edit("hair", "green hair", {"hair_colour": "green"}),
         Edit("lip", "blue lips", {"lip_colour": "blue"}),
         Edit("hair", "blue hair", {"hair_colour": "blue"}),
+        Edit("excluded", "a beard and long hair", {"beard": "beard", "rear_hair": "long"}),
     ]
     scores = [[EditScore(e.prompt, i, True, 1.0, (), 30.0) for i in range(2)] for e in edits]
-    green, lips, blue = scores
+    green, lips, blue, pair = scores
     assert list(group_scores(edits, scores).items()) == [
         ("hair", green + blue),
         ("lip", lips),
+        ("excluded", pair),
         ("green hair", green),
         ("blue lips", lips),
         ("blue hair", blue),
-        ("all", green + lips + blue),
+        ("a beard and long hair", pair),
+        ("colours", green + blue + lips),
+        ("all", green + lips + blue + pair),
     ]
 
 

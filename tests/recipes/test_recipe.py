@@ -131,7 +131,7 @@ def test_evaluate_measures_resumes_and_reports(
     first = json.loads((tmp_path / "figures" / "figures.json").read_text())["edits"]
     families = {"hair", "skin", "brow", "lip", "excluded"}
     prompts = {edit.prompt for edit in TEST_EDITS}
-    assert set(first["groups"]) == {"all", *families, *prompts}
+    assert set(first["groups"]) == {"all", "colours", *families, *prompts}
 
     # An interrupted edits section goes on with the prompts that it lacks.
     figures = tmp_path / "figures" / "figures.json"

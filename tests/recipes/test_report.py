@@ -16,7 +16,9 @@ FAMILIES = tuple(dict.fromkeys(edit.family for edit in TEST_EDITS))
 def edits(**success: float | None) -> dict[str, Any]:
     """An edits section whose groups have everything at its best but the given success."""
     best = {"preservation": 1.0, "exact": 1.0, "psnr_outside": 40.0, "readable": 1.0}
-    groups = {name: {**best, "success": success.get(name, 1.0)} for name in (*FAMILIES, "all")}
+    groups = {
+        name: {**best, "success": success.get(name, 1.0)} for name in (*FAMILIES, "colours", "all")
+    }
     return {"groups": groups, "settings": {"steps": 60}, "seconds_per_edit_in_batch": 2.0}
 
 
