@@ -16,6 +16,7 @@ PARTS = {"generators", "embedders", "encoders", "losses", "editors", "packs", "i
 FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
+    *("mappers", "mapper_training"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -50,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "outputs": {"errors"},
     "devices": {"errors"},
     "captions": {"errors", "images", "embedders.prompts"},
+    "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "training": {*FOUNDATION, *PARTS},
     "evaluation": {*FOUNDATION, *PARTS},
     "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation"},

@@ -11,8 +11,9 @@ from cfclip.captions import read_captioned_folder
 from cfclip.editors.config import TextMapFitConfig
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
+from cfclip.inversions import InversionProgress
 from cfclip.session import Session
-from cfclip.text_map_fitting import FitProgress, FittedTextMap, fit_captioned_folder
+from cfclip.text_map_fitting import FittedTextMap, fit_captioned_folder
 
 PROJECTION = ProjectionConfig(steps=1, warn_below_psnr=0.0)
 
@@ -32,7 +33,7 @@ def fit(
     session: Session,
     folder: Path,
     projection: ProjectionConfig = PROJECTION,
-    progress: list[FitProgress] | None = None,
+    progress: list[InversionProgress] | None = None,
     config: TextMapFitConfig | None = None,
 ) -> FittedTextMap:
     seen = progress if progress is not None else []
@@ -47,7 +48,7 @@ def fit(
 
 
 def test_the_map_fits_the_pack_and_the_pictures(session: Session, folder: Path) -> None:
-    progress: list[FitProgress] = []
+    progress: list[InversionProgress] = []
     fitted = fit(session, folder, progress=progress)
     assert (fitted.report.pictures, fitted.report.captions) == (24, 24)
     assert fitted.failures == ()
@@ -69,7 +70,7 @@ def test_a_rerun_goes_on_from_what_is_kept(session: Session, folder: Path) -> No
     kept[0].unlink()
     kept[1].write_text("{")  # damaged, and so made again
     kept[2].write_text(json.dumps({**written, "latents": {"float32": "", "shape": [0]}}))
-    progress: list[FitProgress] = []
+    progress: list[InversionProgress] = []
     before = session.embedder.image_calls
     again = fit(session, folder, progress=progress)
     assert torch.equal(again.text_map.weight, first.text_map.weight)
@@ -89,7 +90,7 @@ def test_other_settings_are_other_inversions(session: Session, folder: Path) -> 
 
 def test_pictures_that_fail_are_left_out_and_named(session: Session, folder: Path) -> None:
     (folder / "images" / "3.png").write_bytes(b"no picture")
-    progress: list[FitProgress] = []
+    progress: list[InversionProgress] = []
     fitted = fit(session, folder, progress=progress)
     (failure,) = fitted.failures
     assert "3.png is not a picture" in failure
@@ -155,7 +156,7 @@ def test_captions_that_clip_cannot_read_are_refused_before_the_work(
 
 
 def test_ctrl_c_keeps_what_is_inverted(session: Session, folder: Path) -> None:
-    def press(progress: FitProgress) -> None:
+    def press(progress: InversionProgress) -> None:
         if progress.step == 5:
             raise KeyboardInterrupt
 

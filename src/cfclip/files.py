@@ -10,6 +10,10 @@ from pathlib import Path
 _CHUNK_BYTES = 1 << 20
 
 
+_PREFIX = ".cfclip-"
+_PARTIAL = ".partial"
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` when the block succeeds.
@@ -19,9 +23,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     nothing remains and an existing `path` is untouched.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=".cfclip-", suffix=".partial" + path.suffix
-    )
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_PARTIAL + path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -33,6 +35,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_partials(folder: str | Path) -> None:
+    """Remove what writers that were killed left in a folder; nobody may be writing there."""
+    for path in Path(folder).glob(f"{_PREFIX}*{_PARTIAL}*"):
+        path.unlink(missing_ok=True)
 
 
 def sha256_of(path: str | Path) -> str:

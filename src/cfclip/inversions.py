@@ -6,7 +6,8 @@ the models, the settings of the projection.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,20 @@ class Inverted:
     """Whether it was found on disk."""
 
 
+@dataclass(frozen=True)
+class InversionProgress:
+    """What a callback sees after each picture."""
+
+    step: int
+    """Pictures done."""
+    steps: int
+    """Pictures in all."""
+    terms: dict[str, float]
+    """"psnr" of the picture, in decibels; empty if it could not be used."""
+    seconds_left: float | None
+    """Estimate from the pictures that were inverted so far; None if none was."""
+
+
 class Inversions:
     """Inverts picture files with a session and keeps the results in a folder, which is made.
 
@@ -57,6 +72,34 @@ class Inversions:
         source = self._session.invert(picture, self._projection)
         write_json(inversion_content(source), file)
         return Inverted(source.latents, float(source.psnr or 0.0), known=False)
+
+    def invert_all(
+        self,
+        pictures: Mapping[str, Path],
+        callback: Callable[[InversionProgress], None] | None = None,
+    ) -> tuple[dict[str, Inverted], list[str]]:
+        """The inversions of pictures by name, and a line for each that cannot be used.
+
+        `KeyboardInterrupt` passes through; finished inversions are kept.
+        """
+        found: dict[str, Inverted] = {}
+        failures: list[str] = []
+        worked, seconds = 0, 0.0
+        for done, (name, path) in enumerate(pictures.items(), 1):
+            began = time.perf_counter()
+            terms: dict[str, float] = {}
+            try:
+                found[name] = self.invert(path)
+                terms["psnr"] = found[name].psnr
+                if not found[name].known:
+                    worked, seconds = worked + 1, seconds + time.perf_counter() - began
+            except InputError as error:
+                failures.append(str(error))
+            if callback is not None:
+                left = len(pictures) - done
+                estimate = left * seconds / worked if worked else None
+                callback(InversionProgress(done, len(pictures), terms, estimate))
+        return found, failures
 
     def _key(self, picture: Path) -> str:
         pack = self._session.pack

@@ -36,6 +36,9 @@ from cfclip.files import atomic_write, sha256_of
 
 FORMAT = 1
 EDIT_KIND = "edit"
+APPLY_KIND = "apply"
+"""An edit by a trained mapper: the same layout with "mapper" (the file, its hash and step) and
+"strength" in place of unrealistic_text, mask, text_map, seed and settings, and without steps."""
 _LARGEST_RECORD_BYTES = 100_000_000
 
 
@@ -119,6 +122,8 @@ def read_record(record: str | Path | Mapping[str, Any]) -> EditRecord:
     """
     where = "the record" if isinstance(record, Mapping) else str(record)
     content = record if isinstance(record, Mapping) else _load(Path(record))
+    if content.get("kind") == APPLY_KIND:
+        raise InputError(f"{where} is the record of an applied mapper; run that cfclip apply again")
     if content.get("kind") != EDIT_KIND or "format" not in content:
         raise InputError(f"{where} is not the record of an edit; give the .json beside an edit")
     if content["format"] != FORMAT:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from cfclip.descent import Callback
 from cfclip.devices import checked_device
@@ -20,15 +19,13 @@ from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
+from cfclip.mappers import BATCH, PackMapper, apply_mapper, open_mapper
 from cfclip.packs.pack import Pack
 from cfclip.packs.vocabulary import unknown_words, vocabulary_warning
 from cfclip.record import file_origin
 from cfclip.results import EditResult, circumstances, edit_result
 from cfclip.settings import SAMPLE_TRUNCATION, edit_settings, projection_settings
-from cfclip.sources import Picture, Source, SourceMaker, mask_tensor, open_mask
-
-Editable: TypeAlias = Picture | Source | Tensor
-"""A picture, a source made before, or latents `(num_ws, w_dim)`."""
+from cfclip.sources import Editable, Picture, Source, SourceMaker, mask_tensor, open_mask
 
 
 class Session:
@@ -209,7 +206,8 @@ class Session:
             raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
         confined = None if mask is None else open_mask(mask, manifest.resolution)
         one = isinstance(image, Editable)
-        sources = self._to_sources([image] if isinstance(image, Editable) else image, projection)
+        images = [image] if isinstance(image, Editable) else image
+        sources = self._sources.sources_of(images, projection)
         request = EditRequest(
             latents=torch.stack([source.latents for source in sources]).to(self.device),
             prompts=prompts,
@@ -241,6 +239,38 @@ class Session:
             edit_result(edit, row, source, facts, notes) for row, source in enumerate(sources)
         ]
         return results[0] if one else results
+
+    def apply(
+        self,
+        mapper: str | Path | PackMapper,
+        images: Editable | Sequence[Editable],
+        text: str | None = None,
+        strength: float = 1.0,
+        *,
+        batch: int = BATCH,
+        projection: ProjectionConfig | None = None,
+    ) -> list[EditResult]:
+        """Change pictures with a trained text mapper, each in one pass.
+
+        Args:
+            mapper: folder of a training, file of a mapper, or what `mappers.open_mapper` gave.
+            images: what `edit` takes: one, or any number, edited `batch` at a time.
+            text: the prompt; may be left out where the mapper was trained for one only.
+            strength: factor on the edit; 0 changes nothing.
+            batch: only the last bits of a result depend on it.
+            projection: settings of the inversion; those of the pack if not given.
+
+        Raises:
+            InputError: a picture, text or strength that cannot be used.
+            CheckpointError: no usable mapper, or one for other models.
+        """
+        if not isinstance(mapper, PackMapper):
+            mapper = open_mapper(self.pack, mapper, self.device)
+        (prompt,) = mapper.choose(() if text is None else (text,))
+        given = [images] if isinstance(images, Editable) else images
+        sources = self._sources.sources_of(given, projection)
+        notes = (*self.text_warnings((prompt,)), *mapper.warnings((prompt,)))
+        return apply_mapper(self.pack, mapper, sources, prompt, strength, batch, notes)
 
     def check_edit(
         self,
@@ -291,40 +321,12 @@ class Session:
 
     def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """One line about the words that the pack's embedder was never trained on, if any."""
-        if self.pack.vocabulary is None:
+        known = self.pack.vocabulary
+        if known is None:
             return ()
-        unknown = {
-            word: near
-            for prompt in prompts
-            for word, near in unknown_words(prompt, self.pack.vocabulary)
-        }
+        unknown = {w: near for prompt in prompts for w, near in unknown_words(prompt, known)}
         warning = vocabulary_warning(list(unknown.items()), self.pack.manifest.name)
         return (warning,) if warning else ()
-
-    def _to_sources(
-        self, images: Sequence[Editable], projection: ProjectionConfig | None
-    ) -> list[Source]:
-        """Each image with its latents; those that have none yet are inverted together."""
-        found: dict[int, Source] = {}
-        given: dict[int, Picture] = {}
-        for index, image in enumerate(images):
-            if isinstance(image, Source):
-                found[index] = image
-            elif isinstance(image, Tensor):
-                found[index] = self._sources.from_latents(image)
-            elif isinstance(image, Picture):
-                given[index] = image
-            else:
-                raise InputError(
-                    f"cannot edit a {type(image).__name__}; give a PIL image, a file name, "
-                    "sample:SEED, a Source or latents"
-                )
-        if not images:
-            raise InputError("no images; give at least one")
-        if given:
-            inverted = self.invert(list(given.values()), projection)
-            found.update(zip(given, inverted, strict=True))
-        return [found[index] for index in range(len(images))]
 
 
 def checked_prompts(text: str | Sequence[str]) -> tuple[str, ...]:

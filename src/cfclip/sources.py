@@ -21,7 +21,7 @@ from cfclip.errors import InputError
 from cfclip.images import Ground, open_image, prepare_image
 from cfclip.packs.pack import Pack
 from cfclip.record import file_origin, image_sha256
-from cfclip.settings import SAMPLE_TRUNCATION
+from cfclip.settings import SAMPLE_TRUNCATION, projection_settings
 from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
 
 Picture: TypeAlias = Image.Image | str | Path
@@ -134,6 +134,10 @@ def mask_tensor(mask: Opened) -> Tensor:
     return unit_range_from_signed(signed_from_pil([grey], grey.width))[:, :1]
 
 
+Editable: TypeAlias = Picture | Source | Tensor
+"""A picture, a source made before, or latents `(num_ws, w_dim)`."""
+
+
 class SourceMaker:
     """Makes sources with the models of a pack on a device."""
 
@@ -162,6 +166,35 @@ class SourceMaker:
         kept = latents.detach().float().cpu()
         digest = hashlib.sha256(kept.numpy().tobytes()).hexdigest()
         return self._exact(kept, latents_origin(kept), _name("latents", digest))
+
+    def sources_of(
+        self, images: Sequence[Editable], config: ProjectionConfig | None
+    ) -> list[Source]:
+        """Each image with its latents; those that have none yet are inverted.
+
+        Raises `InputError` for what cannot be used, or no image.
+        """
+        found: dict[int, Source] = {}
+        given: dict[int, Picture] = {}
+        for index, image in enumerate(images):
+            if isinstance(image, Source):
+                found[index] = image
+            elif isinstance(image, Tensor):
+                found[index] = self.from_latents(image)
+            elif isinstance(image, Picture):
+                given[index] = image
+            else:
+                raise InputError(
+                    f"cannot edit a {type(image).__name__}; give a PIL image, a file name, "
+                    "sample:SEED, a Source or latents"
+                )
+        if not images:
+            raise InputError("no images; give at least one")
+        if given:
+            chosen = config or projection_settings(self.pack.manifest)
+            inverted = self.invert(list(given.values()), chosen, None)
+            found.update(zip(given, inverted, strict=True))
+        return [found[index] for index in range(len(images))]
 
     def invert(
         self, images: Sequence[Picture], config: ProjectionConfig, callback: Callback | None

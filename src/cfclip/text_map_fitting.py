@@ -1,6 +1,5 @@
 """A linear text map from a folder of pictures with captions: inverted, embedded, fitted."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,23 +18,9 @@ from cfclip.editors.text_map_fit import (
 )
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.inversions import Inversions, Inverted
+from cfclip.inversions import InversionProgress, Inversions
 from cfclip.session import Session
 from cfclip.settings import projection_settings
-
-
-@dataclass(frozen=True)
-class FitProgress:
-    """What a callback sees after each picture."""
-
-    step: int
-    """Pictures done."""
-    steps: int
-    """Pictures in all."""
-    terms: dict[str, float]
-    """"psnr" of the picture, in decibels; empty if it could not be used."""
-    seconds_left: float | None
-    """Estimate from the pictures that were inverted so far; None if none was."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,7 @@ def fit_captioned_folder(
     inversions: str | Path,
     config: TextMapFitConfig | None = None,
     projection: ProjectionConfig | None = None,
-    callback: Callable[[FitProgress], None] | None = None,
+    callback: Callable[[InversionProgress], None] | None = None,
 ) -> FittedTextMap:
     """Fit a text map for the pack of a session to captioned pictures.
 
@@ -77,7 +62,7 @@ def fit_captioned_folder(
     # First, since it takes seconds and may refuse a caption.
     embedded = session.embedder.embed_texts([caption.text for caption in folder.captions]).cpu()
     store = Inversions(session, inversions, projection)
-    found, failures = _invert(store, folder, callback)
+    found, failures = store.invert_all(folder.pictures, callback)
 
     used = [i for i, caption in enumerate(folder.captions) if caption.image in found]
     rows = {name: row for row, name in enumerate(found)}
@@ -102,30 +87,6 @@ def fit_captioned_folder(
         raise InputError(f"{error} ({more})") from error
     poor = sum(inverted.psnr < projection.warn_below_psnr for inverted in found.values())
     return FittedTextMap(text_map, report, tuple(failures), _warnings(folder, report, poor))
-
-
-def _invert(
-    store: Inversions, folder: CaptionedFolder, callback: Callable[[FitProgress], None] | None
-) -> tuple[dict[str, Inverted], list[str]]:
-    """The inversions by name of picture, and a line for each that failed."""
-    found: dict[str, Inverted] = {}
-    failures: list[str] = []
-    worked, seconds = 0, 0.0
-    for done, (name, path) in enumerate(folder.pictures.items(), 1):
-        began = time.perf_counter()
-        terms: dict[str, float] = {}
-        try:
-            found[name] = store.invert(path)
-            terms["psnr"] = found[name].psnr
-            if not found[name].known:
-                worked, seconds = worked + 1, seconds + time.perf_counter() - began
-        except InputError as error:
-            failures.append(str(error))
-        if callback is not None:
-            left = len(folder.pictures) - done
-            estimate = left * seconds / worked if worked else None
-            callback(FitProgress(done, len(folder.pictures), terms, estimate))
-    return found, failures
 
 
 def _warnings(folder: CaptionedFolder, report: TextMapReport, poor: int) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
 from cfclip.apps.fit_text_map import estimate
+from cfclip.inversions import InversionProgress
 from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
 from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
-from cfclip.text_map_fitting import FitProgress
 
 TIMEOUT = 240.0
 """Seconds; a busy machine may take its time to start Python."""
@@ -165,7 +165,7 @@ def test_edits_without_a_map(
     ],
 )
 def test_long_work_is_estimated(step: int, left: float | None, line: str | None) -> None:
-    assert estimate(FitProgress(step, 50, {}, left)) == line
+    assert estimate(InversionProgress(step, 50, {}, left)) == line
 
 
 @pytest.mark.slow

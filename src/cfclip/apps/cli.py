@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol, Union
 
 import tyro
 
+from cfclip.apps.apply import Apply
 from cfclip.apps.console import Console
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_text_map import FitTextMap
@@ -15,6 +16,7 @@ from cfclip.apps.options import BROKEN_PIPE, FAILED, INTERRUPTED, OK, pack_in, p
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
 from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
+from cfclip.apps.train import Train
 from cfclip.errors import CfclipError
 
 
@@ -32,6 +34,8 @@ COMMANDS: dict[str, type[Command]] = {
     "packs": Packs,
     "rerun": Rerun,
     "fit-text-map": FitTextMap,
+    "train": Train,
+    "apply": Apply,
 }
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
@@ -98,6 +102,8 @@ def _command_type(pack: str) -> Any:
         },
         "invert": {"default": Invert(missing, out=missing, projection=projection)},
         "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
+        "train": {"default": Train(out=missing, projection=projection)},
+        "apply": {"default": Apply(missing, missing, projection=projection)},
     }
     choices = [
         Annotated[command, tyro.conf.subcommand(name, **defaults.get(name, {}))]

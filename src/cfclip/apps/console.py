@@ -117,6 +117,30 @@ def one_line(text: str) -> str:
 
 
 @contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """An event that a first Ctrl-C or SIGTERM sets, for work that ends at the next good place.
+
+    A second Ctrl-C is the usual `KeyboardInterrupt`.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def remember(number: int, frame: "FrameType | None") -> None:
+        asked.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, remember) for number in numbers}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ctrl-C waits until the block has ended: files that belong together are all written."""
     if threading.current_thread() is not threading.main_thread():

@@ -15,7 +15,8 @@ from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 
 if TYPE_CHECKING:
-    from cfclip.text_map_fitting import FitProgress, FittedTextMap
+    from cfclip.inversions import InversionProgress
+    from cfclip.text_map_fitting import FittedTextMap
 
 _SUFFIX = ".safetensors"
 _LONG = 30.0  # seconds
@@ -75,7 +76,7 @@ class FitTextMap(Output):
         try:
             with console.progress(f"inverting {len(folder.pictures)} pictures") as update:
 
-                def watch(progress: "FitProgress") -> None:
+                def watch(progress: "InversionProgress") -> None:
                     nonlocal done
                     done = progress.step
                     update(progress)
@@ -115,7 +116,7 @@ class FitTextMap(Output):
         console.note("; ".join(shares))
 
 
-def estimate(progress: "FitProgress") -> str | None:
+def estimate(progress: "InversionProgress") -> str | None:
     """A line at each tenth of long work, for where no bar shows the time left; else None."""
     left = progress.seconds_left
     tenth = max(1, progress.steps // 10)

@@ -15,6 +15,14 @@ def embed_prompt(embedder: Embedder, templates: Sequence[str], text: str) -> Ten
     return embedder.embed_texts(fill_templates(templates, check_prompt(text)))
 
 
+def embed_aspects(embedder: Embedder, aspects: Sequence[Sequence[str]]) -> tuple[Tensor, ...]:
+    """Unit embeddings `(values, dim)` of the texts that name the values of each aspect.
+
+    The texts are bare: a template adds little to a softmax of them.
+    """
+    return tuple(embedder.embed_texts(list(texts)) for texts in aspects)
+
+
 def embed_views(
     embedder: Embedder,
     augment: RandomPerspective,

@@ -20,17 +20,16 @@ from cfclip.editors.base import (
     EditResult,
     confine,
 )
+from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
 from cfclip.editors.config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
 from cfclip.editors.spaces import SPACES, LatentSpace
 from cfclip.embedders.base import Embedder
-from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.clip_nce import clip_nce_loss
 from cfclip.losses.objective import EditTensors, Objective, build_objective
-from cfclip.tensors import resize_images
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
 
@@ -149,12 +148,9 @@ class _Run:
             images = self.space.render(offset, rows).float()
             if self.mask is not None:
                 images = confine(images, self.source_images[rows], self.mask[rows])
-            # CLIP sees no more pixels than its own size: warping more would only take time.
-            seen = images
-            if images.shape[-1] > self._embedder.image_size:
-                seen = resize_images(images, self._embedder.image_size)
-            copies = self._augment(seen, self._seed, self._evaluations, identities)
-            edited = self._embedder.embed_images(copies)
+            edited = embed_views(
+                self._embedder, self._augment, images, self._seed, self._evaluations, identities
+            )
         self._evaluations += 1
         self.offset = self.offset.index_copy(0, rows, offset.detach())
         tensors = EditTensors(
@@ -217,7 +213,7 @@ def _text_tensors(
     """The text embeddings of `EditTensors`."""
 
     def embed(text: str) -> Tensor:
-        return embedder.embed_texts(fill_templates(request.templates, check_prompt(text)))
+        return embed_prompt(embedder, request.templates, text)
 
     texts = {
         "target_texts": torch.stack([embed(prompt) for prompt in request.prompts]),
@@ -235,14 +231,14 @@ def _text_tensors(
 def _aspect_tensors(
     embedder: Embedder, config: LatentOptimisationConfig, request: EditRequest
 ) -> tuple[Tensor, ...]:
-    """The embeddings of each aspect's texts, bare: a template adds little to a softmax of them."""
+    """The embeddings of each aspect's texts, if they are weighed."""
     if not config.aspects:
         return ()
     if not request.aspects:
         raise InputError(
             f"aspects is {config.aspects}, but the pack names no aspects; set its weight to 0"
         )
-    return tuple(embedder.embed_texts(list(texts)) for texts in request.aspects)
+    return embed_aspects(embedder, request.aspects)
 
 
 def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:

@@ -27,14 +27,21 @@ from cfclip.tensors import check_latents
 from cfclip.weights import ModelFormat, load_tensors, read_metadata, read_model, save_model
 
 __all__ = [
+    "BEST",
+    "LAST",
     "TextMapper",
     "TextMapperConfig",
     "load_text_mapper",
+    "mapper_file",
     "save_text_mapper",
     "text_mapper_metadata",
 ]
 
 FORMAT = ModelFormat("cfclip.text_mapper.v1", "text mapper")
+
+BEST = "best.safetensors"
+LAST = "last.safetensors"
+"""The mappers in the folder of a training: of the best validation, and of the end."""
 
 _ABOUT_KEY = "about"
 
@@ -95,13 +102,20 @@ class TextMapper(nn.Module):
         fused = self.fusion(torch.cat([ws, codes.expand_as(ws)], -1))
         return self.mapper(scaled_leaky_relu(fused))
 
+    def offset(self, ws: Tensor, text: Tensor) -> Tensor:
+        """`step_scale * delta`, `(batch, num_ws, w_dim)`: what an edit adds at strength 1.
+
+        Raises `InputError` for other shapes.
+        """
+        return self.config.step_scale * self(ws, text)
+
     def edit(self, ws: Tensor, text: Tensor, strength: float = 1.0) -> Tensor:
         """`ws + strength * step_scale * delta`, `(batch, num_ws, w_dim)`; differentiable.
 
         The one way from latents to edited latents: training and inference both use it. Raises
         `InputError` for other shapes.
         """
-        return ws + strength * self.config.step_scale * self(ws, text)
+        return ws + strength * self.offset(ws, text)
 
 
 def save_text_mapper(
@@ -147,6 +161,22 @@ def text_mapper_metadata(path: str | Path) -> dict[str, Any]:
         return dict(json.loads(read_metadata(path, FORMAT)[_ABOUT_KEY]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has no usable text mapper metadata: {error}") from error
+
+
+def mapper_file(run_or_file: str | Path) -> Path:
+    """The file of a mapper: the one given, or the better one in the folder of a training.
+
+    Raises `CheckpointError` when there is none.
+    """
+    path = Path(run_or_file)
+    if not path.is_dir():
+        if not path.is_file():
+            raise CheckpointError(f"there is no mapper {path}; train one with cfclip train")
+        return path
+    for name in (BEST, LAST):
+        if (path / name).is_file():
+            return path / name
+    raise CheckpointError(f"{path} has no mapper yet ({BEST}); train on, or give another folder")
 
 
 def _parse_config(values: dict[str, Any]) -> TextMapperConfig:

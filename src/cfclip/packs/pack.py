@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -123,12 +123,23 @@ class Pack:
 
     @property
     def mapped_models(self) -> dict[str, str]:
-        """File name to SHA-256 of the generator and the embedder, which a text map is made for."""
+        """File name to SHA-256 of the generator and the embedder, which text maps and text mappers
+        are made for."""
         return {
             name: digest
             for name, digest in self.manifest.files.items()
             if name == GENERATOR_FILE or name.startswith(f"{CLIP_FOLDER}/")
         }
+
+    def check_models(self, path: str | Path, found: Mapping[str, str], remedy: str) -> None:
+        """Raise `CheckpointError` unless the file at `path` was made for `mapped_models`."""
+        expected = self.mapped_models
+        names = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
+        if names:
+            raise CheckpointError(
+                f"{path} was made for other models than those of pack {self.manifest.name!r} "
+                f"(other {', '.join(names)}); {remedy}"
+            )
 
     def text_map(
         self, device: "str | torch.device" = "cpu", file: str | Path | None = None
@@ -148,13 +159,7 @@ class Pack:
                 f"captions ({remedy}) and give it (--text-map MAP.safetensors)"
             )
         text_map = load_text_map(path)
-        found, expected = text_map.config.models, self.mapped_models
-        if found != expected:
-            names = sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n))
-            raise CheckpointError(
-                f"{path} was made for other models than those of pack {self.manifest.name!r} "
-                f"(other {', '.join(names)}); make one for it ({remedy})"
-            )
+        self.check_models(path, text_map.config.models, f"make one for it ({remedy})")
         try:
             text_map.check_fits(self.generator(device), self.embedder(device))
         except InputError as error:

@@ -1,0 +1,176 @@
+"""`cfclip train`."""
+
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cfclip.apps.console import Console, stop_requests, terms_text
+from cfclip.apps.fit_text_map import estimate
+from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, Output
+from cfclip.apps.tasks import summarise
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from cfclip.inversions import InversionProgress
+    from cfclip.mapper_training import FoundLatents, TrainedMapper
+    from cfclip.session import Session
+    from cfclip.training.runs import RunProgress
+
+_INVERSIONS = "inversions"
+_NOTE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Train(Output):
+    """Train a text mapper, which then makes an edit in one pass (see `cfclip apply`).
+
+    Writes to the folder --out: the best mapper and the last, a checkpoint, a log, and curves and
+    pictures for tensorboard. Ctrl-C keeps what is reached; the same command with --resume goes on.
+    """
+
+    out: Path
+    """Folder of the training; made if needed."""
+
+    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """What the pictures shall show. Given several times, one mapper learns each of them."""
+
+    texts: Path | None = None
+    """File with such texts, one a line."""
+
+    latents: Path | None = None
+    """What to train on: a folder of pictures, which are inverted, or a .pt or .safetensors file of
+    latents, (N, num_ws, w_dim) or (N, w_dim); sampled if not given."""
+
+    inversions: Path | None = None
+    """Folder that keeps inverted pictures, to be used again; in --out if not given."""
+
+    start: Path | None = None
+    """Earlier mapper to begin with, file or folder: to learn more texts without starting anew."""
+
+    resume: bool = False
+    """Go on with the training in --out, which has to have the same settings."""
+
+    checkpoint_seconds: float = 60.0
+    """The most work that a power cut can lose."""
+
+    pack: str = DEFAULT_PACK
+    """Model pack that the mapper is for, by name or folder."""
+
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, mps."""
+
+    settings: Annotated[TrainingConfig, tyro.conf.arg(name="")] = field(
+        default_factory=TrainingConfig
+    )
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def run(self) -> int:
+        """Find latents, train, tell; pictures that fail are left out and told at the end."""
+        from cfclip.training.prompts import gather_prompts
+
+        console = self.console
+        given = gather_prompts(self.text, self.texts)
+
+        from cfclip.mapper_training import check_training
+        from cfclip.session import Session
+
+        session = Session.open(self.pack, self.device)
+        warnings = check_training(
+            session, given.prompts, self.out, self.settings, self.start, self.resume
+        )
+        for warning in (*given.warnings, *warnings):
+            console.warning(warning)
+        try:
+            latents = self._find_latents(session, console)
+        except KeyboardInterrupt:
+            console.error("interrupted; inverted pictures are kept, the same command goes on")
+            return INTERRUPTED
+        trained = self._train(session, console, given.prompts, latents)
+        self._tell(console, trained, latents)
+        if not trained.outcome.finished:
+            console.error(
+                f"stopped at step {trained.outcome.step} of {self.settings.steps}; the same "
+                "command with --resume goes on from there"
+            )
+            return INTERRUPTED
+        return summarise(console, latents.failures, latents.pictures)
+
+    def _find_latents(self, session: "Session", console: Console) -> "FoundLatents":
+        from cfclip.mapper_training import find_latents
+
+        with console.progress("finding latents") as update:
+
+            def watch(progress: "InversionProgress") -> None:
+                update(progress)
+                if not sys.stderr.isatty() and (line := estimate(progress)):
+                    console.note(line)
+
+            return find_latents(
+                session,
+                self.settings,
+                self.latents,
+                self.inversions or self.out / _INVERSIONS,
+                self.projection,
+                watch,
+            )
+
+    def _train(
+        self,
+        session: "Session",
+        console: Console,
+        prompts: tuple[str, ...],
+        latents: "FoundLatents",
+    ) -> "TrainedMapper":
+        from cfclip.mapper_training import train_mapper
+
+        told = time.monotonic()
+        with stop_requests() as asked, console.progress(self.out.name or "training") as update:
+
+            def watch(progress: "RunProgress") -> bool:
+                nonlocal told
+                update(progress)
+                if not sys.stderr.isatty() and time.monotonic() - told >= _NOTE_SECONDS:
+                    told = time.monotonic()
+                    console.note(progress_line(progress))
+                return not asked.is_set()
+
+            return train_mapper(
+                session,
+                prompts,
+                latents.sets,
+                self.out,
+                self.settings,
+                start=self.start,
+                resume=self.resume,
+                callback=watch,
+                checkpoint_seconds=self.checkpoint_seconds,
+            )
+
+    def _tell(self, console: Console, trained: "TrainedMapper", latents: "FoundLatents") -> None:
+        warnings = (*latents.warnings, *trained.warnings)
+        for warning in warnings:
+            console.warning(warning)
+        outcome = trained.outcome
+        content = {
+            "mapper": str(trained.file),
+            **asdict(outcome),
+            "failures": latents.failures,
+            "warnings": warnings,
+        }
+        console.result(content, str(trained.file))
+        if outcome.best_loss is not None:
+            console.note(f"validation loss {outcome.best_loss:.4f}, at step {outcome.best_step}")
+
+
+def progress_line(progress: "RunProgress") -> str:
+    """A line for where no bar shows the time left."""
+    left = progress.seconds_left / 60.0
+    return (
+        f"step {progress.step} of {progress.steps}, about {left:.1f} min left  "
+        f"{terms_text(progress.terms)}"
+    )

@@ -1,0 +1,235 @@
+"""Trained text mappers with a pack: opening one, and editing any number of pictures with it.
+
+A mapper is a file of `cfclip.editors.text_mapper` whose metadata tells what it belongs to::
+
+    pack, pack_version   for messages
+    models               file name to SHA-256 of the generator and the embedder it was trained with
+    prompts              what it was trained for
+    step, validation     of the training; and source_text, latents, start, settings, cfclip
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cfclip.descent import COMPLETED
+from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.text_mapper import (
+    TextMapper,
+    load_text_mapper,
+    mapper_file,
+    text_mapper_metadata,
+)
+from cfclip.embedders.prompts import check_prompt
+from cfclip.errors import CheckpointError, InputError
+from cfclip.generators.base import Generator
+from cfclip.outputs import edit_name
+from cfclip.packs.pack import Pack
+from cfclip.record import APPLY_KIND, file_origin
+from cfclip.results import EditResult, circumstances
+from cfclip.schedule import check_number
+from cfclip.sources import Source
+from cfclip.tensors import pil_from_signed
+
+BATCH = 16
+"""Pictures that are edited at a time."""
+
+_PROMPTS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class PackMapper:
+    """A text mapper that fits an opened pack; make one with `open_mapper`."""
+
+    mapper: TextMapper
+    device: torch.device
+    prompts: tuple[str, ...]
+    """What it was trained for."""
+    origin: Mapping[str, Any]
+    """Its file, hash and step, as records tell them."""
+
+    def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
+        """The prompts of an edit: the given ones, all that it was trained for, or the only one.
+
+        Raises `InputError` for an unusable text, for both, or for neither where it knows several.
+        """
+        if texts and every:
+            raise InputError("give texts or ask for all of them, not both (--text, --all-texts)")
+        if texts:
+            return tuple(dict.fromkeys(check_prompt(text) for text in texts))
+        if every or len(self.prompts) == 1:
+            return self.prompts
+        shown = ", ".join(repr(prompt) for prompt in self.prompts[:_PROMPTS_SHOWN])
+        rest = len(self.prompts) - _PROMPTS_SHOWN
+        more = f" and {rest} more" if rest > 0 else ""
+        raise InputError(
+            f"this mapper was trained for {len(self.prompts)} texts, give one of them (--text) or "
+            f"ask for all (--all-texts): {shown}{more}"
+        )
+
+    def warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
+        """One line for each prompt that it was not trained for."""
+        return tuple(
+            f"the mapper was not trained for {prompt!r}; the edit may have no effect or another one"
+            for prompt in prompts
+            if prompt not in self.prompts
+        )
+
+
+def open_mapper(
+    pack: Pack, run_or_file: str | Path, device: str | torch.device = "cpu"
+) -> PackMapper:
+    """The mapper of a training's folder (the best one) or of a file, checked against a pack.
+
+    Raises `CheckpointError` when there is none, it is damaged, or was trained for other models.
+    """
+    path = mapper_file(run_or_file)
+    about = text_mapper_metadata(path)
+    models, prompts = about.get("models"), about.get("prompts")
+    if not isinstance(models, dict) or not isinstance(prompts, list) or not prompts:
+        raise CheckpointError(
+            f"{path} does not tell for which models and prompts it was trained; give a mapper that "
+            "cfclip train made"
+        )
+    name = f"{about.get('pack')} {about.get('pack_version')}"
+    pack.check_models(path, models, f"it is one for pack {name}: open that, or train one for this")
+    mapper = load_text_mapper(path, device)
+    generator, embedder = pack.generator(device), pack.embedder(device)
+    expected = (generator.num_ws, generator.w_dim, embedder.dim)
+    found = (mapper.config.num_ws, mapper.config.w_dim, mapper.config.text_dim)
+    if found != expected:
+        raise CheckpointError(
+            f"{path} has (num_ws, w_dim, text_dim) {found}, the models of the pack {expected}"
+        )
+    origin = {**file_origin(path), "step": about.get("step")}
+    return PackMapper(mapper, torch.device(device), tuple(map(str, prompts)), origin)
+
+
+def apply_mapper(
+    pack: Pack,
+    mapper: PackMapper,
+    sources: Sequence[Source],
+    prompt: str,
+    strength: float = 1.0,
+    batch: int = BATCH,
+    notes: Sequence[str] = (),
+) -> list[EditResult]:
+    """Edit every source by one prompt, `batch` at a time; the results are in their order.
+
+    An edit takes one pass of the mapper and one rendering.
+
+    Args:
+        pack: what `mapper` was opened with.
+        mapper: what edits.
+        sources: with latents of the pack's generator.
+        prompt: a cleaned text.
+        strength: factor on the edit.
+        batch: at least 1.
+        notes: warnings for every result.
+
+    Raises:
+        InputError: a text that the embedder cannot read, or a number out of its limits.
+    """
+    check_number("batch", batch, 1)
+    LatentOptimisationConfig(strength=strength)  # which knows the limits
+    facts = {
+        "kind": APPLY_KIND,
+        **circumstances(pack, mapper.device),
+        "prompts": [prompt],
+        "source_text": pack.manifest.source_text,
+        "mapper": dict(mapper.origin),
+        "strength": strength,
+    }
+    generator = pack.generator(mapper.device)
+    with torch.no_grad():
+        features = pack.embedder(mapper.device).text_features([prompt])[0]
+        codes = mapper.mapper.text_codes(features)
+    results: list[EditResult] = []
+    for group in _groups(sources, batch):
+        results += _apply(generator, mapper, codes, group, strength, facts, notes)
+    return results
+
+
+def _groups(sources: Sequence[Source], size: int) -> Iterator[Sequence[Source]]:
+    """All of the sources, the last group as small as it has to be."""
+    for start in range(0, len(sources), size):
+        yield sources[start : start + size]
+
+
+@torch.no_grad()
+def _apply(
+    generator: Generator,
+    mapper: PackMapper,
+    codes: Tensor,
+    sources: Sequence[Source],
+    strength: float,
+    facts: Mapping[str, Any],
+    notes: Sequence[str],
+) -> list[EditResult]:
+    """The edits of one group of sources."""
+    began = time.perf_counter()
+    latents = torch.stack([source.latents for source in sources]).to(mapper.device)
+    offset = mapper.mapper.offset(latents, codes)
+    images = pil_from_signed(generator.synthesis(latents + strength * offset))
+    seconds = time.perf_counter() - began
+    return [
+        _result(generator, source, change, image, strength, facts, notes, seconds, len(sources))
+        for source, change, image in zip(sources, offset, images, strict=True)
+    ]
+
+
+def _result(
+    generator: Generator,
+    source: Source,
+    offset: Tensor,
+    image: Image.Image,
+    strength: float,
+    facts: Mapping[str, Any],
+    notes: Sequence[str],
+    seconds: float,
+    batch: int,
+) -> EditResult:
+    @torch.no_grad()
+    def render(factor: float) -> Image.Image:
+        moved = source.latents.to(offset.device) + factor * offset
+        return pil_from_signed(generator.synthesis(moved[None]))[0]
+
+    warnings = (*source.warnings, *notes)
+    prompts = tuple(facts["prompts"])
+    record = {
+        **facts,
+        "batch": batch,
+        "source": dict(source.origin),
+        "inversion": source.inversion,
+        "steps": 0,
+        "stop_reason": COMPLETED,
+        "stopped_from_outside": False,
+        "interrupted": False,
+        "seconds": round(seconds, 3),
+        "warnings": list(warnings),
+        "loss": {},
+        "history": {},
+    }
+    return EditResult(
+        image=image,
+        source=source.image,
+        reconstruction=source.reconstruction,
+        latents=source.latents,
+        offset=offset.clone().cpu(),
+        strength=strength,
+        prompts=prompts,
+        history={},
+        warnings=warnings,
+        stop_reason=COMPLETED,
+        steps=0,
+        seconds=seconds,
+        record=record,
+        name=edit_name(source.name, prompts),
+        render=render,
+    )

@@ -1,0 +1,164 @@
+"""Checkpoints of a training: written whole or not at all, read strictly, bound to their settings.
+
+The file holds tensors, numbers and texts only; it is read without executing anything::
+
+    format      FORMAT
+    identity    all that decides what the training computes, as JSON values
+    step        steps done
+    parts       name to state: mapper, optimizer, average, schedule, random state, ...
+"""
+
+import io
+import json
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from cfclip.errors import CheckpointError, TrainingError
+from cfclip.files import atomic_write
+
+CHECKPOINT = "checkpoint.pt"
+"""Name of the file in the folder of a run."""
+
+FORMAT = "cfclip.training.v1"
+
+_LONGEST_SHOWN = 40  # characters of a setting in a message
+
+
+class Stateful(Protocol):
+    """What a checkpoint holds: modules, optimizers, averages, ..."""
+
+    def state_dict(self) -> Any:
+        """Tensors, numbers and texts, in dictionaries and lists."""
+
+    def load_state_dict(self, state: Any, /) -> Any:
+        """Go on from what `state_dict` gave."""
+
+
+def plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """`identity` as it reads when it comes back from a file: JSON values, the rest as text."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(identity), default=str))
+    return plain
+
+
+def write_checkpoint(
+    folder: Path, identity: Mapping[str, Any], step: int, parts: Mapping[str, Stateful]
+) -> None:
+    """Write the checkpoint of a run; the previous one stays until the new one is whole.
+
+    Raises `TrainingError`, and keeps the previous one, for a state that is not finite or when it
+    cannot be written.
+    """
+    states = {name: part.state_dict() for name, part in parts.items()}
+    if broken := [name for name, state in states.items() if not is_finite(state)]:
+        raise TrainingError(
+            f"{', '.join(broken)} became not finite at step {step} of {folder}, whose last good "
+            "checkpoint is kept; start again with a lower learning rate in another folder"
+        )
+    content = {"format": FORMAT, "identity": plain_identity(identity), "step": step}
+    # Through memory: torch's own file writer hides why it could not write.
+    buffer = io.BytesIO()
+    torch.save({**content, "parts": states}, buffer)
+    with writing(folder / CHECKPOINT) as temporary, open(temporary, "wb") as stream:
+        stream.write(buffer.getbuffer())
+        stream.flush()
+        os.fsync(stream.fileno())  # else a power cut could leave the name without the content
+
+
+def read_checkpoint(
+    folder: Path, identity: Mapping[str, Any], parts: Mapping[str, Stateful]
+) -> int:
+    """Restore the parts of a run from its checkpoint; returns the steps done.
+
+    Raises `CheckpointError` when it is missing, damaged, of another version of this format, made
+    with another identity (naming what differs), or does not fit the parts.
+    """
+    path = folder / CHECKPOINT
+    content = _load(path)
+    found, asked = content["identity"], plain_identity(identity)
+    if differences := ", ".join(_differences(found, asked)):
+        raise CheckpointError(
+            f"{path} was made with other settings ({differences}); give the same settings, or "
+            "start anew in another folder"
+        )
+    states, step = content["parts"], content["step"]
+    if set(states) != set(parts):
+        raise _damaged(path, f"it holds {', '.join(sorted(states))}")
+    for name, part in parts.items():
+        try:
+            part.load_state_dict(states[name])
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise _damaged(path, f"{name}: {_one_line(error)}") from error
+    return int(step)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """`atomic_write` whose failures say what is kept. Raises `TrainingError`."""
+    try:
+        with atomic_write(path) as temporary:
+            yield temporary
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"cannot write {path}: {_one_line(error)}; what was there is kept, make room and resume"
+        ) from error
+
+
+def is_finite(state: Any) -> bool:
+    """Whether all tensors anywhere in nested dictionaries and lists are finite."""
+    if isinstance(state, Tensor):
+        return bool(torch.isfinite(state).all())
+    if isinstance(state, Mapping):
+        return all(map(is_finite, state.values()))
+    return not isinstance(state, list | tuple) or all(map(is_finite, state))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise _damaged(path, _one_line(error)) from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this version: its format is {version!r}, expected "
+            f"{FORMAT!r}; start anew in another folder"
+        )
+    if not {"identity", "step", "parts"} <= content.keys():
+        raise _damaged(path, f"it holds only {', '.join(content)}")
+    return dict(content)
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} cannot be used ({reason}); remove it to start again, or give another folder"
+    )
+
+
+def _differences(made: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    """`steps 100, now 200` for each setting that differs, in nested tables too."""
+    for name in {**made, **asked}:
+        before, now = made.get(name), asked.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _differences(before, now)
+        elif before != now:
+            yield f"{name} {_shown(before)}, now {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def _one_line(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.partition("\n")[0].strip() or type(error).__name__

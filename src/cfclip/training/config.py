@@ -1,0 +1,124 @@
+"""Settings of training a text mapper, free of torch so that commands list their options quickly."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from cfclip.editors.config import ObjectiveName
+from cfclip.editors.mapper_config import GROUPS, Group
+from cfclip.errors import InputError
+from cfclip.schedule import DescentSettings, check_choice, check_number
+
+MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
+
+KEEPING = ("latent_l2", "changed_pixels", "aspects")
+"""Terms of the loss that keep an edit from changing more than it is about."""
+
+PLUG_INS = ("identity", "perceptual")
+"""Terms of the loss that need a network of their own; each of these and of the above is a weight
+of `TrainingConfig`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a text mapper is trained. Raises `InputError` naming a value outside its limits.
+
+    Weights, optimizer and learning rate are CF-CLIP's by default; the run is far shorter, and its
+    rate falls at the end.
+    """
+
+    steps: int = 1000
+    """Training steps."""
+
+    batch: int = 4
+    """Latents of one step."""
+
+    seed: int = 0
+    """Decides every random draw: the first weights, the latents, the perspectives."""
+
+    objective: ObjectiveName = "clip_nce"
+    """What is minimised, beside the weights below: clip_nce (CF-CLIP), directional
+    (StyleGAN-NADA), global (StyleCLIP) or logit."""
+
+    clip_weight: float = 0.3
+    """Weight of the objective's CLIP terms."""
+
+    latent_l2: float = 0.8
+    """Weight of the mean squared change of the latents: higher changes less."""
+
+    changed_pixels: float = 0.0
+    """Weight of the share of pixels that change: higher confines the edit."""
+
+    aspects: float = 0.0
+    """Weight of keeping, as CLIP reads them, those of the pack's aspects that the prompt does not
+    speak of."""
+
+    identity: float = 0.0
+    """Weight of keeping a face's identity (CF-CLIP: 0.2); needs such a network in the pack."""
+
+    perceptual: float = 0.0
+    """Weight of the perceptual distance to the source (CF-CLIP: 0.02); needs such a network in the
+    pack."""
+
+    groups: tuple[Group, ...] = GROUPS
+    """Groups of layers that are edited: coarse (layers 0-3), medium (4-7), fine (8 and up)."""
+
+    optimizer: MapperOptimizer = "ranger"
+    """ranger (RAdam, Lookahead, centralised gradients) or adamw."""
+
+    lr: float = 0.5
+    """Peak learning rate; the layers multiply it by 0.01."""
+
+    weight_decay: float = 0.0
+    """Decoupled weight decay."""
+
+    ramp_up: float = 0.0
+    """Share of the steps over which the learning rate rises at the start."""
+
+    ramp_down: float = 0.25
+    """Share of the steps over which the learning rate falls to zero at the end."""
+
+    max_gradient: float = 0.01
+    """Longest gradient: a longer one is cut to it; 0 cuts none. Usual ones are about 0.001."""
+
+    average: float = 0.99
+    """Decay per step of the moving average of the weights, which is what is used."""
+
+    augmentations: int = 8
+    """Random perspectives of each edited image that CLIP sees in each step."""
+
+    distortion: float = 0.5
+    """Size of the random perspectives, 0 (none) to 1."""
+
+    samples: int = 10_000
+    """Latents that are sampled to train on, if none are given."""
+
+    truncation: float = 0.7
+    """Truncation psi of sampled latents: lower keeps nearer to the mean picture."""
+
+    validation: int = 32
+    """Latents that are held out and validated on; of given ones a fifth at most."""
+
+    validate_every: int = 100
+    """Steps between validations; the best mapper so far is kept."""
+
+    def __post_init__(self) -> None:
+        check_choice("objective", self.objective, get_args(ObjectiveName))
+        check_choice("optimizer", self.optimizer, get_args(MapperOptimizer))
+        for name in ("batch", "augmentations", "samples", "validation", "validate_every"):
+            check_number(name, getattr(self, name), 1)
+        for name in (*KEEPING, *PLUG_INS, "weight_decay", "max_gradient", "seed"):
+            check_number(name, getattr(self, name), 0.0)
+        check_number("clip_weight", self.clip_weight, 0.0, open_low=True)
+        for name in ("distortion", "truncation", "average"):
+            check_number(name, getattr(self, name), 0.0, 1.0)
+        if self.average == 1.0:
+            raise InputError("average is 1.0, which keeps the first weights; give less than 1")
+        for group in self.groups:
+            check_choice("one of groups", group, GROUPS)
+        self.schedule()
+
+    def schedule(self) -> DescentSettings:
+        """The steps and the learning rates, see `cfclip.schedule.learning_rate`."""
+        return DescentSettings(
+            steps=self.steps, lr=self.lr, ramp_up=self.ramp_up, ramp_down=self.ramp_down
+        )

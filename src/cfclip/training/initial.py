@@ -1,0 +1,47 @@
+"""The mapper that a training begins with: its shape and its first weights."""
+
+import torch
+
+from cfclip.editors.mapper_config import TextMapperConfig
+from cfclip.editors.text_mapper import TextMapper
+from cfclip.embedders.base import Embedder
+from cfclip.errors import InputError
+from cfclip.generators.base import Generator
+from cfclip.training.config import TrainingConfig
+from cfclip.training.draws import Purpose, seeded
+
+
+def mapper_shape(
+    generator: Generator,
+    embedder: Embedder,
+    config: TrainingConfig,
+    start: TextMapper | None = None,
+) -> TextMapperConfig:
+    """The shape of a mapper for two models.
+
+    Raises `InputError` if the generator has no layers in the configured groups, or if `start` has
+    other sizes or groups.
+    """
+    shape = TextMapperConfig(
+        num_ws=generator.num_ws,
+        w_dim=generator.w_dim,
+        text_dim=embedder.dim,
+        groups=config.groups,
+    )
+    if start is None:
+        return shape
+    for name in ("num_ws", "w_dim", "text_dim", "active_groups"):
+        found, expected = getattr(start.config, name), getattr(shape, name)
+        if found != expected:
+            raise InputError(
+                f"the mapper to start from has {name.removeprefix('active_')} {found}, expected "
+                f"{expected}; start from one of the same models and groups"
+            )
+    return start.config
+
+
+def new_mapper(shape: TextMapperConfig, seed: int) -> TextMapper:
+    """A mapper with weights that the seed decides; global random state stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(seeded(seed, Purpose.WEIGHTS).get_state())
+        return TextMapper(shape)

@@ -1,0 +1,165 @@
+"""The latents that a mapper is trained and validated on: sampled, or read from a file.
+
+Training and validation never share a latent: samples of the two come from different seeds, and of
+given latents some are held out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch import Tensor
+
+from cfclip.errors import CheckpointError, InputError
+from cfclip.files import sha256_of
+from cfclip.generators.base import Generator
+from cfclip.training.config import TrainingConfig
+from cfclip.training.draws import Purpose, seeded
+from cfclip.weights import read_tensors
+
+LATENT_SUFFIXES = (".pt", ".pth", ".safetensors")
+
+SAMPLED = "sampled"
+
+_HASH_CHARACTERS = 16
+_SAMPLING_BATCH = 1000
+_MOST_HELD_OUT = 5  # a fifth
+_PROBES = 256
+_FARTHEST_MEAN = 3.0
+"""Distance of the mean of given codes from the mean of the generator's own, in typical distances of
+one of these, beyond which they are of another generator. Codes of its own, however alike, have a
+mean at a distance of about 1 at most."""
+
+
+@dataclass(frozen=True)
+class LatentSets:
+    """Latents to train and to validate on.
+
+    Attributes:
+        training, validation: `(N, num_ws, w_dim)` float32 on the CPU, or `(N, 1, w_dim)` where all
+            layers of a latent share their code.
+        origin: where they came from, in a few words; the same words mean the same latents.
+    """
+
+    training: Tensor
+    validation: Tensor
+    origin: str
+
+
+def sampled_latents(generator: Generator, config: TrainingConfig) -> LatentSets:
+    """`config.samples` latents to train on and `config.validation` others, at `config.truncation`.
+
+    Those of a seed are the same on every device, but for the last bits.
+    """
+    training = _sample(generator, config, Purpose.TRAINING_LATENTS, config.samples)
+    validation = _sample(generator, config, Purpose.VALIDATION_LATENTS, config.validation)
+    return LatentSets(training, validation, SAMPLED)
+
+
+def latents_from_file(path: str | Path, generator: Generator, config: TrainingConfig) -> LatentSets:
+    """The latents of a file, some of them held out.
+
+    Raises `InputError` as `read_latents` does, or for a single latent.
+    """
+    latents = read_latents(path, generator)
+    origin = f"{Path(path).name} ({sha256_of(path)[:_HASH_CHARACTERS]})"
+    return split_latents(latents, origin, config)
+
+
+def split_latents(latents: Tensor, origin: str, config: TrainingConfig) -> LatentSets:
+    """Hold out `config.validation` of `(N, num_ws or 1, w_dim)` latents, a fifth of them at most.
+
+    Which ones, the seed decides. Raises `InputError` unless there are two or more.
+    """
+    if len(latents) < 2:
+        raise InputError(
+            f"{len(latents)} latents are too few: at least 2 are needed, to train and to validate "
+            "on different ones"
+        )
+    count = min(config.validation, max(1, len(latents) // _MOST_HELD_OUT))
+    order = torch.randperm(len(latents), generator=seeded(config.seed, Purpose.SPLIT))
+    return LatentSets(latents[order[count:]], latents[order[:count]], origin)
+
+
+def read_latents(path: str | Path, generator: Generator) -> Tensor:
+    """The latents of a file, `(N, num_ws, w_dim)` or `(N, 1, w_dim)` float32.
+
+    A `.pt` or `.safetensors` file holds one tensor, `(N, num_ws, w_dim)` or `(N, w_dim)`, as those
+    do that were released with StyleCLIP and CF-CLIP. Nothing in it is executed.
+
+    Raises `InputError` when it is missing, damaged, holds something else, or latents that cannot
+    be of `generator`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no latents file {path}")
+    latents = _only_tensor(path)
+    rows, width = generator.num_ws, generator.w_dim
+    shape = tuple(latents.shape)
+    if latents.ndim not in (2, 3) or not shape[0] or shape[1:] not in ((rows, width), (width,)):
+        raise InputError(
+            f"{path} holds a tensor of shape {shape}, expected (N, {rows}, {width}) or "
+            f"(N, {width}); latents of another generator cannot be used"
+        )
+    if not latents.is_floating_point():
+        raise InputError(f"{path} holds {latents.dtype}, expected floating point numbers")
+    latents = latents.float().reshape(shape[0], -1, width)
+    if not bool(torch.isfinite(latents).all()):
+        raise InputError(f"{path} holds values that are not finite")
+    _check_place(path, latents, generator)
+    return latents
+
+
+def _sample(generator: Generator, config: TrainingConfig, purpose: Purpose, count: int) -> Tensor:
+    z = torch.randn(count, generator.z_dim, generator=seeded(config.seed, purpose))
+    with torch.no_grad():
+        parts = [
+            _compact(generator.mapping(part.to(generator.w_avg.device), config.truncation).cpu())
+            for part in z.split(_SAMPLING_BATCH)
+        ]
+    return torch.cat(parts)
+
+
+def _compact(ws: Tensor) -> Tensor:
+    """`(batch, 1, w_dim)` if all layers share their code: it saves most of the memory."""
+    first = ws[:, :1]
+    return first.clone() if torch.equal(first.expand_as(ws), ws) else ws
+
+
+def _only_tensor(path: Path) -> Tensor:
+    if path.suffix == ".safetensors":
+        try:
+            content: object = read_tensors(path, "latents")[0]
+        except CheckpointError as error:
+            raise InputError(str(error)) from error
+        if isinstance(content, Mapping) and len(content) == 1:
+            content = next(iter(content.values()))
+    elif path.suffix in LATENT_SUFFIXES:
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, ValueError, EOFError, KeyError, UnpicklingError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"{path} cannot be read as one tensor ({reason})") from error
+    else:
+        raise InputError(f"{path} is no latents file; give {', '.join(LATENT_SUFFIXES)}")
+    if not isinstance(content, Tensor):
+        raise InputError(f"{path} holds a {type(content).__name__}, expected one tensor of latents")
+    return content.detach()
+
+
+def _check_place(path: Path, latents: Tensor, generator: Generator) -> None:
+    """Refuse latents of the right shape that lie where this generator has none."""
+    z = torch.randn(_PROBES, generator.z_dim, generator=seeded(0, Purpose.VALIDATION_LATENTS))
+    with torch.no_grad():
+        own = generator.mapping(z.to(generator.w_avg.device)).cpu().mean(1)
+    center = own.mean(0)
+    typical = float((own - center).norm(dim=-1).mean())
+    distance = float((latents.mean((0, 1)) - center).norm())
+    if distance > _FARTHEST_MEAN * typical:
+        raise InputError(
+            f"{path} holds latents of another generator: their mean is {distance / typical:.1f} "
+            f"times as far from the mean of this one as its own latents are, expected at most "
+            f"{_FARTHEST_MEAN:g}"
+        )

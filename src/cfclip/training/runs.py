@@ -1,0 +1,156 @@
+"""One training run: a loop of numbered steps with progress, a log, checkpoints and resume.
+
+Whatever a step draws at random has to follow from its number, as `cfclip.training.draws` does: a
+run that was stopped and resumed then continues exactly as if it had never stopped.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from cfclip.errors import InputError, TrainingError
+from cfclip.files import remove_partials
+from cfclip.training.checkpoints import CHECKPOINT, Stateful, read_checkpoint, write_checkpoint
+
+LOG = "log.jsonl"
+LOG_SECONDS = 15.0
+CHECKPOINT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """What a callback sees after each step."""
+
+    step: int
+    """Steps done."""
+    steps: int
+    """Steps in all."""
+    terms: dict[str, float]
+    """What was reported of this step."""
+    seconds_left: float
+    """Estimate from the steps since this process began with the run."""
+
+
+RunCallback = Callable[[RunProgress], bool | None]
+"""Called after each step; returning False ends the run with a checkpoint, to be resumed."""
+
+
+class Run:
+    """Iterate over the remaining steps of a run, saving `parts` now and then.
+
+    A checkpoint in the folder is resumed. The first one is written before the first step: that
+    there is no room should not be found out after an hour.
+
+    Args:
+        out: folder of the run, made if needed.
+        parts: named objects whose state is saved and restored.
+        steps: total number of steps; the iteration starts where the last checkpoint stopped.
+        identity: what a checkpoint must share to be resumed, as JSON values.
+        callback: called after each step.
+        checkpoint_seconds: the most work that a power cut can lose.
+        log_seconds: a line of `LOG` tells the means of the terms over this time.
+
+    Attributes:
+        step: steps done; inside the loop, the number of the step at hand.
+
+    Raises:
+        InputError: fewer than one step.
+        CheckpointError: a checkpoint of other settings, or one that cannot be read.
+        TrainingError: while iterating, a term or state that is not finite, or a checkpoint that
+            cannot be written.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        parts: Mapping[str, Stateful],
+        steps: int,
+        identity: Mapping[str, Any],
+        callback: RunCallback | None = None,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        log_seconds: float = LOG_SECONDS,
+    ) -> None:
+        if steps < 1:
+            raise InputError(f"steps is {steps}, at least 1 is needed")
+        self.out = out
+        self.parts = dict(parts)
+        self.steps = steps
+        self.identity = dict(identity)
+        self.checkpoint_seconds = checkpoint_seconds
+        self.log_seconds = log_seconds
+        self._callback = callback
+        self._step_terms: dict[str, float] = {}
+        self._logged_terms: dict[str, list[float]] = {}
+        self._saved_step: int | None = None
+        self.step = 0
+        out.mkdir(parents=True, exist_ok=True)
+        remove_partials(out)
+        if (out / CHECKPOINT).exists():
+            self.step = self._saved_step = read_checkpoint(out, identity, self.parts)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.steps
+
+    def save(self) -> None:
+        """Write a checkpoint, unless there is one of this step."""
+        if self._saved_step != self.step:
+            write_checkpoint(self.out, self.identity, self.step, self.parts)
+            self._saved_step = self.step
+
+    def report(self, **terms: float) -> None:
+        """Note the loss terms of this step. Raises `TrainingError` for one that is not finite."""
+        for name, value in terms.items():
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{name} became {value} at step {self.step} of {self.out}, whose last good "
+                    "checkpoint is kept; start again with a lower learning rate in another folder"
+                )
+            self._logged_terms.setdefault(name, []).append(value)
+        self._step_terms.update(terms)
+
+    def __iter__(self) -> Iterator[int]:
+        self.save()
+        began = saved = logged = time.monotonic()
+        first = logged_step = self.step
+        goes_on = True
+        while goes_on and not self.finished:
+            self._step_terms = {}
+            yield self.step
+            self.step += 1
+            now = time.monotonic()
+            if now - logged >= self.log_seconds or self.finished:
+                self._log((self.step - logged_step) / max(now - logged, 1e-9))
+                logged, logged_step = now, self.step
+            if now - saved >= self.checkpoint_seconds:
+                self.save()
+                saved = time.monotonic()
+            goes_on = self._tell((now - began) / (self.step - first))
+        self.save()
+
+    def _tell(self, seconds_per_step: float) -> bool:
+        """Whether the callback wants to go on."""
+        if self._callback is None:
+            return True
+        left = (self.steps - self.step) * seconds_per_step
+        progress = RunProgress(self.step, self.steps, self._step_terms, left)
+        return self._callback(progress) is not False
+
+    def _log(self, speed: float) -> None:
+        means = {name: fmean(values) for name, values in self._logged_terms.items()}
+        self._logged_terms.clear()
+        row = {"step": self.step, "steps_per_second": speed, **means}
+        try:
+            with open(self.out / LOG, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write {self.out / LOG}: {error.strerror}; the last good checkpoint is "
+                "kept, make room and resume"
+            ) from error

@@ -1,0 +1,269 @@
+"""The training of a text mapper: latents, a prompt for each, and gradients for the mapper alone."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
+from cfclip.embedders.base import Embedder
+from cfclip.generators.base import Generator
+from cfclip.losses.objective import Term
+from cfclip.training.average import Average
+from cfclip.training.board import Board
+from cfclip.training.checkpoints import Stateful, writing
+from cfclip.training.config import TrainingConfig
+from cfclip.training.draws import Draws, Purpose, mixed_seed
+from cfclip.training.initial import mapper_shape, new_mapper
+from cfclip.training.latents import LatentSets
+from cfclip.training.objective import TOTAL, MapperObjective, MapperTask
+from cfclip.training.optimizers import Schedule, make_optimizer
+from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
+
+GRADIENT = "gradient"
+VALIDATION = "validation"
+
+_VALIDATION_BATCH = 16
+_IMAGES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The averaged mapper on held-out latents.
+
+    Attributes:
+        terms: mean of each term, unweighted, and of `TOTAL`.
+        sources, edited: the first few images `(n, 3, R, R)` before and after the edit.
+        prompts: their prompts.
+    """
+
+    terms: dict[str, float]
+    sources: Tensor
+    edited: Tensor
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training has come to."""
+
+    step: int
+    """Steps done."""
+    finished: bool
+    """Whether these are all."""
+    best_step: int | None
+    """Step of the best validation; None if there was none yet."""
+    best_loss: float | None
+    """Its loss."""
+    curves: bool
+    """Whether curves were written for tensorboard."""
+
+
+class _Best:
+    """The lowest validation loss so far; part of a checkpoint."""
+
+    def __init__(self) -> None:
+        self.loss: float | None = None
+        self.step: int | None = None
+
+    def improves(self, loss: float, step: int) -> bool:
+        if self.loss is not None and loss >= self.loss:
+            return False
+        self.loss, self.step = loss, step
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"loss": self.loss, "step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.loss, self.step = state["loss"], state["step"]
+
+
+class MapperTrainer:
+    """A mapper in training and all that its checkpoints hold.
+
+    Training, validation and use all edit by `TextMapper.edit`. Prompts are embedded once; each step
+    renders and embeds its sources once.
+
+    Args:
+        generator, embedder: on one device, in eval mode, without gradients; never changed.
+        task: the prompts.
+        latents: what is edited.
+        config: the settings.
+        start: an earlier mapper to go on from, which is not changed; new weights if not given.
+        plug_ins: terms with a network of their own, see `MapperObjective`.
+
+    Attributes:
+        mapper: in training.
+        averaged: moving average of `mapper` as last validated; what is used and saved.
+
+    Raises:
+        InputError: a prompt that cannot be read, a term without its network, or a `start` of other
+            sizes or groups.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        embedder: Embedder,
+        task: MapperTask,
+        latents: LatentSets,
+        config: TrainingConfig,
+        start: TextMapper | None = None,
+        plug_ins: Mapping[str, Term] | None = None,
+    ) -> None:
+        self.config = config
+        self.task = task
+        self.latents = latents
+        self.objective = MapperObjective(generator, embedder, task, config, plug_ins)
+        self._device = generator.w_avg.device
+        self._num_ws = generator.num_ws
+        shape = mapper_shape(generator, embedder, config, start)
+        mapper = new_mapper(shape, config.seed) if start is None else deepcopy(start)
+        self.mapper = mapper.to(self._device).train().requires_grad_(True)
+        self.averaged = deepcopy(self.mapper).eval().requires_grad_(False)
+        self.average = Average(self.mapper, config.average)
+        self.optimizer = make_optimizer(self.mapper.parameters(), config)
+        self.schedule = Schedule(config.schedule(), self.optimizer)
+        self.draws = Draws(config.seed)
+        self.best = _Best()
+
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        """What a checkpoint holds."""
+        return {
+            "mapper": self.mapper,
+            "optimizer": self.optimizer,
+            "average": self.average,
+            "schedule": self.schedule,
+            "random": self.draws,
+            "best": self.best,
+        }
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The latents `(B, num_ws, w_dim)` of a step, and the place of each one's prompt `(B,)`.
+
+        Latents are drawn, prompts take turns: over the steps each is used as often.
+        """
+        size, known = self.config.batch, len(self.latents.training)
+        rows = torch.randint(known, (size,), generator=self.draws.at(step))
+        prompts = torch.arange(step * size, (step + 1) * size) % len(self.task.prompts)
+        return self._rows(self.latents.training, rows), prompts
+
+    def compute_gradients(self, step: int) -> dict[str, float]:
+        """The gradients of a step, cut to `max_gradient`; returns the terms and their length."""
+        latents, prompts = self.batch(step)
+        # A prompt that several latents share has its text codes computed once.
+        distinct, places = prompts.unique(return_inverse=True)
+        codes = self.mapper.text_codes(self.objective.text_features[distinct.to(self._device)])
+        edited = self.mapper.edit(latents, codes[places.to(self._device)])
+        seed = mixed_seed(self.config.seed, Purpose.PERSPECTIVES)
+        values, _, _ = self.objective(latents, edited, prompts, seed, step, range(len(latents)))
+        self.optimizer.zero_grad()
+        values[TOTAL].mean().backward()
+        length = torch.nn.utils.clip_grad_norm_(
+            self.mapper.parameters(), self.config.max_gradient or torch.inf
+        )
+        return {**_means(values), GRADIENT: float(length)}
+
+    def update(self, step: int) -> None:
+        """Change the mapper by the gradients of a step."""
+        self.schedule.apply(step)
+        self.optimizer.step()
+        self.average.update(self.mapper, step)
+
+    @torch.no_grad()
+    def validate(self) -> Validation:
+        """Put the moving average into `averaged` and measure it, under the same draws each time."""
+        self.averaged.load_state_dict(self.average.values)
+        held = self.latents.validation
+        prompts = torch.arange(len(held)) % len(self.task.prompts)
+        codes = self.averaged.text_codes(self.objective.text_features)
+        seed = mixed_seed(self.config.seed, Purpose.VALIDATION_PERSPECTIVES)
+        found: list[dict[str, Tensor]] = []
+        shown: list[tuple[Tensor, Tensor]] = []
+        for rows in torch.arange(len(held)).split(_VALIDATION_BATCH):
+            latents, asked = self._rows(held, rows), prompts[rows]
+            edited = self.averaged.edit(latents, codes[asked.to(self._device)])
+            values, *images = self.objective(latents, edited, asked, seed, 0, rows.tolist())
+            found.append(values)
+            shown = shown or [(images[0][:_IMAGES_SHOWN], images[1][:_IMAGES_SHOWN])]
+        edited, sources = shown[0]
+        return Validation(
+            terms=_means({name: torch.cat([each[name] for each in found]) for name in found[0]}),
+            sources=sources,
+            edited=edited,
+            prompts=tuple(self.task.prompts[prompt] for prompt in prompts[: len(edited)]),
+        )
+
+    def _rows(self, latents: Tensor, rows: Tensor) -> Tensor:
+        """Some of the latents, `(n, num_ws, w_dim)` on the device."""
+        return latents[rows].to(self._device).expand(-1, self._num_ws, -1)
+
+
+def train(
+    trainer: MapperTrainer,
+    out: Path,
+    identity: Mapping[str, Any],
+    about: Mapping[str, Any] | None = None,
+    callback: RunCallback | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> TrainingOutcome:
+    """Train until the steps are done or the callback returns False; resumes what is in `out`.
+
+    Writes to `out`, each file whole or not at all: the checkpoint; `BEST`, the averaged mapper of
+    the best validation; `LAST`, that of the end; a log; curves and images for tensorboard.
+
+    Args:
+        trainer: what is trained.
+        out: folder, made if needed.
+        identity: all that decides the result, which a checkpoint must share to be resumed.
+        about: metadata of the mappers; step and validation are added.
+        callback: called after each step.
+        checkpoint_seconds: the most work that a power cut can lose.
+
+    Raises:
+        CheckpointError: a checkpoint in `out` that is damaged or of another identity.
+        TrainingError: a loss or gradient that is not finite, or a file that cannot be written; the
+            last good checkpoint is kept.
+    """
+    steps, every = trainer.config.steps, trainer.config.validate_every
+    run = Run(out, trainer.parts, steps, identity, callback, checkpoint_seconds)
+    board = Board(out, run.step)
+    try:
+        for step in run:
+            terms = trainer.compute_gradients(step)
+            run.report(**terms)
+            trainer.update(step)
+            board.numbers("training", {**terms, "lr": trainer.schedule.rate}, step)
+            done = step + 1
+            if done % every and done < steps:
+                continue
+            validation = trainer.validate()
+            loss = validation.terms[TOTAL]
+            run.report(**{VALIDATION: loss})
+            board.numbers(VALIDATION, validation.terms, step)
+            board.images(validation.sources, validation.edited, step)
+            board.text("prompts of the images", ", ".join(validation.prompts), step)
+            if trainer.best.improves(loss, done):
+                _save(trainer, out / BEST, {**(about or {}), "step": done, VALIDATION: loss})
+    finally:
+        board.close()
+    trainer.averaged.load_state_dict(trainer.average.values)
+    _save(trainer, out / LAST, {**(about or {}), "step": run.step})
+    best = trainer.best
+    return TrainingOutcome(run.step, run.finished, best.step, best.loss, board.available)
+
+
+def _save(trainer: MapperTrainer, path: Path, about: Mapping[str, Any]) -> None:
+    with writing(path) as temporary:
+        save_text_mapper(trainer.averaged, temporary, about)
+
+
+def _means(values: Mapping[str, Tensor]) -> dict[str, float]:
+    means = torch.stack([value.detach().mean() for value in values.values()]).tolist()
+    return dict(zip(values, means, strict=True))
