@@ -68,7 +68,8 @@ class FitTextMap:
         pairs = make_pairs(pack, load_dataset(self.data), self)
         config = TextMapFitConfig(self.solver, self.penalty, seed=self.seed)
         text_map, report = fit_text_map(pairs, config, pack.mapped_models)
-        _log.info("%s", report)
+        for name, value in asdict(report).items():
+            _log.info("%s: %s", name, value)
         save_text_map(text_map, self.out or self.pack / TEXT_MAP_FILE, asdict(report))
         if self.out is None:
             assemble_pack(self.pack, pack.manifest)
