@@ -68,19 +68,18 @@ class Edit:
     def true_mask(self, record: AvatarRecord, resolution: int) -> NDArray[np.bool_]:
         """(resolution, resolution): every pixel that a true answer changes.
 
-        Of a colour, the pixels that show it alone in the typical answer; of shapes, the pixels in
-        which the rendering of any true answer visibly differs from that of `record`.
+        The pixels in which the rendering of any true answer visibly differs from that of `record`,
+        the edges of a recoloured part among them, and all pixels that show a named colour.
         """
         answers = self.true_answers(record)
         mask = np.zeros((resolution, resolution), dtype=np.bool_)
         for name in self.words:
             if name in COLOURS:
                 mask |= colour_masks(answers[0], resolution)[name]
-        if any(name in SHAPES for name in self.words):
-            before = render(record, resolution).astype(np.int16)
-            for answer in answers:
-                difference = np.abs(render(answer, resolution) - before)
-                mask |= (difference > _SAME_PIXEL).any(axis=-1)
+        before = render(record, resolution).astype(np.int16)
+        for answer in answers:
+            difference = np.abs(render(answer, resolution) - before)
+            mask |= (difference > _SAME_PIXEL).any(axis=-1)
         return mask
 
 

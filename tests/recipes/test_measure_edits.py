@@ -371,3 +371,14 @@ def test_the_natural_distribution_has_no_excluded_pair() -> None:
     for edit in EXCLUDED_PAIRS:
         for record in sample_records(200, "natural", TEST_SEED):
             assert record not in edit.true_answers(record)
+
+
+@pytest.mark.parametrize("edit", TEST_EDITS, ids=lambda edit: edit.prompt)
+def test_no_true_answer_changes_a_pixel_outside_its_mask(edit: Edit) -> None:
+    """The edges of a recoloured part are of the part: outside, the truth is the source."""
+    for record in sample_records(3, "natural", 0):
+        outside = ~edit.true_mask(record, RESOLUTION)
+        before = render(record, RESOLUTION).astype(int)
+        for answer in edit.true_answers(record):
+            difference = np.abs(render(answer, RESOLUTION) - before)
+            assert difference[outside].max() <= 2
