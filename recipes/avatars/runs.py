@@ -9,11 +9,11 @@ import logging
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.files import atomic_write
+from cfclip.training.checkpoints import Stateful, is_finite
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,16 +32,6 @@ LOG = "log.jsonl"
 _NOT_IDENTITY = ("out", "data", "threads")
 """Options of a stage that a resumed run may change."""
 _log = logging.getLogger(__name__)
-
-
-class Stateful(Protocol):
-    """What a checkpoint holds: modules, optimizers, averages."""
-
-    def state_dict(self) -> Any:
-        """Tensors and numbers, in dictionaries and lists."""
-
-    def load_state_dict(self, state: Any, /) -> Any:
-        """Go on from what `state_dict` gave."""
 
 
 def run_identity(config: "DataclassInstance", *others: str) -> dict[str, Any]:
@@ -62,44 +53,10 @@ def cosine_lr(step: int, steps: int, peak: float, warmup: int) -> float:
     return float(0.5 * peak * (1.0 + np.cos(np.pi * min(1.0, progress))))
 
 
-class Average:
-    """Exponential moving average of a module's parameters and buffers."""
-
-    def __init__(self, module: torch.nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.values = {k: v.detach().clone() for k, v in module.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, module: torch.nn.Module, step: int) -> None:
-        """Follow `module`; early steps average over fewer, so that the start is forgotten."""
-        decay = min(self.decay, (1.0 + step) / (10.0 + step))
-        for key, value in module.state_dict().items():
-            if value.is_floating_point():
-                self.values[key].lerp_(value, 1.0 - decay)
-            else:
-                self.values[key].copy_(value)
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        return self.values
-
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        self.values = state
-
-
 def _differences(made: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """`steps 100, now 200` for each setting that differs."""
     names = [name for name in {**made, **asked} if made.get(name) != asked.get(name)]
     return ", ".join(f"{name} {made.get(name)}, now {asked.get(name)}" for name in names)
-
-
-def _tensors_in(state: Any) -> Iterator[torch.Tensor]:
-    """The tensors anywhere in nested dictionaries and lists."""
-    if isinstance(state, torch.Tensor):
-        yield state
-    elif isinstance(state, Mapping | list | tuple):
-        inner: Iterable[Any] = state.values() if isinstance(state, Mapping) else state
-        for each in inner:
-            yield from _tensors_in(each)
 
 
 class Run:
@@ -173,7 +130,7 @@ class Run:
             "step": self.step,
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in _tensors_in(state)):
+        if not is_finite(state):
             # The loss was still finite: the last update was not.
             raise self._failure("the weights or their averages")
         with atomic_write(self.out / CHECKPOINT) as temporary:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.tensors import signed_from_uint8
+from cfclip.training.average import Average
+from cfclip.training.checkpoints import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.discriminator import Discriminator
 from recipes.avatars.grids import save_grid
-from recipes.avatars.runs import Average, Run, Stateful, cosine_lr, run_identity, set_lr, step_rng
+from recipes.avatars.runs import Run, cosine_lr, run_identity, set_lr, step_rng
 from recipes.avatars.warm_start import WarmStart, regression_loss, save_generation
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from torch.nn import functional
 from cfclip.errors import InputError
 from cfclip.generators.stylegan2 import StyleGAN2Config
 from cfclip.tensors import signed_from_uint8
+from cfclip.training.average import Average
+from cfclip.training.checkpoints import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.compile_mapping import compile_mapping
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.latent_prior import COORDINATES, LatentPrior
 from recipes.avatars.runs import (
-    Average,
     Run,
-    Stateful,
     cosine_lr,
     run_identity,
     set_lr,

@@ -10,13 +10,13 @@ from torch import nn
 
 from cfclip.evaluation.probes import ARCHITECTURES, Probe, save_probe
 from cfclip.tensors import signed_from_uint8
+from cfclip.training.average import Average
+from cfclip.training.checkpoints import Stateful
 from recipes.avatars import augment
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
 from recipes.avatars.runs import (
-    Average,
     Run,
-    Stateful,
     cosine_lr,
     run_identity,
     set_lr,

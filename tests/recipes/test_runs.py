@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
+from cfclip.training.average import Average
 from recipes.avatars import runs
 from recipes.avatars.runs import (
     CHECKPOINT,
     LOG,
-    Average,
     Run,
     cosine_lr,
     evaluate_in_batches,
@@ -228,19 +228,6 @@ def test_set_lr_respects_the_scale_of_a_group() -> None:
     optimizer = torch.optim.Adam(groups, lr=1.0)
     set_lr(optimizer, 0.5)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.005]
-
-
-def test_average_by_hand() -> None:
-    module = nn.BatchNorm1d(1)
-    average = Average(module, 0.5)
-    with torch.no_grad():
-        module.weight.fill_(3.0)
-        module.num_batches_tracked.fill_(7)
-    average.update(module, step=0)  # early on it follows quickly: a tenth of the past
-    assert average.values["weight"].item() == pytest.approx(0.1 * 1.0 + 0.9 * 3.0)
-    average.update(module, step=10_000)
-    assert average.values["weight"].item() == pytest.approx(0.5 * 2.8 + 0.5 * 3.0)
-    assert average.values["num_batches_tracked"].item() == 7
 
 
 def test_steps_and_seeds_draw_different_numbers() -> None:
