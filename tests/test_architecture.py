@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "captions": {"errors", "images", "embedders.prompts"},
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "training": {*FOUNDATION, *PARTS},
-    "evaluation": {*FOUNDATION, *PARTS},
+    "evaluation": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation"},
     "__init__": {*FOUNDATION, *PARTS, *FACADE},
     "__main__": {"apps"},

@@ -17,7 +17,7 @@ from cfclip.encoders.base import Inversion
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.encoders.projection import measure_inversion, project
 from cfclip.errors import InputError
-from cfclip.evaluation.probes import Probe
+from cfclip.evaluation.probes import Architecture, Probe
 from cfclip.files import atomic_write
 from cfclip.packs.pack import Pack
 from cfclip.session import Session
@@ -41,7 +41,7 @@ class Bench:
     """
 
     session: Session
-    probes: dict[str, Probe]
+    probes: dict[Architecture, Probe]
     open: Dataset
     natural: Dataset
     editing: LatentOptimisationConfig

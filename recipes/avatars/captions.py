@@ -7,9 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES, AttributeTable, classes
-from recipes.avatars.colours import lab_from_rgb, truth_table
-from recipes.avatars.language import (
+from cfclip.evaluation.avatars.attributes import (
+    ATTRIBUTES,
+    COLOURS,
+    SHAPES,
+    AttributeTable,
+    classes,
+)
+from cfclip.evaluation.avatars.colours import lab_from_rgb, truth_table
+from cfclip.evaluation.avatars.language import (
     EDIT_TEMPLATES,
     SHAPE_WORDS,
     SOURCE_TEXT,
@@ -24,7 +30,7 @@ from recipes.avatars.language import (
     is_held_out,
     vocabulary,
 )
-from recipes.avatars.wording import Split, say
+from cfclip.evaluation.avatars.wording import Split, say
 
 __all__ = [
     "EDIT_TEMPLATES",

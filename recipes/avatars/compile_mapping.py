@@ -16,6 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from cfclip.evaluation.avatars.attributes import COLOURS
 from cfclip.generators.ops import (
     ACTIVATION_GAIN,
     LEAK,
@@ -25,7 +26,6 @@ from cfclip.generators.ops import (
 )
 from cfclip.generators.stylegan2 import StyleGAN2
 from recipes.avatars.attribute_latents import AttributeLatents
-from recipes.avatars.attributes import COLOURS
 from recipes.avatars.latent_prior import DRESS, LONG, REAR_HAIR_OF_DRESS, LatentPrior
 
 STEP_WIDTH = 0.002

@@ -17,15 +17,8 @@ from cfclip.editors.base import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
-from cfclip.evaluation.probes import ARCHITECTURES, load_probe
-from cfclip.files import atomic_write
-from cfclip.session import Session
-from cfclip.settings import edit_settings, projection_settings
-from cfclip.tensors import pil_from_signed
-from recipes.avatars.bench import Bench, parse_settings, pixels
-from recipes.avatars.dataset import load_dataset
-from recipes.avatars.grids import save_grid, stack_grids
-from recipes.avatars.measure_edits import (
+from cfclip.evaluation.avatars import judges
+from cfclip.evaluation.avatars.scores import (
     TEST_EDITS,
     VALIDATION_EDITS,
     Edit,
@@ -34,6 +27,13 @@ from recipes.avatars.measure_edits import (
     score_edits,
     summarise,
 )
+from cfclip.files import atomic_write
+from cfclip.session import Session
+from cfclip.settings import edit_settings, projection_settings
+from cfclip.tensors import pil_from_signed
+from recipes.avatars.bench import Bench, parse_settings, pixels
+from recipes.avatars.dataset import load_dataset
+from recipes.avatars.grids import save_grid, stack_grids
 from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
 from recipes.avatars.measure_samples import measure_samples
 from recipes.avatars.report import write_report
@@ -53,14 +53,14 @@ class Evaluate:
 
     pack: str
     """Name or folder of the pack."""
-    probes: Path
-    """Folder of the two probes."""
     open: Path
     """Open avatars of the split, for probes and CLIP."""
     natural: Path
     """Natural avatars of the split, for inversion and edits."""
     out: Path
     """Folder for `figures.json`, `edits.jsonl` and grids; finished sections are kept."""
+    probes: Path = judges.SHIPPED / "probes"
+    """Folder of the two probes."""
     report: Path | None = None
     """Where to write EVALUATION.md; for the test split."""
     split: Literal["test", "validation"] = "test"
@@ -100,7 +100,7 @@ def evaluate(config: Evaluate) -> None:
     manifest = session.pack.manifest
     bench = Bench(
         session,
-        {name: load_probe(config.probes / f"{name}.safetensors") for name in ARCHITECTURES},
+        judges.load_probes(config.probes),
         load_dataset(config.open),
         load_dataset(config.natural),
         edit_settings(manifest, **parse_settings(config.edit)),

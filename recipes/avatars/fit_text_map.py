@@ -18,18 +18,18 @@ from cfclip.editors.config import Solver, TextMapFitConfig
 from cfclip.editors.linear_text_map import save_text_map
 from cfclip.editors.text_map_fit import NO_SOURCE, TextMapPairs, fit_text_map
 from cfclip.encoders.base import Encoder
-from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
-from cfclip.tensors import signed_from_uint8
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     LONG_REAR_HAIR,
     AttributeTable,
     AvatarRecord,
 )
+from cfclip.evaluation.avatars.renderer import render, visibility
+from cfclip.evaluation.avatars.wording import say
+from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
+from cfclip.tensors import signed_from_uint8
 from recipes.avatars.captions import Language
 from recipes.avatars.dataset import Dataset, load_dataset
-from recipes.avatars.renderer import render, visibility
-from recipes.avatars.wording import say
 
 _log = logging.getLogger(__name__)
 

@@ -7,16 +7,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cfclip.evaluation.avatars.attributes import ATTRIBUTES
+from cfclip.evaluation.avatars.renderer import face_box_pixels
+from cfclip.evaluation.batches import evaluate_in_batches
 from cfclip.evaluation.probes import Probe
 from cfclip.tensors import psnr, unit
 from recipes.avatars import captions
-from recipes.avatars.attributes import ATTRIBUTES
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.dataset import Dataset
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import readable_targets
-from recipes.avatars.renderer import face_box_pixels
-from recipes.avatars.runs import evaluate_in_batches
 
 _BATCH = 100
 _GRID_AVATARS = 24

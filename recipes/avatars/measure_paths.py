@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cfclip.evaluation.batches import evaluate_in_batches
 from cfclip.generators.base import Generator
 from cfclip.tensors import signed_from_uint8, uint8_from_signed, unit
 from recipes.avatars.bench import Bench
 from recipes.avatars.grids import save_grid
-from recipes.avatars.runs import evaluate_in_batches
 
 Features = Callable[[Tensor], Tensor]
 

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cfclip.errors import InputError
+from cfclip.evaluation.avatars import colours
+from cfclip.evaluation.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
+from cfclip.evaluation.avatars.read_back import Readings, read_back
+from cfclip.evaluation.avatars.renderer import render, visibility
+from cfclip.evaluation.batches import evaluate_in_batches
 from cfclip.tensors import signed_from_uint8
-from recipes.avatars import colours
-from recipes.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import Targets, readable_targets
 from recipes.avatars.measure_paths import draw_samples, measure_paths
-from recipes.avatars.read_back import Readings, read_back
-from recipes.avatars.renderer import render, visibility
-from recipes.avatars.runs import evaluate_in_batches
 
 CONFIDENT = 0.8
 """Probability that every probe must give to one class for an attribute to count as read."""

@@ -27,7 +27,7 @@ PROMPTS = (
     "blue lips",
     "a bearded person in a dress",
 )
-"""One or two of each family of `measure_edits`."""
+"""One or two of each family of the benchmark."""
 
 _TILE = 128  # pixels that small pictures are enlarged to, by a whole factor
 _GAP = 8

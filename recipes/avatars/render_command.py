@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from recipes.avatars.attributes import TRAIN_SEED, Distribution
+from cfclip.evaluation.avatars.attributes import TRAIN_SEED, Distribution
+from cfclip.evaluation.avatars.renderer import RESOLUTION
 from recipes.avatars.dataset import render_dataset
-from recipes.avatars.renderer import RESOLUTION
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
 
+from cfclip.evaluation.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
 from cfclip.files import atomic_write
-from recipes.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
 
 Unit = Literal["%", "dB", "s"]
 
@@ -178,9 +178,10 @@ def format_report(figures: Mapping[str, Any]) -> str:
     parts = [
         "# Evaluation of the `avatars` pack\n",
         "Written by `python -m recipes.avatars evaluate`; how each figure is measured stands in "
-        "`recipes/avatars/evaluate.py`, `measure_models.py` and `measure_edits.py`. Attributes "
-        "that are hidden, or too close in colour to their neighbour, are left out; the success of "
-        "a colour edit is read for every avatar, as the mean Lab colour inside the true mask. "
+        "`recipes/avatars/evaluate.py`, `measure_models.py` and `cfclip.evaluation.avatars.scores`."
+        " Attributes that are hidden, or too close in colour to their neighbour, are left out; the "
+        "success of a colour edit is read for every avatar, as the mean Lab colour inside the true "
+        "mask. "
         "Whether a goal is reached is told by the figure before it is rounded.\n",
         _table(("what", "goal", "measured", "outcome"), [goal.row(figures) for goal in GOALS]),
     ]

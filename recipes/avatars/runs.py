@@ -9,7 +9,7 @@ import logging
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -207,11 +207,3 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Give every parameter group the learning rate `lr` times its own `lr_scale` (default 1)."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group.get("lr_scale", 1.0)
-
-
-def evaluate_in_batches(
-    function: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, batch: int
-) -> torch.Tensor:
-    """`function` over `inputs` in batches, without gradients, concatenated."""
-    with torch.no_grad():
-        return torch.cat([function(chunk) for chunk in inputs.split(batch)])

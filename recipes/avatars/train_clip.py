@@ -29,13 +29,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, read_clip, save_clip
 from cfclip.embedders.towers import NAME, PLAIN_NAME
+from cfclip.evaluation.avatars.wording import Split
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from cfclip.training.average import Average
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
 from recipes.avatars.runs import Run, cosine_lr, run_identity, set_lr, step_rng
-from recipes.avatars.wording import Split
 
 _log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
+from cfclip.evaluation.avatars.renderer import face_weight
 from cfclip.files import atomic_write
 from cfclip.generators.checkpoints import load_generator, save_generator
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.weights import load_tensors, read_tensors, save_tensors
 from recipes.avatars.attribute_latents import AttributeLatents
-from recipes.avatars.renderer import face_weight
 
 _log = logging.getLogger(__name__)
 

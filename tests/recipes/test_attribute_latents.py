@@ -1,7 +1,7 @@
 import torch
 
+from cfclip.evaluation.avatars.attributes import COLOURS, SHAPES, sample_table
 from recipes.avatars.attribute_latents import AttributeLatents, attribute_inputs
-from recipes.avatars.attributes import COLOURS, SHAPES, sample_table
 
 
 def test_inputs_of_a_table() -> None:

@@ -4,8 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from recipes.avatars import captions
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     SHAPES,
@@ -13,8 +12,8 @@ from recipes.avatars.attributes import (
     changed,
     sample_table,
 )
-from recipes.avatars.colours import colour_truth, lab_from_rgb
-from recipes.avatars.language import (
+from cfclip.evaluation.avatars.colours import colour_truth, lab_from_rgb
+from cfclip.evaluation.avatars.language import (
     COLOUR_PHRASES,
     SHAPE_WORDS,
     Claim,
@@ -22,7 +21,8 @@ from recipes.avatars.language import (
     claim_index,
     is_held_out,
 )
-from recipes.avatars.renderer import visibility
+from cfclip.evaluation.avatars.renderer import visibility
+from recipes.avatars import captions
 
 N = 300
 

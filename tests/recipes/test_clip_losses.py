@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from recipes.avatars.attributes import sample_table
+from cfclip.evaluation.avatars.attributes import sample_table
+from cfclip.evaluation.avatars.renderer import visibility
 from recipes.avatars.labels import class_loss, soft_targets
-from recipes.avatars.renderer import visibility
 from recipes.avatars.train_clip import retrieval_loss
 
 

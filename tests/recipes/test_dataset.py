@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cfclip.evaluation.avatars.attributes import ATTRIBUTES, TEST_SEED, sample_records
+from cfclip.evaluation.avatars.renderer import render
 from recipes.avatars import __main__ as command_line
 from recipes.avatars import dataset
-from recipes.avatars.attributes import ATTRIBUTES, TEST_SEED, sample_records
-from recipes.avatars.renderer import render
 
 COUNT, RESOLUTION = 23, 32
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars.attributes import (
     COLOURS,
     LONG_REAR_HAIR,
     SHAPES,

@@ -12,12 +12,7 @@ from torch import Tensor
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.evaluation.probes import ARCHITECTURES, Probe
-from cfclip.session import Session
-from cfclip.tensors import uint8_from_signed
-from recipes.avatars import measure_paths
-from recipes.avatars import measure_samples as module
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     TEST_SEED,
@@ -27,6 +22,13 @@ from recipes.avatars.attributes import (
     classes,
     sample_table,
 )
+from cfclip.evaluation.avatars.read_back import Readings, read_back
+from cfclip.evaluation.avatars.renderer import visibility
+from cfclip.evaluation.probes import ARCHITECTURES, Probe
+from cfclip.session import Session
+from cfclip.tensors import uint8_from_signed
+from recipes.avatars import measure_paths
+from recipes.avatars import measure_samples as module
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.dataset import load_dataset, render_dataset
 from recipes.avatars.labels import Targets, readable_targets
@@ -39,8 +41,6 @@ from recipes.avatars.measure_samples import (
     total_variation,
     unnatural,
 )
-from recipes.avatars.read_back import Readings, read_back
-from recipes.avatars.renderer import visibility
 
 COUNT, REAL = 12, 10
 PLAIN = AvatarRecord(

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from tiny_pack import RESOLUTION
 
+from cfclip.evaluation.avatars.attributes import TEST_SEED
+from cfclip.evaluation.avatars.language import vocabulary
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
-from recipes.avatars.attributes import TEST_SEED
 from recipes.avatars.dataset import load_dataset, render_dataset
-from recipes.avatars.language import vocabulary
 from recipes.avatars.page import PROMPTS, compose
 
 TILE, GAP, LABEL = 128, 8, 168

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from cfclip.evaluation.avatars.scores import TEST_EDITS
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
-from recipes.avatars.measure_edits import TEST_EDITS
 from recipes.avatars.warm_start import STAGES
 
 SIDE = 64

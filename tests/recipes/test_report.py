@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from recipes.avatars.attributes import ATTRIBUTES
-from recipes.avatars.measure_edits import TEST_EDITS
+from cfclip.evaluation.avatars.attributes import ATTRIBUTES
+from cfclip.evaluation.avatars.scores import TEST_EDITS
 from recipes.avatars.report import GOALS, Goal, format_report, write_report
 
 SUCCESS = Goal("success", ("edits", "success"), 70, "%")

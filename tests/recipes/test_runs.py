@@ -17,7 +17,6 @@ from recipes.avatars.runs import (
     LOG,
     Run,
     cosine_lr,
-    evaluate_in_batches,
     run_identity,
     set_lr,
     step_rng,
@@ -234,17 +233,3 @@ def test_steps_and_seeds_draw_different_numbers() -> None:
     draws = [step_rng(seed, step).random() for seed in (0, 1) for step in (0, 1)]
     assert len(set(draws)) == 4
     assert step_rng(1, 1).random() == draws[3]
-
-
-def test_evaluate_in_batches() -> None:
-    inputs = torch.arange(5.0, requires_grad=True)
-    sizes: list[int] = []
-
-    def double(chunk: Tensor) -> Tensor:
-        sizes.append(len(chunk))
-        return 2 * chunk
-
-    found = evaluate_in_batches(double, inputs, 2)
-    assert torch.equal(found, 2 * inputs.detach())
-    assert not found.requires_grad
-    assert sizes == [2, 2, 1]

@@ -17,10 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.evaluation.probes import Probe
-from cfclip.tensors import psnr, uint8_from_signed
-from recipes.avatars import colours
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars import colours
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     SHAPES,
@@ -28,9 +26,11 @@ from recipes.avatars.attributes import (
     AvatarRecord,
     changed,
 )
-from recipes.avatars.language import SHAPE_WORDS
-from recipes.avatars.read_back import colour_masks
-from recipes.avatars.renderer import render, visibility
+from cfclip.evaluation.avatars.language import SHAPE_WORDS
+from cfclip.evaluation.avatars.read_back import colour_masks
+from cfclip.evaluation.avatars.renderer import render, visibility
+from cfclip.evaluation.probes import Probe
+from cfclip.tensors import psnr, uint8_from_signed
 
 Family = Literal["hair", "skin", "brow", "lip", "excluded"]
 COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")

@@ -1,5 +1,4 @@
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.evaluation.probes import ARCHITECTURES, Probe, load_probe
-from cfclip.tensors import signed_from_uint8
-from recipes.avatars import read_back as module
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars import read_back as module
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     DISTRIBUTIONS,
@@ -21,11 +18,13 @@ from recipes.avatars.attributes import (
     classes,
     sample_records,
 )
-from recipes.avatars.colours import delta_e, lab_from_rgb
-from recipes.avatars.read_back import Readings, colour_masks, read_back
-from recipes.avatars.renderer import PART_COLOURS, render, render_masks, visibility
+from cfclip.evaluation.avatars.colours import delta_e, lab_from_rgb
+from cfclip.evaluation.avatars.judges import load_probes
+from cfclip.evaluation.avatars.read_back import Readings, colour_masks, read_back
+from cfclip.evaluation.avatars.renderer import PART_COLOURS, render, render_masks, visibility
+from cfclip.evaluation.probes import ARCHITECTURES, Probe
+from cfclip.tensors import signed_from_uint8
 
-CANDIDATE = Path(module.__file__).parent / "candidate"
 EACH = 32
 SMALL_SIDE = 16  # so small that brows and lips have no pixel of their own
 NEAR = 3.0  # Delta-E that one hardly sees
@@ -42,7 +41,7 @@ def random_probes() -> list[Probe]:
 
 @pytest.fixture(scope="module")
 def probes() -> list[Probe]:
-    return [load_probe(CANDIDATE / f"{name}.safetensors") for name in ARCHITECTURES]
+    return list(load_probes().values())
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     SHAPES,
@@ -14,7 +14,7 @@ from recipes.avatars.attributes import (
     sample_records,
     sample_table,
 )
-from recipes.avatars.colours import NATURAL_WORDS, PARTS
+from cfclip.evaluation.avatars.colours import NATURAL_WORDS, PARTS
 
 
 def test_natural_avatars_wear_natural_colours_only() -> None:

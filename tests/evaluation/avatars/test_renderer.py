@@ -3,8 +3,8 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from recipes.avatars import renderer
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars import renderer
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     SHAPES,
     TEST_SEED,

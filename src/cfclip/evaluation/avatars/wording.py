@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
-from recipes.avatars.attributes import COLOURS
-from recipes.avatars.language import (
+from cfclip.evaluation.avatars.attributes import COLOURS
+from cfclip.evaluation.avatars.language import (
     COLOUR_ADJECTIVES,
     COLOUR_PHRASES,
     FUSED,

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recipes.avatars.palettes import (
+from cfclip.evaluation.avatars.palettes import (
     BASIC_TERMS,
     COMMON_NAMES,
     HAIR_WORDS,

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recipes.avatars import colours
+from cfclip.evaluation.avatars import colours
 
 RGB = tuple[int, int, int]
 Distribution = Literal["natural", "open"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recipes.avatars import colours
+from cfclip.evaluation.avatars import colours
 
 
 @pytest.mark.parametrize(

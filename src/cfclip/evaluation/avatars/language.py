@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from recipes.avatars.attributes import COLOURS, SHAPES
-from recipes.avatars.colours import colour_words, palette_words
+from cfclip.evaluation.avatars.attributes import COLOURS, SHAPES
+from cfclip.evaluation.avatars.colours import colour_words, palette_words
 
 
 class Claim(NamedTuple):

@@ -7,10 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cfclip.evaluation.probes import ARCHITECTURES, Probe
-from cfclip.tensors import signed_from_uint8
-from recipes.avatars import colours
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars import colours
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     LONG_REAR_HAIR,
@@ -20,8 +18,10 @@ from recipes.avatars.attributes import (
     classes,
     sample_records,
 )
-from recipes.avatars.language import vocabulary
-from recipes.avatars.measure_edits import (
+from cfclip.evaluation.avatars.language import vocabulary
+from cfclip.evaluation.avatars.read_back import colour_masks
+from cfclip.evaluation.avatars.renderer import render, render_masks
+from cfclip.evaluation.avatars.scores import (
     TEST_EDITS,
     VALIDATION_EDITS,
     Edit,
@@ -30,8 +30,8 @@ from recipes.avatars.measure_edits import (
     score_edits,
     summarise,
 )
-from recipes.avatars.read_back import colour_masks
-from recipes.avatars.renderer import render, render_masks
+from cfclip.evaluation.probes import ARCHITECTURES, Probe
+from cfclip.tensors import signed_from_uint8
 
 RESOLUTION = 64
 GREEN_HAIR = Edit("hair", "green hair", {"hair_colour": "green"})

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.evaluation.probes import Probe
-from cfclip.tensors import check_images, uint8_from_signed
-from recipes.avatars.attributes import (
+from cfclip.evaluation.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     AttributeTable,
     AvatarRecord,
 )
-from recipes.avatars.renderer import PART_COLOURS, render_masks, visibility
-from recipes.avatars.runs import evaluate_in_batches
+from cfclip.evaluation.avatars.renderer import PART_COLOURS, render_masks, visibility
+from cfclip.evaluation.batches import evaluate_in_batches
+from cfclip.evaluation.probes import Probe
+from cfclip.tensors import check_images, uint8_from_signed
 
 _BATCH = 100
 

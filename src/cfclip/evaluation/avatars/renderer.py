@@ -11,9 +11,15 @@ import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
-from recipes.avatars import drawing
-from recipes.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES, AttributeTable, AvatarRecord
-from recipes.avatars.colours import delta_e, lab_from_rgb
+from cfclip.evaluation.avatars import drawing
+from cfclip.evaluation.avatars.attributes import (
+    ATTRIBUTES,
+    COLOURS,
+    SHAPES,
+    AttributeTable,
+    AvatarRecord,
+)
+from cfclip.evaluation.avatars.colours import delta_e, lab_from_rgb
 
 RESOLUTION = 128
 # Around brows, eyes and mouth: x0, y0, x1, y1 as fractions of the side.
