@@ -265,7 +265,9 @@ def test_images_are_edited_alone_as_in_a_batch(
     for index in range(2):
         latents = request_of_two.latents[index : index + 1]
         alone = editor.edit(replace(request_of_two, latents=latents, indices=(index,)))
-        torch.testing.assert_close(alone.offset[0], together.offset[index], atol=2e-4, rtol=1e-3)
+        # An untrained CLIP sees almost no difference between two pictures, so the last bits of
+        # its embeddings weigh a thousandfold; another picture's gradient would move it by a tenth.
+        torch.testing.assert_close(alone.offset[0], together.offset[index], atol=2e-3, rtol=1e-3)
 
 
 def test_the_start_matters_and_the_source_is_the_default(

