@@ -28,8 +28,8 @@ SOFTNESS = 8.0
 
 
 SMALL_PARTS = {"brow_colour": 4.0, "lip_colour": 4.0, "beard": 3.0}
-"""Weights of what a hundredth of the pixels shows; at equal weights, the CLIP was right about 85 % of
-brows and 92 % of lips where it was about 99 % of everything else. A goatee is as small."""
+"""Weights of what a hundredth of the pixels shows; at equal weights, the CLIP was right about 85 %
+of brows and 92 % of lips where it was about 99 % of everything else. A goatee is as small."""
 
 
 def soft_targets(

@@ -202,3 +202,21 @@ def test_the_text_map_goes_into_the_pack(made: Path, tmp_path: Path) -> None:
     start = {"start": "text-map", "fusion": "concatenate"}
     session.edit("sample:1", "green hair", steps=1, augmentations=1, **start)
     command("fit-text-map", *options)  # again, over its own
+
+
+def test_a_training_is_scored_as_it_goes(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = (
+        *("--pack", made / "tiny", "--natural", made / "natural-303"),
+        *("--kept", tmp_path / "inversions", "--avatars", 2, "--every", 2, "--threads", 1),
+        *("--prompts", "green hair", "blue lips"),
+        *("--settings", "steps=3", "batch=2", "samples=8", "validation=2", "augmentations=1"),
+    )
+    command("measure-training", *options, "--out", out)
+    rows = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 3]
+    assert rows[1]["seconds"] > rows[0]["seconds"] > 0
+    assert {"hair", "lip", "green hair", "blue lips", "all"} <= set(rows[0])
+    assert 0 <= rows[0]["all"]["preservation"] <= 1
+    command("measure-training", *options, "--out", out)  # there is nothing left to do
+    assert len((out / "curve.jsonl").read_text().splitlines()) == 2
