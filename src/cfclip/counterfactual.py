@@ -5,6 +5,7 @@ from typing import Any
 
 from PIL import Image
 
+from cfclip.editors.presets import LOGIT_TEXT_MAP
 from cfclip.schedule import Optimizer
 from cfclip.session import Session
 from cfclip.sources import Picture
@@ -68,18 +69,13 @@ def counterfactual_editing(
             good result.
     """
     chosen: dict[str, Any] = {
-        "objective": "logit",
-        "start": "text-map",
+        **LOGIT_TEXT_MAP,
         "alpha": alpha,
         "beta": beta,
         "gamma": gamma,
         "steps": max_iterations,
         "lr": lr,
         "optimizer": optimizer,
-        "latent_l2": 0.0,
-        "ramp_up": 0.0,
-        "ramp_down": 0.0,
-        "patience": 0,
     }
     session = Session.open(pack, device)
     (result,) = session.edit(

@@ -57,12 +57,19 @@ class PackMapper:
     def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
         """The prompts of an edit: the given ones, all that it was trained for, or the only one.
 
-        Raises `InputError` for an unusable text, for both, or for neither where it knows several.
+        Raises `InputError` for an unusable text, for both, for neither where it knows several, or
+        for another text than its own where it reads none.
         """
         if texts and every:
             raise InputError("give texts or ask for all of them, not both (--text, --all-texts)")
         if texts:
-            return tuple(dict.fromkeys(check_prompt(text) for text in texts))
+            chosen = tuple(dict.fromkeys(check_prompt(text) for text in texts))
+            if not self.mapper.config.reads_text and chosen != self.prompts:
+                raise InputError(
+                    f"this mapper knows one edit, {self.prompts[0]!r}, not {', '.join(chosen)!r}; "
+                    "train one for that, or a text mapper"
+                )
+            return chosen
         if every or len(self.prompts) == 1:
             return self.prompts
         shown = ", ".join(repr(prompt) for prompt in self.prompts[:_PROMPTS_SHOWN])

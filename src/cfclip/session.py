@@ -15,7 +15,7 @@ from cfclip.editors.config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.linear_text_map import LinearTextMap
 from cfclip.embedders.base import Embedder
-from cfclip.embedders.prompts import check_prompt, fill_templates
+from cfclip.embedders.prompts import check_prompt, chosen_templates, fill_templates
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
@@ -299,8 +299,9 @@ class Session:
         )
         parse_layers(config.layers, self.generator.num_ws)
         used = (unrealistic,) if config.objective == "logit" and config.gamma else ()
+        templates = chosen_templates(manifest.templates, config.bare_prompt)
         for each in (*prompts, about_source, *used):
-            self.embedder.embed_texts(fill_templates(manifest.templates, each))
+            self.embedder.embed_texts(fill_templates(templates, each))
         self._text_map(config, text_map)
         return prompts, about_source, unrealistic
 

@@ -188,3 +188,21 @@ def test_a_second_ctrl_c_is_not_waited_for() -> None:
 def test_progress_in_a_line() -> None:
     line = progress_line(RunProgress(50, 200, {"total": 0.5}, 90.0))
     assert line == "step 50 of 200, about 1.5 min left  total 0.500"
+
+
+def test_a_preset_gives_the_defaults(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    preset = ("--preset", "styleclip-mapper")
+    assert train(out, *preset) == 2
+    assert "identity is 0.1, but this pack has no network for it" in refused(capsys)
+    assert train(out, *preset, "--identity", 0, "--text", "blue skin") == 2
+    assert "2 texts are given, but a latent mapper learns one" in refused(capsys)
+    assert train(out, *preset, "--identity", 0, "--lr", "0.25") == 0
+    settings = text_mapper_metadata(out / BEST)["settings"]
+    assert (settings["mapper"], settings["objective"]) == ("latent", "global")
+    assert (settings["latent_l2"], settings["bare_prompt"], settings["lr"]) == (0.8, True, 0.25)
+    applied = ["apply", str(out), "sample:1", "--pack", "tiny", "--out", str(out / "edited")]
+    assert main(applied) == 0
+    assert main([*applied, "--overwrite", "--text", "blue skin"]) == 2
+    assert "this mapper knows one edit, 'green hair', not 'blue skin'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train(out, "--preset", "styleclip")

@@ -239,7 +239,7 @@ def test_texts_of_another_shape_are_refused(shape: tuple[int, ...], message: str
         ({"mapping_layers": 0}, "mapping_layers is 0"),
         ({"step_scale": 0.0}, "step_scale is 0.0, it must be a number above 0"),
         ({"lr_multiplier": float("nan")}, "lr_multiplier is nan"),
-        ({"text_layout": "some"}, "text_layout is 'some', expected one of active, all"),
+        ({"text_layout": "some"}, "text_layout is 'some', expected one of active, all, none"),
         ({"groups": ("course",)}, "one of groups is 'course', expected one of coarse"),
         ({"groups": ("fine", "fine")}, "expected each one once"),
         ({"groups": ()}, "groups is (), expected at least one"),

@@ -12,12 +12,21 @@ from cfclip.apps.apply import Apply
 from cfclip.apps.console import Console
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_text_map import FitTextMap
-from cfclip.apps.options import BROKEN_PIPE, FAILED, INTERRUPTED, OK, pack_in, pack_settings
+from cfclip.apps.options import (
+    BROKEN_PIPE,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    pack_in,
+    pack_settings,
+    preset_in,
+)
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
 from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
 from cfclip.apps.train import Train
 from cfclip.errors import CfclipError
+from cfclip.training.config import TrainingConfig
 
 
 class Command(Protocol):
@@ -79,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> Command:
     """The command of a command line. Raises `InputError` for a setting out of its limits."""
     command: Command = tyro.cli(
-        _command_type(pack_in(arguments)),
+        _command_type(pack_in(arguments), preset_in(arguments)),
         prog="cfclip",
         description=_DESCRIPTION,
         args=list(arguments),
@@ -92,8 +101,8 @@ def parse(arguments: Sequence[str]) -> Command:
     return command
 
 
-def _command_type(pack: str) -> Any:
-    """The union of all subcommands, with the defaults of a pack."""
+def _command_type(pack: str, training: TrainingConfig) -> Any:
+    """The union of all subcommands, with the defaults of a pack and of a training."""
     edit, projection = pack_settings(pack)
     missing: Any = tyro.MISSING
     defaults: dict[str, dict[str, Any]] = {
@@ -102,7 +111,7 @@ def _command_type(pack: str) -> Any:
         },
         "invert": {"default": Invert(missing, out=missing, projection=projection)},
         "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
-        "train": {"default": Train(out=missing, projection=projection)},
+        "train": {"default": Train(out=missing, settings=training, projection=projection)},
         "apply": {"default": Apply(missing, missing, projection=projection)},
     }
     choices = [

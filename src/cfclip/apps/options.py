@@ -14,9 +14,12 @@ from cfclip.errors import CfclipError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
 from cfclip.settings import edit_settings, projection_settings
+from cfclip.training.config import TrainingConfig
+from cfclip.training.presets import TRAINING_PRESETS
 
 DEFAULT_PACK = "avatars"
 _PACK_OPTION = "--pack"
+_PRESET_OPTION = "--preset"
 
 OK = 0
 FAILED = 2
@@ -84,12 +87,25 @@ EditSettings: TypeAlias = Annotated[EditOptions, tyro.conf.arg(name="")]
 
 def pack_in(arguments: Sequence[str]) -> str:
     """The pack that a command line names. Its defaults are shown by --help, so it is read first."""
+    return _value_in(arguments, _PACK_OPTION) or DEFAULT_PACK
+
+
+def preset_in(arguments: Sequence[str]) -> TrainingConfig:
+    """The settings of the training preset that a command line names, likewise.
+
+    The default ones if there is no such preset, which the parser itself reports.
+    """
+    named = {str(name): config for name, config in TRAINING_PRESETS.items()}
+    return named.get(_value_in(arguments, _PRESET_OPTION) or "", TrainingConfig())
+
+
+def _value_in(arguments: Sequence[str], option: str) -> str | None:
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        if argument == _PACK_OPTION:
+        if argument == option:
             return following
-        if argument.startswith(_PACK_OPTION + "="):
+        if argument.startswith(option + "="):
             return argument.partition("=")[2]
-    return DEFAULT_PACK
+    return None
 
 
 def pack_settings(pack: str) -> tuple[EditOptions, ProjectionConfig]:

@@ -14,6 +14,7 @@ from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, Output
 from cfclip.apps.tasks import summarise
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.training.config import TrainingConfig
+from cfclip.training.presets import TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.inversions import InversionProgress
@@ -41,6 +42,9 @@ class Train(Output):
 
     texts: Path | None = None
     """File with such texts, one a line."""
+
+    preset: TrainingPreset = "cfclip"
+    """Published method whose settings are the defaults of those below; see docs/BASELINES.md."""
 
     latents: Path | None = None
     """What to train on: a folder of pictures, which are inverted, or a .pt or .safetensors file of

@@ -75,6 +75,17 @@ class EditRequest:
         """The index of each image for the random draws."""
         return tuple(range(len(self.latents)) if self.indices is None else self.indices)
 
+    def full_mask(self, resolution: int) -> Tensor | None:
+        """The mask `(batch, 1, R, R)` where the latents are; `InputError` if R is another."""
+        if self.mask is None:
+            return None
+        if self.mask.shape[-2:] != (resolution, resolution):
+            raise InputError(
+                f"mask is {self.mask.shape[-1]}x{self.mask.shape[-2]}, "
+                f"expected {resolution}x{resolution}"
+            )
+        return self.mask.to(self.latents).expand(len(self.latents), -1, -1, -1)
+
 
 @dataclass(frozen=True)
 class EditProgress:

@@ -53,6 +53,9 @@ class LatentOptimisationConfig:
     optimizer: Optimizer = "adam"
     """adam, or sgd for the plain gradient."""
 
+    bare_prompt: bool = False
+    """Show CLIP the texts alone instead of in the pack's templates, as StyleCLIP does."""
+
     clip_weight: float = 1.0
     """Weight of each prompt's CLIP terms."""
 

@@ -25,6 +25,7 @@ from cfclip.editors.config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
 from cfclip.editors.spaces import SPACES, LatentSpace
 from cfclip.embedders.base import Embedder
+from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.losses.augmentation import RandomPerspective
@@ -124,7 +125,7 @@ class _Run:
         self._callback = callback
         self._seed = request.seed
         self._identities = request.identities
-        self.mask = _full_mask(request, generator.resolution)
+        self.mask = request.full_mask(generator.resolution)
         self.space = SPACES[config.space](
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
@@ -196,24 +197,14 @@ class _Run:
         )
 
 
-def _full_mask(request: EditRequest, resolution: int) -> Tensor | None:
-    if request.mask is None:
-        return None
-    if request.mask.shape[-2:] != (resolution, resolution):
-        raise InputError(
-            f"mask is {request.mask.shape[-1]}x{request.mask.shape[-2]}, "
-            f"expected {resolution}x{resolution}"
-        )
-    return request.mask.to(request.latents).expand(len(request.latents), -1, -1, -1)
-
-
 def _text_tensors(
     embedder: Embedder, config: LatentOptimisationConfig, request: EditRequest
 ) -> dict[str, Tensor]:
     """The text embeddings of `EditTensors`."""
+    templates = chosen_templates(request.templates, config.bare_prompt)
 
     def embed(text: str) -> Tensor:
-        return embed_prompt(embedder, request.templates, text)
+        return embed_prompt(embedder, templates, text)
 
     texts = {
         "target_texts": torch.stack([embed(prompt) for prompt in request.prompts]),

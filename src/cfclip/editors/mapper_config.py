@@ -7,7 +7,7 @@ from cfclip.errors import InputError
 from cfclip.schedule import check_choice, check_number
 
 Group: TypeAlias = Literal["coarse", "medium", "fine"]
-TextLayout: TypeAlias = Literal["active", "all"]
+TextLayout: TypeAlias = Literal["active", "all", "none"]
 
 GROUPS: tuple[Group, ...] = get_args(Group)
 
@@ -81,8 +81,9 @@ class TextMapperConfig(LatentMapperConfig):
     """Length of the embedder's text features."""
 
     text_layout: TextLayout = "active"
-    """Which layers have a text network: active, those that are edited, or all of them, as in
-    released checkpoints, where those of a switched-off group do nothing."""
+    """Which layers have a text network: active, those that are edited; all of them, as in released
+    checkpoints, where those of a switched-off group do nothing; or none, StyleCLIP's mapper, which
+    knows one edit and reads no text."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,7 +93,14 @@ class TextMapperConfig(LatentMapperConfig):
     @property
     def text_layers(self) -> tuple[int, ...]:
         """The layers that have a text network."""
+        if not self.reads_text:
+            return ()
         return self.active_layers if self.text_layout == "active" else tuple(range(self.num_ws))
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the text makes a difference."""
+        return self.text_layout != "none"
 
 
 def groups_of(num_ws: int) -> tuple[Group, ...]:

@@ -7,7 +7,8 @@ embedding mapping. For the raw feature t of the bare prompt and each layer i of 
     h_i    = activation(linear([w_i; code_i]))          latent and text, fused
     w'_i   = w_i + strength * step_scale * delta_i      delta: the `LatentMapper` of all h
 
-A mapping network begins with a pixel norm, so the length of t does not matter.
+A mapping network begins with a pixel norm, so the length of t does not matter. Without text
+networks (`text_layout` "none"), h is w: the mapper of StyleCLIP, which knows one edit.
 """
 
 import json
@@ -64,9 +65,10 @@ class TextMapper(nn.Module):
         self.text_mappers = nn.ModuleDict(
             {str(layer): MappingNetwork(config.text_dim, config) for layer in config.text_layers}
         )
-        self.fusion = EqualLinear(
-            2 * config.w_dim, config.w_dim, lr_multiplier=config.lr_multiplier
-        )
+        if config.reads_text:
+            self.fusion = EqualLinear(
+                2 * config.w_dim, config.w_dim, lr_multiplier=config.lr_multiplier
+            )
         self.mapper = LatentMapper(config)
 
     def text_codes(self, text: Tensor) -> Tensor:
@@ -99,6 +101,8 @@ class TextMapper(nn.Module):
                 f"text has shape {tuple(text.shape)} for latents {tuple(ws.shape)}, expected one "
                 "text, or one for each image"
             )
+        if not self.config.reads_text:
+            return self.mapper(ws)
         fused = self.fusion(torch.cat([ws, codes.expand_as(ws)], -1))
         return self.mapper(scaled_leaky_relu(fused))
 

@@ -94,6 +94,15 @@ IMAGENET_TEMPLATES: tuple[str, ...] = (
 """CLIP's 80 ImageNet templates but for "a photo of many {}.": an edit is of one thing."""
 
 
+BARE_TEMPLATES: tuple[str, ...] = (_SLOT,)
+"""The text alone, as StyleCLIP embeds it."""
+
+
+def chosen_templates(templates: Sequence[str], bare: bool) -> Sequence[str]:
+    """The templates that a text is put in: `templates`, or none at all for a bare prompt."""
+    return BARE_TEMPLATES if bare else templates
+
+
 def fill_templates(templates: Sequence[str], text: str) -> list[str]:
     """The text in every template.
 

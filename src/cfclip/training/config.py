@@ -9,6 +9,7 @@ from cfclip.errors import InputError
 from cfclip.schedule import DescentSettings, check_choice, check_number
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
+MapperKind: TypeAlias = Literal["text", "latent"]
 
 KEEPING = ("latent_l2", "changed_pixels", "aspects")
 """Terms of the loss that keep an edit from changing more than it is about."""
@@ -35,9 +36,16 @@ class TrainingConfig:
     seed: int = 0
     """Decides every random draw: the first weights, the latents, the perspectives."""
 
+    mapper: MapperKind = "text"
+    """What is trained: text (CF-CLIP's, which reads its texts) or latent (StyleCLIP's, which is of
+    one text alone)."""
+
     objective: ObjectiveName = "clip_nce"
     """What is minimised, beside the weights below: clip_nce (CF-CLIP), directional
     (StyleGAN-NADA), global (StyleCLIP) or logit."""
+
+    bare_prompt: bool = False
+    """Show CLIP the texts alone instead of in the pack's templates, as StyleCLIP does."""
 
     clip_weight: float = 0.3
     """Weight of the objective's CLIP terms."""
@@ -102,6 +110,7 @@ class TrainingConfig:
     """Steps between validations; the best mapper so far is kept."""
 
     def __post_init__(self) -> None:
+        check_choice("mapper", self.mapper, get_args(MapperKind))
         check_choice("objective", self.objective, get_args(ObjectiveName))
         check_choice("optimizer", self.optimizer, get_args(MapperOptimizer))
         for name in ("batch", "augmentations", "samples", "validation", "validate_every"):

@@ -27,10 +27,11 @@ def mapper_shape(
         w_dim=generator.w_dim,
         text_dim=embedder.dim,
         groups=config.groups,
+        text_layout="active" if config.mapper == "text" else "none",
     )
     if start is None:
         return shape
-    for name in ("num_ws", "w_dim", "text_dim", "active_groups"):
+    for name in ("num_ws", "w_dim", "text_dim", "active_groups", "reads_text"):
         found, expected = getattr(start.config, name), getattr(shape, name)
         if found != expected:
             raise InputError(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
 from cfclip.embedders.base import Embedder
+from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.losses.augmentation import RandomPerspective
@@ -67,8 +68,8 @@ class MapperObjective:
         text_features: `(P, text_dim)`, raw features of the bare prompts, which mappers take.
 
     Raises:
-        InputError: a text that the embedder cannot read, or a weight without its plug-in or
-            aspects.
+        InputError: a text that the embedder cannot read, a weight without its plug-in or aspects,
+            or several prompts for a mapper that reads none.
     """
 
     def __init__(
@@ -79,14 +80,21 @@ class MapperObjective:
         config: TrainingConfig,
         plug_ins: Mapping[str, Term] | None = None,
     ) -> None:
+        if config.mapper == "latent" and len(task.prompts) > 1:
+            raise InputError(
+                f"{len(task.prompts)} texts are given, but a latent mapper learns one; train one "
+                "for each, or a text mapper (--mapper text)"
+            )
         self._generator = generator
         self._embedder = embedder
         self._objective = _weighted(config, plug_ins or {})
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.text_features = embedder.text_features(task.prompts)
 
+        templates = chosen_templates(task.templates, config.bare_prompt)
+
         def embed(text: str) -> Tensor:
-            return embed_prompt(embedder, task.templates, text)
+            return embed_prompt(embedder, templates, text)
 
         self._targets = [embed(prompt) for prompt in task.prompts]
         self._source_texts = embed(task.source_text)
