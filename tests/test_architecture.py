@@ -16,7 +16,7 @@ PARTS = {"generators", "embedders", "encoders", "losses", "editors", "packs", "i
 FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
-    *("mappers", "mapper_training"),
+    *("mappers", "mapper_training", "channel_fitting"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -44,7 +44,10 @@ ALLOWED: dict[str, set[str]] = {
         "embedders.prompts",
         "encoders.base",
     },
-    "packs": {*FOUNDATION, "generators", "embedders", "encoders", "editors.linear_text_map"},
+    "packs": {
+        *(*FOUNDATION, "generators", "embedders", "encoders"),
+        *("editors.channel_statistics", "editors.linear_text_map"),
+    },
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "sheets": {"errors"},  # pictures and names only: no part of a model
@@ -52,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "devices": {"errors"},
     "captions": {"errors", "images", "embedders.prompts"},
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
+    "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "training": {*FOUNDATION, *PARTS},
     "evaluation": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation"},

@@ -11,6 +11,7 @@ import tyro
 from cfclip.apps.apply import Apply
 from cfclip.apps.console import Console
 from cfclip.apps.edit import Edit, Rerun
+from cfclip.apps.fit_global_directions import FitGlobalDirections
 from cfclip.apps.fit_text_map import FitTextMap
 from cfclip.apps.options import (
     BROKEN_PIPE,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, type[Command]] = {
     "packs": Packs,
     "rerun": Rerun,
     "fit-text-map": FitTextMap,
+    "fit-global-directions": FitGlobalDirections,
     "train": Train,
     "apply": Apply,
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, Output
+from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, SAFETENSORS, Output
 from cfclip.apps.tasks import summarise
 from cfclip.editors.config import TextMapFitConfig
 from cfclip.encoders.config import ProjectionConfig
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cfclip.inversions import InversionProgress
     from cfclip.text_map_fitting import FittedTextMap
 
-_SUFFIX = ".safetensors"
 _LONG = 30.0  # seconds
 
 
@@ -61,8 +60,8 @@ class FitTextMap(Output):
         from cfclip.images import check_outputs
 
         console = self.console
-        if self.out.suffix != _SUFFIX:
-            raise InputError(f"out is {self.out}, expected the name of a {_SUFFIX} file")
+        if self.out.suffix != SAFETENSORS:
+            raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")
         folder = read_captioned_folder(self.folder)
         check_outputs([self.out], self.overwrite)
         kept = self.inversions or self.out.with_name(f"{self.out.stem}_inversions")

@@ -18,6 +18,8 @@ from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TRAINING_PRESETS
 
 DEFAULT_PACK = "avatars"
+SAFETENSORS = ".safetensors"
+"""Suffix of the files of tensors that commands write."""
 _PACK_OPTION = "--pack"
 _PRESET_OPTION = "--preset"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cfclip.training.runs import RunProgress
 
 _INVERSIONS = "inversions"
-_NOTE_SECONDS = 30.0
+NOTE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Train(Output):
             def watch(progress: "RunProgress") -> bool:
                 nonlocal told
                 update(progress)
-                if not sys.stderr.isatty() and time.monotonic() - told >= _NOTE_SECONDS:
+                if not sys.stderr.isatty() and time.monotonic() - told >= NOTE_SECONDS:
                     told = time.monotonic()
                     console.note(progress_line(progress))
                 return not asked.is_set()

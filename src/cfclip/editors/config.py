@@ -118,8 +118,8 @@ class LatentOptimisationConfig:
         check_number("temperature", self.temperature, 0.0, open_low=True)
         check_number("augmentations", self.augmentations, 1)
         check_number("distortion", self.distortion, 0.0, 1.0)
-        check_number("strength", self.strength, -_MOST_STRENGTH, _MOST_STRENGTH)
-        check_number("fusion_strength", self.fusion_strength, -_MOST_STRENGTH, _MOST_STRENGTH)
+        check_strength("strength", self.strength)
+        check_strength("fusion_strength", self.fusion_strength)
         if self.objective == "logit" and not self.alpha:
             raise InputError("alpha is 0.0, the logit objective needs it above 0 to see the prompt")
         self.descent()
@@ -144,6 +144,11 @@ class LatentOptimisationConfig:
 
 _MOST_STRENGTH = 100.0
 """Far beyond any strength that leaves a picture; catches a slip of the keyboard."""
+
+
+def check_strength(name: str, value: float) -> None:
+    """Raise `InputError` for a factor on an offset that is out of any use, or not finite."""
+    check_number(name, value, -_MOST_STRENGTH, _MOST_STRENGTH)
 
 
 def parse_layers(layers: str, num_ws: int) -> tuple[int, ...]:

@@ -147,6 +147,22 @@ def style_input(style: int) -> int:
     return _WS_PER_BLOCK * block - 1 + place
 
 
+def is_to_rgb(style: int) -> bool:
+    """Whether the modulated convolution at place `style` turns features into RGB.
+
+    >>> [style for style in range(8) if is_to_rgb(style)]
+    [1, 4, 7]
+    """
+    return (style + 1) % _STYLES_PER_BLOCK == _STYLES_PER_BLOCK - 1
+
+
+def style_widths(generator: Generator) -> list[int]:
+    """Channels of each modulated convolution of a generator, in execution order."""
+    with torch.no_grad():
+        mean = generator.w_avg.expand(1, generator.num_ws, -1)
+        return [each.shape[1] for each in generator.styles(mean)]
+
+
 SPACES: dict[str, type[LatentSpace]] = {
     "w": WSpace,
     "w_plus": WPlusSpace,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
     from torch import nn
 
+    from cfclip.editors.channel_statistics import ChannelStatistics
     from cfclip.editors.linear_text_map import LinearTextMap
     from cfclip.embedders.base import Embedder
     from cfclip.encoders.latent_encoder import LatentEncoder
@@ -165,6 +166,25 @@ class Pack:
         except InputError as error:
             raise CheckpointError(f"{path}: {error}") from error
         return text_map.to(device)
+
+    def channel_statistics(
+        self, file: str | Path, device: "str | torch.device" = "cpu"
+    ) -> "ChannelStatistics":
+        """The channel statistics of a file on `device`, for global directions.
+
+        Raises `CheckpointError` for a file that cannot be read or was made for other models than
+        the pack's.
+        """
+        from cfclip.editors.channel_statistics import load_channel_statistics
+
+        statistics = load_channel_statistics(file)
+        remedy = f"cfclip fit-global-directions --pack {self.manifest.name} --out FILE.safetensors"
+        self.check_models(file, statistics.config.models, f"make one for it ({remedy})")
+        try:
+            statistics.check_fits(self.generator(device), self.embedder(device))
+        except InputError as error:
+            raise CheckpointError(f"{file}: {error}") from error
+        return statistics.to(device)
 
     def _once(self, kind: str, device: "str | torch.device", load: Callable[[], _Model]) -> _Model:
         import torch

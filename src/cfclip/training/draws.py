@@ -24,6 +24,8 @@ class Purpose(IntEnum):
     STEP = auto()
     PERSPECTIVES = auto()
     VALIDATION_PERSPECTIVES = auto()
+    CHANNEL_SPREAD = auto()
+    CHANNEL_IMAGES = auto()
 
 
 def mixed_seed(*numbers: int) -> int:

@@ -40,6 +40,24 @@ RunCallback = Callable[[RunProgress], bool | None]
 """Called after each step; returning False ends the run with a checkpoint, to be resumed."""
 
 
+def logged_seconds(out: Path) -> float | None:
+    """Seconds that the steps of a run took, by its log; None if it has none or cannot be read.
+
+    Of a run that was cut off, steps after the last line of the log count at the speed of the next.
+    """
+    try:
+        lines = (out / LOG).read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        steps = [0, *(row["step"] for row in rows)]
+        took = [
+            max(0, step - before) / row["steps_per_second"]
+            for before, step, row in zip(steps, steps[1:], rows, strict=False)
+        ]
+    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+        return None
+    return sum(took) if took else None
+
+
 class Run:
     """Iterate over the remaining steps of a run, saving `parts` now and then.
 

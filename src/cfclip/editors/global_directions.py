@@ -1,0 +1,133 @@
+"""StyleCLIP's global directions: move the StyleSpace channels that lead where the text does.
+
+Source: Patashnik et al., "StyleCLIP" (ICCV 2021), section 6. With d_c and sigma_c of
+`cfclip.editors.channel_statistics`, and t the direction of the text:
+
+    t       = u( mean_k( E(t_k) - E(s_k) ) )
+    cos_c   = d_c . t / |d_c|
+    edit_c  = alpha * sigma_c * cos_c / max_c |cos_c|      where |cos_c| > beta, else 0
+
+The edit is the same for every picture. It takes one rendering and no gradient.
+"""
+
+import time
+
+import torch
+from torch import Tensor
+
+from cfclip.descent import COMPLETED
+from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, confine
+from cfclip.editors.channel_statistics import ChannelStatistics
+from cfclip.editors.clip_views import embed_prompt
+from cfclip.editors.global_config import GlobalDirectionsConfig
+from cfclip.editors.spaces import StyleSpace, is_to_rgb, style_widths
+from cfclip.embedders.base import Embedder
+from cfclip.generators.base import Generator
+from cfclip.losses.rows import direction
+
+__all__ = ["GlobalDirections", "GlobalDirectionsConfig", "channel_moves"]
+
+
+def channel_moves(cosines: Tensor, spread: Tensor, alpha: float, beta: float) -> Tensor:
+    """`alpha * spread * cosines / max |cosines|` where `|cosines| > beta`, else 0: `(channels,)`.
+
+    Args:
+        cosines: `(channels,)` of each channel's direction with the text's.
+        spread: `(channels,)`, standard deviations.
+        alpha: standard deviations that the most relevant channel moves by.
+        beta: threshold; no channel above it gives zeros.
+
+    >>> channel_moves(
+    ...     torch.tensor([0.6, -0.3, 0.1]), torch.tensor([1.0, 2.0, 4.0]), alpha=2.0, beta=0.2
+    ... )
+    tensor([ 2., -2.,  0.])
+    """
+    relevant = torch.where(cosines.abs() > beta, cosines, 0.0)
+    largest = relevant.abs().max()
+    return alpha * spread * relevant / torch.where(largest > 0, largest, 1.0)
+
+
+class GlobalDirections(Editor):
+    """Edits by global directions in StyleSpace.
+
+    Args:
+        generator, embedder: on one device, in eval mode; never changed.
+        statistics: of these models, on the same device.
+        config: the settings, the defaults if not given.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        embedder: Embedder,
+        statistics: ChannelStatistics,
+        config: GlobalDirectionsConfig | None = None,
+    ) -> None:
+        self.generator = generator
+        self.embedder = embedder
+        self.statistics = statistics
+        self.config = config or GlobalDirectionsConfig()
+
+    @torch.no_grad()
+    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
+        """Move the relevant channels of every image of the request.
+
+        Without a relevant channel nothing changes, which `stop_reasons` tells. There are no steps,
+        so that the callback is never called and there is no history.
+
+        Raises:
+            InputError: a prompt, mask or latent that does not fit, or statistics of other models.
+        """
+        began = time.perf_counter()
+        generator, config = self.generator, self.config
+        self.statistics.check_fits(generator, self.embedder)
+        mask = request.full_mask(generator.resolution)
+        space = StyleSpace(generator, request.latents, tuple(range(generator.num_ws)))
+        cosines = self.cosines(request)
+        moves = channel_moves(cosines, self.statistics.spread, config.alpha, config.beta)
+        reason = COMPLETED
+        if not bool((cosines.abs() > config.beta).any()):
+            reason = (
+                f"no channel's cosine with the text is above beta {config.beta:g}, the largest is "
+                f"{float(cosines.abs().max()):.3f}; lower beta"
+            )
+        batch = len(request.latents)
+        offset = moves.expand(batch, -1).clone()
+        source_images = space.render(space.zero_offset())
+        return EditResult(
+            space=space,
+            offset=offset,
+            strength=config.strength,
+            source_images=source_images,
+            images=confine(space.render(config.strength * offset), source_images, mask),
+            mask=mask,
+            history=tuple({} for _ in range(batch)),
+            steps=(0,) * batch,
+            stop_reasons=(reason,) * batch,
+            seconds=time.perf_counter() - began,
+        )
+
+    @torch.no_grad()
+    def cosines(self, request: EditRequest) -> Tensor:
+        """Cosine of each channel's direction with that of the prompts, `(channels,)`.
+
+        Several prompts have the direction of the mean of theirs. The channels of to-RGB layers
+        have 0 unless the configuration moves them.
+        """
+        source = embed_prompt(self.embedder, request.templates, request.source_text)
+        directions = [
+            direction((embed_prompt(self.embedder, request.templates, prompt) - source).mean(0))
+            for prompt in request.prompts
+        ]
+        text = direction(torch.stack(directions).mean(0))
+        cosines = direction(self.statistics.directions) @ text
+        return cosines if self.config.to_rgb else cosines * self._features(cosines)
+
+    def _features(self, like: Tensor) -> Tensor:
+        """1 for the channels of convolutions on features, 0 for those of to-RGB layers."""
+        return torch.cat(
+            [
+                like.new_full((width,), float(not is_to_rgb(style)))
+                for style, width in enumerate(style_widths(self.generator))
+            ]
+        )
