@@ -19,7 +19,7 @@ from cfclip.editors.spaces import style_widths
 from cfclip.embedders.base import Embedder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
-from cfclip.losses.rows import direction
+from cfclip.tensors import unit
 from cfclip.weights import ModelFormat, load_tensors, read_metadata, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.channel_statistics.v1", "channel statistics")
@@ -27,6 +27,10 @@ _REPORT_KEY = "fit"
 
 DEVIATIONS = 5.0
 """Standard deviations that a channel is moved by to either side: those of the paper."""
+
+ROUNDING = 1e-5
+"""eps of u: about what rounding moves an embedding by. That of the losses bounds gradients, and
+would shorten the directions of the many channels that move an embedding by as little as 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def channel_directions(
     moved = torch.cat([styles + moves, styles - moves])
     images = generator.synthesis_from_styles(moved.split(style_widths(generator), 1))
     up, down = embedder.embed_images(images).chunk(2)
-    return direction(up - down)
+    return unit(up - down, ROUNDING)
 
 
 def save_channel_statistics(

@@ -12,14 +12,16 @@ _FEWEST_RENDERED = 2  # a picture and its opposite
 class GlobalDirectionsConfig:
     """How an edit moves channels. Raises `InputError` naming a value outside its limits."""
 
+    # alpha and beta: about where the released demonstrations have them.
     alpha: float = 4.0
     """Standard deviations that the most relevant channel moves by."""
 
     beta: float = 0.15
     """Cosine of a channel with the text above which it is moved: higher changes less else."""
 
-    to_rgb: bool = False
-    """Move the channels of the layers that turn features into RGB as well."""
+    to_rgb: bool = True
+    """Move the channels of the layers that turn features into RGB too; the released code does not.
+    """
 
     strength: float = 1.0
     """Factor on the offset, applied when the result is rendered."""
