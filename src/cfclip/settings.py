@@ -8,13 +8,17 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.global_config import GlobalDirectionsConfig
+from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError, PackError
 
 if TYPE_CHECKING:
     from cfclip.packs.manifest import PackManifest
 
-Config = TypeVar("Config", LatentOptimisationConfig, ProjectionConfig)
+Config = TypeVar(
+    "Config", LatentOptimisationConfig, ProjectionConfig, GlobalDirectionsConfig, MapperEditConfig
+)
 
 SAMPLE_TRUNCATION = 0.7
 """Truncation psi of samples if none is given (Karras et al. 2019): below 1 the generator keeps

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from cfclip.editors.config import check_strength
 from cfclip.errors import InputError
 from cfclip.schedule import check_choice, check_number
 
@@ -101,6 +102,17 @@ class TextMapperConfig(LatentMapperConfig):
     def reads_text(self) -> bool:
         """Whether the text makes a difference."""
         return self.text_layout != "none"
+
+
+@dataclass(frozen=True)
+class MapperEditConfig:
+    """How a trained mapper edits. Raises `InputError` naming a value outside its limits."""
+
+    strength: float = 1.0
+    """Factor on what the mapper adds."""
+
+    def __post_init__(self) -> None:
+        check_strength("strength", self.strength)
 
 
 def groups_of(num_ws: int) -> tuple[Group, ...]:

@@ -1,0 +1,72 @@
+"""Editing with a trained text mapper: one pass, no optimisation."""
+
+import time
+
+import torch
+
+from cfclip.descent import COMPLETED
+from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, confine
+from cfclip.editors.mapper_config import MapperEditConfig
+from cfclip.editors.spaces import WPlusSpace
+from cfclip.editors.text_mapper import TextMapper
+from cfclip.embedders.base import Embedder
+from cfclip.embedders.prompts import check_prompt
+from cfclip.errors import InputError
+from cfclip.generators.base import Generator
+
+__all__ = ["MapperEdit", "MapperEditConfig"]
+
+
+class MapperEdit(Editor):
+    """Edits in W+ by what a text mapper adds to the codes.
+
+    Args:
+        generator, embedder, mapper: of one pack, on one device, in eval mode; never changed.
+        config: the settings, the defaults if not given.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        embedder: Embedder,
+        mapper: TextMapper,
+        config: MapperEditConfig | None = None,
+    ) -> None:
+        self.generator = generator
+        self.embedder = embedder
+        self.mapper = mapper
+        self.config = config or MapperEditConfig()
+
+    @torch.no_grad()
+    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
+        """Edit every image of the request by its one prompt, bare.
+
+        There are no steps, so that the callback is never called and there is no history.
+
+        Raises:
+            InputError: several prompts, or a prompt, mask or latent that does not fit.
+        """
+        began = time.perf_counter()
+        if len(request.prompts) != 1:
+            raise InputError(
+                f"{len(request.prompts)} prompts are given, a mapper edits by one; give one"
+            )
+        generator = self.generator
+        mask = request.full_mask(generator.resolution)
+        space = WPlusSpace(generator, request.latents, tuple(range(generator.num_ws)))
+        features = self.embedder.text_features([check_prompt(request.prompts[0])])[0]
+        offset = self.mapper.offset(request.latents, features)
+        source_images = space.render(space.zero_offset())
+        batch = len(request.latents)
+        return EditResult(
+            space=space,
+            offset=offset,
+            strength=self.config.strength,
+            source_images=source_images,
+            images=confine(space.render(self.config.strength * offset), source_images, mask),
+            mask=mask,
+            history=tuple({} for _ in range(batch)),
+            steps=(0,) * batch,
+            stop_reasons=(COMPLETED,) * batch,
+            seconds=time.perf_counter() - began,
+        )
