@@ -1,0 +1,47 @@
+"""docs/BASELINES.md: its commands are understood, its methods and numbers are the code's."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cfclip.apps.cli import parse
+from cfclip.apps.fit_global_directions import FitGlobalDirections
+from cfclip.apps.train import Train
+from cfclip.editors.global_config import ChannelFitConfig, GlobalDirectionsConfig
+from cfclip.evaluation.methods import METHODS
+from cfclip.packs.pack import Pack
+from cfclip.training.presets import TRAINING_PRESETS
+
+PAGE = (Path(__file__).parents[1] / "docs" / "BASELINES.md").read_text()
+COMMANDS = re.findall(r"^cfclip .*$", PAGE, re.MULTILINE)
+OURS = {"cfclip-optimisation", "cfclip-mapper", "logit-text-map"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str) -> None:
+    assert len(COMMANDS) == 2
+    parsed = parse(shlex.split(command)[1:])
+    assert isinstance(parsed, FitGlobalDirections | Train)
+    if isinstance(parsed, Train):
+        assert parsed.settings.mapper == "latent"
+
+
+def test_every_baseline_is_there() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    assert named == set(METHODS) - OURS
+    assert {name for name in TRAINING_PRESETS if f"--preset {name}" in PAGE} == {
+        *("styleclip-mapper", "directional-mapper")
+    }
+
+
+def test_its_numbers() -> None:
+    generator = Pack.open("avatars").generator()
+    weight = 0.008 * generator.num_ws * generator.w_dim
+    assert f"({weight:.1f} for `avatars`)" in PAGE
+    assert ChannelFitConfig() == ChannelFitConfig(images=100, truncation=0.7)
+    assert "on 100 samples (truncation 0.7)" in PAGE
+    config = GlobalDirectionsConfig()
+    assert f"`alpha` {config.alpha:g} and `beta` {config.beta:g} are starting points" in PAGE
