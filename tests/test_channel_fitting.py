@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from linear_models import LinearGenerator
 from tiny_training import PowerCut, cut_after, stop_after
 
 from cfclip.channel_fitting import (
@@ -72,6 +73,13 @@ def test_the_spread_is_that_of_the_samples_styles(session: Session) -> None:
     z = torch.randn(4000, session.generator.z_dim, generator=torch.Generator().manual_seed(99))
     styles = torch.cat(session.generator.styles(session.generator.mapping(z, 0.7)), 1)
     torch.testing.assert_close(spread, styles.std(0), rtol=0.06, atol=0.0)
+
+
+def test_the_spread_of_a_linear_generator_is_that_of_its_noise() -> None:
+    """Its styles are 0.5 z: each sample of 10,000 has a standard deviation of 0.5."""
+    spread = style_spread(LinearGenerator(), ChannelFitConfig(truncation=0.5))
+    torch.testing.assert_close(spread, torch.full((4,), 0.5), rtol=0.03, atol=0.0)
+    assert torch.equal(spread[:2], spread[2:])  # both rows of W+ are the same z
 
 
 def test_two_pictures_for_every_channel_of_every_sample(session: Session, tmp_path: Path) -> None:

@@ -239,6 +239,14 @@ def test_settings_reach_the_edit(session: Session) -> None:
     assert result.record["settings"]["lr"] == 1.0
 
 
+def test_a_bare_prompt_is_embedded_without_templates(tiny_pack: Path, tmp_path: Path) -> None:
+    session = Session.open(tiny_pack)
+    result = session.edit("sample:1", PROMPT, bare_prompt=True, steps=1)
+    assert session.embedder.text_calls == 2  # with the source text; the check embeds nothing more
+    record = result.save(tmp_path).record
+    assert rerun(record, pack=tiny_pack).identical
+
+
 def test_a_callback_stops_the_edit(session: Session) -> None:
     result = session.edit("sample:1", PROMPT, steps=9, callback=lambda progress: progress.step < 2)
     assert result.steps == 2

@@ -132,12 +132,18 @@ def image_styles(generator: Generator, config: ChannelFitConfig, image: int) -> 
 def style_spread(generator: Generator, config: ChannelFitConfig) -> Tensor:
     """The standard deviation of every channel over samples, `(channels,)`."""
     draws = seeded(config.seed, Purpose.CHANNEL_SPREAD)
-    parts = []
+    mean = generator.w_avg.expand(1, generator.num_ws, -1)
+    # Sums of differences from about the mean lose no digits to it. float64 is not on every device.
+    origin = torch.cat(generator.styles(mean), 1).cpu().double()
+    sums = torch.zeros(2, origin.shape[1], dtype=torch.float64)
     for _ in range(SPREAD_SAMPLES // _SAMPLING_BATCH):
         z = torch.randn(_SAMPLING_BATCH, generator.z_dim, generator=draws)
         ws = generator.mapping(z.to(generator.w_avg.device), config.truncation)
-        parts.append(torch.cat(generator.styles(ws), 1))
-    return torch.cat(parts).std(0)
+        away = torch.cat(generator.styles(ws), 1).cpu().double() - origin
+        sums += torch.stack([away.sum(0), away.square().sum(0)])
+    total, squares = sums
+    variance = (squares - total.square() / SPREAD_SAMPLES) / (SPREAD_SAMPLES - 1)
+    return variance.clamp_min(0.0).sqrt().to(generator.w_avg)
 
 
 def remove_checkpoints(folder: str | Path) -> None:

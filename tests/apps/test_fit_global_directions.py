@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_disk import room_for
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
@@ -103,6 +104,17 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert fit(out) == 2
     assert "exists already" in refused(capsys)
     assert out.read_text() == "mine"
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with room_for(1000):
+        assert fit(out) == 2
+    assert "make room and resume" in refused(capsys)
+    assert not out.exists()
+    assert fit(out) == 0
+    assert out.is_file()
 
 
 @pytest.mark.slow

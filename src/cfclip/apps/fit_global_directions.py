@@ -56,6 +56,7 @@ class FitGlobalDirections(Output):
 
         from cfclip.channel_fitting import remove_checkpoints
         from cfclip.editors.channel_statistics import save_channel_statistics
+        from cfclip.training.checkpoints import writing
 
         fitted = self._fit(console, partial)
         if fitted.statistics is None:
@@ -65,7 +66,8 @@ class FitGlobalDirections(Output):
             )
             return INTERRUPTED
         with uninterrupted():
-            save_channel_statistics(fitted.statistics, self.out, fitted.report)
+            with writing(self.out) as temporary:
+                save_channel_statistics(fitted.statistics, temporary, fitted.report)
             remove_checkpoints(partial)
         content = {"statistics": str(self.out), **fitted.report}
         console.result(content, str(self.out))
