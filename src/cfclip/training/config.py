@@ -57,8 +57,8 @@ class TrainingConfig:
     """Weight of the share of pixels that change: higher confines the edit."""
 
     aspects: float = 0.0
-    """Weight of keeping, as CLIP reads them, those of the pack's aspects that the prompt does not
-    speak of."""
+    """Weight of what CLIP reads of the pack's aspects: those that the prompt speaks of as it says,
+    all others as they were."""
 
     identity: float = 0.0
     """Weight of keeping a face's identity (CF-CLIP: 0.2); needs such a network in the pack."""
