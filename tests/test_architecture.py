@@ -10,9 +10,12 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
 RECIPES = Path(__file__).parents[1] / "recipes"
 
-FOUNDATION = {"errors", "files", "tensors", "version", "weights"}
+FOUNDATION = {"errors", "files", "tensors", "torch_files", "version", "weights"}
 DESCENT = {"schedule", "descent"}
-PARTS = {"generators", "embedders", "encoders", "losses", "editors", "packs", "images", *DESCENT}
+PARTS = {
+    *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
+    *DESCENT,
+}
 FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
@@ -26,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "tensors": {"errors"},
     "weights": {"errors", "files"},
+    "torch_files": {"errors"},
     "images": {"errors", "files"},
     "schedule": {"errors"},
     "descent": {"errors", "tensors", "schedule"},
@@ -33,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "losses": {"errors", "tensors"},
     "generators": FOUNDATION,
     "embedders": FOUNDATION,
-    "encoders": {*FOUNDATION, *DESCENT, "generators.base", "embedders.base"},
+    "features": FOUNDATION,
+    "encoders": {*FOUNDATION, *DESCENT, "generators.base", "embedders.base", "features.irse"},
     "editors": {
         *FOUNDATION,
         *DESCENT,

@@ -24,6 +24,8 @@ CONFIG_KEY = "config"
 """Keys of a model file's metadata that its caller cannot use."""
 
 _NAMES_SHOWN = 8
+_LENGTH_BYTES = 8
+"""Of the header of a safetensors file, before it."""
 
 Config = TypeVar("Config")
 
@@ -125,6 +127,15 @@ def read_metadata(path: str | Path, model_format: ModelFormat) -> dict[str, str]
     return {key: value for key, value in header.items() if key not in (FORMAT_KEY, CONFIG_KEY)}
 
 
+def read_format(path: str | Path, noun: str) -> str | None:
+    """The `ModelFormat.tag` of a model file, None where it tells none.
+
+    Raises `CheckpointError`, calling the model `noun`, when the file is missing or damaged.
+    """
+    with _opened(path, noun) as handle:
+        return (handle.metadata() or {}).get(FORMAT_KEY)
+
+
 def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
     """Load all of `tensors` into `model`, which keeps its own types.
 
@@ -160,6 +171,43 @@ def check_tensors(
             f"{source} does not fit its configuration, use the weights and the configuration of "
             f"one model: {shown}{more}"
         )
+
+
+def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
+    """`value`, read from another program's file, as a state dict of dense tensors.
+
+    Raises `CheckpointError` that starts with `source` unless it maps names to dense tensors, each
+    with memory of its own for every value: one that repeats its memory could claim any size.
+    """
+    if not isinstance(value, Mapping) or not value:
+        found = type(value).__name__ if value is not None else "nothing"
+        raise CheckpointError(f"{source} has no state dict: found {found}; give a checkpoint")
+    for name, tensor in value.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise CheckpointError(
+                f"{source}: {name!r} is a {type(tensor).__name__}, expected a tensor; give a file "
+                "that holds a state dict"
+            )
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise CheckpointError(f"{source}: tensor {name} is not dense; save it as a dense one")
+        if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+            raise CheckpointError(
+                f"{source}: tensor {name} of shape {tuple(tensor.shape)} repeats its memory; save "
+                "it contiguous"
+            )
+    return dict(value)
+
+
+def is_model_file(path: str | Path) -> bool:
+    """Whether a file begins as a safetensors file does: a length, then a JSON object.
+
+    Raises `CheckpointError` when it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_LENGTH_BYTES + 1)[_LENGTH_BYTES:] == b"{"
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}; give a file") from error
 
 
 @contextmanager
