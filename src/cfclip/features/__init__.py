@@ -1,0 +1,1 @@
+"""Trained networks that images are compared by, or encoded with."""
