@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     from cfclip.editors.channel_statistics import ChannelStatistics
     from cfclip.editors.linear_text_map import LinearTextMap
     from cfclip.embedders.base import Embedder
-    from cfclip.encoders.latent_encoder import LatentEncoder
+    from cfclip.encoders.base import Encoder
     from cfclip.generators.base import Generator
 
 GENERATOR_FILE = "generator.safetensors"
@@ -105,7 +105,7 @@ class Pack:
         """The joint image-text embedder on `device`. Raises `CheckpointError`."""
         return self._once("embedder", device, self._load_embedder)
 
-    def encoder(self, device: "str | torch.device" = "cpu") -> "LatentEncoder":
+    def encoder(self, device: "str | torch.device" = "cpu") -> "Encoder":
         """The encoder on `device`. Raises `PackError` if there is none or it does not fit."""
         if not self.has_encoder:
             raise PackError(
@@ -216,10 +216,10 @@ class Pack:
 
         return load_clip(self.folder / CLIP_FOLDER)
 
-    def _load_encoder(self) -> "LatentEncoder":
-        from cfclip.encoders.latent_encoder import load_encoder
+    def _load_encoder(self) -> "Encoder":
+        from cfclip.encoders.checkpoints import load_encoder_file
 
-        return load_encoder(self.folder / ENCODER_FILE)
+        return load_encoder_file(self.folder / ENCODER_FILE)
 
 
 def assemble_pack(folder: str | Path, manifest: PackManifest) -> Pack:
