@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editors.text_mapper import BEST, LAST
+from cfclip.editors.text_mapper import BEST, LAST, TextMapper
 from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
@@ -131,7 +131,7 @@ def check_training(
     task, begun = _task(session, prompts), _begun(session, start)
     generator, embedder = session.generator, session.embedder
     MapperObjective(generator, embedder, task, config, _plug_ins(session))
-    mapper_shape(generator, embedder, config, None if begun is None else begun.mapper)
+    mapper_shape(generator, embedder, config, _first(begun))
     return _warnings(session, task, begun)
 
 
@@ -189,7 +189,7 @@ def train_mapper(
         task,
         latents,
         config,
-        None if begun is None else begun.mapper,
+        _first(begun),
         _plug_ins(session),
     )
     facts = _facts(session, task, latents, config, begun)
@@ -204,6 +204,15 @@ def train_mapper(
 def _begun(session: Session, start: str | Path | None) -> PackMapper | None:
     """The mapper to start from."""
     return None if start is None else open_mapper(session.pack, start, session.device)
+
+
+def _first(begun: PackMapper | None) -> TextMapper | None:
+    """The weights to start from. Raises `InputError` for a mapper that takes no text."""
+    if begun is None:
+        return None
+    if isinstance(begun.mapper, TextMapper):
+        return begun.mapper
+    raise InputError("the mapper to start from takes no text (StyleCLIP); start from another one")
 
 
 def _warnings(session: Session, task: MapperTask, begun: PackMapper | None) -> tuple[str, ...]:

@@ -6,6 +6,9 @@ A mapper is a file of `cfclip.editors.text_mapper` whose metadata tells what it 
     models               file name to SHA-256 of the generator and the embedder it was trained with
     prompts              what it was trained for
     step, validation     of the training; and source_text, latents, start, settings, cfclip
+
+The checkpoints of CF-CLIP and StyleCLIP are opened too. They do not tell for which models they were
+made: they are held to the sizes of the pack's, and their edits come with a warning.
 """
 
 import time
@@ -20,6 +23,8 @@ from torch import Tensor
 
 from cfclip.descent import COMPLETED
 from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.latent_mapper import LatentMapper
+from cfclip.editors.mapper_checkpoints import load_released_mapper
 from cfclip.editors.text_mapper import (
     TextMapper,
     load_text_mapper,
@@ -36,6 +41,7 @@ from cfclip.results import EditResult, circumstances
 from cfclip.schedule import check_number
 from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed
+from cfclip.weights import is_model_file
 
 BATCH = 16
 """Pictures that are edited at a time."""
@@ -45,14 +51,17 @@ _PROMPTS_SHOWN = 10
 
 @dataclass(frozen=True)
 class PackMapper:
-    """A text mapper that fits an opened pack; make one with `open_mapper`."""
+    """A mapper that fits an opened pack; make one with `open_mapper`."""
 
-    mapper: TextMapper
+    mapper: TextMapper | LatentMapper
+    """A `LatentMapper` knows one edit, whatever it is called."""
     device: torch.device
     prompts: tuple[str, ...]
-    """What it was trained for."""
+    """What it was trained for; none if a released checkpoint does not tell."""
     origin: Mapping[str, Any]
     """Its file, hash and step, as records tell them."""
+    released: bool = False
+    """Whether it is a released checkpoint, which cannot tell whether it is for these models."""
 
     def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
         """The prompts of an edit: the given ones, all that it was trained for, or the only one.
@@ -62,6 +71,10 @@ class PackMapper:
         """
         if texts and every:
             raise InputError("give texts or ask for all of them, not both (--text, --all-texts)")
+        if not texts and not self.prompts:
+            raise InputError("this mapper does not tell its texts; give one (--text)")
+        if texts and isinstance(self.mapper, LatentMapper) and len(set(texts)) > 1:
+            raise InputError(f"this mapper knows one edit only, got {len(texts)} texts; give one")
         if texts:
             chosen = tuple(dict.fromkeys(check_prompt(text) for text in texts))
             if not self.mapper.config.reads_text and chosen != self.prompts:
@@ -81,12 +94,30 @@ class PackMapper:
         )
 
     def warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
-        """One line for each prompt that it was not trained for."""
-        return tuple(
-            f"the mapper was not trained for {prompt!r}; the edit may have no effect or another one"
-            for prompt in prompts
-            if prompt not in self.prompts
+        """A line for each prompt that it was not trained for, and for models it does not name."""
+        unknown = (
+            ("the mapper does not tell for which models it was made; they fit by their sizes only",)
+            if self.released
+            else ()
         )
+        consequence = (
+            "it knows one edit, whatever the text"
+            if isinstance(self.mapper, LatentMapper)
+            else "the edit may have no effect or another one"
+        )
+        others = [p for p in prompts if self.prompts and p not in self.prompts]
+        return (*unknown, *(f"the mapper was not trained for {p!r}; {consequence}" for p in others))
+
+    def text_codes(self, features: Tensor) -> Tensor | None:
+        """What `offset` takes, of a prompt's raw features `(text_dim,)`; None without a text."""
+        return self.mapper.text_codes(features) if isinstance(self.mapper, TextMapper) else None
+
+    def offset(self, ws: Tensor, codes: Tensor | None) -> Tensor:
+        """What an edit adds to latents at strength 1, `(batch, num_ws, w_dim)`."""
+        if isinstance(self.mapper, LatentMapper):
+            return self.mapper.offset(ws)
+        assert codes is not None  # of `text_codes`
+        return self.mapper.offset(ws, codes)
 
 
 def open_mapper(
@@ -94,9 +125,13 @@ def open_mapper(
 ) -> PackMapper:
     """The mapper of a training's folder (the best one) or of a file, checked against a pack.
 
-    Raises `CheckpointError` when there is none, it is damaged, or was trained for other models.
+    A file may also be a checkpoint of CF-CLIP or StyleCLIP. Raises `CheckpointError` when there is
+    none, it is damaged, or was trained for other models.
     """
     path = mapper_file(run_or_file)
+    # The folder of a training holds files of this project only.
+    if Path(run_or_file).is_file() and not is_model_file(path):
+        return _open_released(pack, path, device)
     about = text_mapper_metadata(path)
     models, prompts = about.get("models"), about.get("prompts")
     if not isinstance(models, dict) or not isinstance(prompts, list) or not prompts:
@@ -107,15 +142,32 @@ def open_mapper(
     name = f"{about.get('pack')} {about.get('pack_version')}"
     pack.check_models(path, models, f"it is one for pack {name}: open that, or train one for this")
     mapper = load_text_mapper(path, device)
-    generator, embedder = pack.generator(device), pack.embedder(device)
-    expected = (generator.num_ws, generator.w_dim, embedder.dim)
-    found = (mapper.config.num_ws, mapper.config.w_dim, mapper.config.text_dim)
-    if found != expected:
-        raise CheckpointError(
-            f"{path} has (num_ws, w_dim, text_dim) {found}, the models of the pack {expected}"
-        )
+    _check_sizes(pack, path, mapper, device)
     origin = {**file_origin(path), "step": about.get("step")}
     return PackMapper(mapper, torch.device(device), tuple(map(str, prompts)), origin)
+
+
+def _open_released(pack: Pack, path: Path, device: str | torch.device) -> PackMapper:
+    found = load_released_mapper(path, device, pack.generator(device).num_ws)
+    _check_sizes(pack, path, found.mapper, device)
+    prompts = () if found.description is None else (check_prompt(found.description),)
+    return PackMapper(found.mapper, torch.device(device), prompts, file_origin(path), True)
+
+
+def _check_sizes(
+    pack: Pack, path: Path, mapper: TextMapper | LatentMapper, device: str | torch.device
+) -> None:
+    names, generator = ["num_ws", "w_dim"], pack.generator(device)
+    expected = [generator.num_ws, generator.w_dim]
+    if isinstance(mapper, TextMapper):
+        names.append("text_dim")
+        expected.append(pack.embedder(device).dim)
+    found = [getattr(mapper.config, name) for name in names]
+    if found != expected:
+        raise CheckpointError(
+            f"{path} has ({', '.join(names)}) {tuple(found)}, the models of the pack "
+            f"{tuple(expected)}; give the mapper of this pack, or the pack of this mapper"
+        )
 
 
 def apply_mapper(
@@ -156,7 +208,7 @@ def apply_mapper(
     generator = pack.generator(mapper.device)
     with torch.no_grad():
         features = pack.embedder(mapper.device).text_features([prompt])[0]
-        codes = mapper.mapper.text_codes(features)
+        codes = mapper.text_codes(features)
     results: list[EditResult] = []
     for group in _groups(sources, batch):
         results += _apply(generator, mapper, codes, group, strength, facts, notes)
@@ -173,7 +225,7 @@ def _groups(sources: Sequence[Source], size: int) -> Iterator[Sequence[Source]]:
 def _apply(
     generator: Generator,
     mapper: PackMapper,
-    codes: Tensor,
+    codes: Tensor | None,
     sources: Sequence[Source],
     strength: float,
     facts: Mapping[str, Any],
@@ -182,7 +234,7 @@ def _apply(
     """The edits of one group of sources."""
     began = time.perf_counter()
     latents = torch.stack([source.latents for source in sources]).to(mapper.device)
-    offset = mapper.mapper.offset(latents, codes)
+    offset = mapper.offset(latents, codes)
     images = pil_from_signed(generator.synthesis(latents + strength * offset))
     seconds = time.perf_counter() - began
     return [

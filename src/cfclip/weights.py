@@ -198,6 +198,19 @@ def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
     return dict(value)
 
 
+def options_of(checkpoint: Mapping[str, object], source: str) -> Mapping[str, object]:
+    """What another program's checkpoint says it was trained with, its `opts`; empty without them.
+
+    They are a dictionary or the namespace of a command line. Raises `CheckpointError` that starts
+    with `source` when they are anything else.
+    """
+    options = checkpoint.get("opts", {})
+    options = options if isinstance(options, Mapping) else getattr(options, "__dict__", None)
+    if not isinstance(options, Mapping):
+        raise CheckpointError(f"{source}: opts is not a dictionary; save it as one")
+    return options
+
+
 def is_model_file(path: str | Path) -> bool:
     """Whether a file begins as a safetensors file does: a length, then a JSON object.
 

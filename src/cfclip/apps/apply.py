@@ -46,7 +46,8 @@ class Apply(PackWork):
     """
 
     run_or_file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of a training, whose best mapper is taken, or the file of a mapper."""
+    """Folder of a training, whose best mapper is taken, or the file of a mapper; also a checkpoint
+    of CF-CLIP or StyleCLIP for the pack's models."""
 
     images: Annotated[
         tyro.conf.Positional[tuple[str, ...]],

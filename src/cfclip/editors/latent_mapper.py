@@ -69,9 +69,16 @@ class LatentMapper(nn.Module):
             deltas.append(self.groups[group](rows) if switched_on else torch.zeros_like(rows))
         return torch.cat(deltas, 1)
 
+    def offset(self, ws: Tensor) -> Tensor:
+        """`step_scale * delta`, `(batch, num_ws, w_dim)`: what an edit adds at strength 1.
+
+        Raises `InputError` for latents of another shape.
+        """
+        return self.config.step_scale * self(ws)
+
     def edit(self, ws: Tensor, strength: float = 1.0) -> Tensor:
         """`ws + strength * step_scale * delta`, `(batch, num_ws, w_dim)`; differentiable.
 
         Raises `InputError` for latents of another shape.
         """
-        return ws + strength * self.config.step_scale * self(ws)
+        return ws + strength * self.offset(ws)

@@ -24,7 +24,7 @@ from cfclip.errors import CheckpointError, InputError
 from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
 from cfclip.schedule import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
-from cfclip.weights import ModelFormat, read_model, save_model, state_dict_of
+from cfclip.weights import ModelFormat, options_of, read_model, save_model, state_dict_of
 
 FORMAT = ModelFormat("cfclip.style_encoder.v1", "encoder")
 
@@ -167,7 +167,7 @@ def style_encoder_from_released(
     float32 encoder in eval mode without gradients. Raises `CheckpointError` that starts with
     `source` and names what is missing, unknown, misshapen or not finite.
     """
-    options = _options(checkpoint, source)
+    options = options_of(checkpoint, source)
     kind = kind or _kind(options, source)
     state = state_dict_of(checkpoint.get("state_dict"), source)
     tensors = {
@@ -218,15 +218,6 @@ def _build(config: StyleEncoderConfig, tensors: Mapping[str, Tensor], source: st
         encoder = StyleEncoder(config)
     load_normed(encoder, tensors, source)
     return encoder
-
-
-def _options(checkpoint: Mapping[str, object], source: str) -> Mapping[str, object]:
-    """What the encoder was trained with: a dictionary, or the namespace of a command line."""
-    options = checkpoint.get("opts", {})
-    options = options if isinstance(options, Mapping) else getattr(options, "__dict__", None)
-    if not isinstance(options, Mapping):
-        raise CheckpointError(f"{source}: opts is not a dictionary; save it as one")
-    return options
 
 
 def _kind(options: Mapping[str, object], source: str) -> StyleEncoderKind:
