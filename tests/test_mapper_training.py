@@ -199,7 +199,7 @@ def test_what_can_be_checked_first_is(session: Session, tmp_path: Path) -> None:
     assert "'grean' (nearest: green" in warning
     with pytest.raises(InputError, match="tokens"):
         check_training(session, ("green hair " * 20,), tmp_path / "run", config)
-    with pytest.raises(InputError, match=r"perceptual is 0\.02, but this pack has no network"):
+    with pytest.raises(InputError, match=r"perceptual is 0\.02, but there is no network"):
         check_training(session, PROMPTS, tmp_path / "run", tiny_config(perceptual=0.02))
     with pytest.raises(CheckpointError, match="there is no mapper"):
         check_training(session, PROMPTS, tmp_path / "run", config, start=tmp_path / "nothing")

@@ -1,7 +1,7 @@
 """Training a text mapper with a session: prompts, latents and a folder for the run."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images import check_outputs, find_images
 from cfclip.inversions import InversionProgress, Inversions
-from cfclip.losses.objective import Term
 from cfclip.mappers import PackMapper, open_mapper
 from cfclip.session import Session
 from cfclip.settings import projection_settings
@@ -28,10 +27,13 @@ from cfclip.training.latents import (
     sampled_latents,
     split_latents,
 )
+from cfclip.training.networks import NetworkFiles
 from cfclip.training.objective import MapperObjective, MapperTask
 from cfclip.training.runs import CHECKPOINT_SECONDS, RunCallback
 from cfclip.training.trainer import MapperTrainer, TrainingOutcome, train
 from cfclip.version import __version__
+
+NO_NETWORKS = NetworkFiles()
 
 _HASH_CHARACTERS = 16
 
@@ -114,6 +116,7 @@ def check_training(
     config: TrainingConfig,
     start: str | Path | None = None,
     resume: bool = False,
+    networks: NetworkFiles = NO_NETWORKS,
 ) -> tuple[str, ...]:
     """What of a training can be checked before its latents are there; the arguments are those of
     `train_mapper`.
@@ -125,12 +128,13 @@ def check_training(
         InputError: a prompt that cannot be read, a weight without its network, a folder that
             cannot be written, that holds a run and not `resume`, `resume` without a run, or a
             `start` that does not fit.
-        CheckpointError: a `start` that is missing, damaged or for other models.
+        CheckpointError: a `start` that is missing, damaged or for other models, or such a network.
     """
     _check_folder(Path(out), resume)
     task, begun = _task(session, prompts), _begun(session, start)
     generator, embedder = session.generator, session.embedder
-    MapperObjective(generator, embedder, task, config, _plug_ins(session))
+    terms = networks.terms(config, session.device)
+    MapperObjective(generator, embedder, task, config, terms)
     mapper_shape(generator, embedder, config, _first(begun))
     return _warnings(session, task, begun)
 
@@ -155,6 +159,7 @@ def train_mapper(
     *,
     start: str | Path | None = None,
     resume: bool = False,
+    networks: NetworkFiles = NO_NETWORKS,
     callback: RunCallback | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainedMapper:
@@ -170,6 +175,7 @@ def train_mapper(
             as one for fewer prompts. What it knew and `prompts` does not name fades.
         resume: go on with the run in `out`, which has to have the same prompts, latents, models
             and settings; it comes to the same weights as if it had never stopped, bit for bit.
+        networks: files of the networks whose terms have a weight in `config`.
         callback: called after each step; returning False ends the run, to be resumed.
         checkpoint_seconds: the most work that a power cut can lose.
 
@@ -190,9 +196,11 @@ def train_mapper(
         latents,
         config,
         _first(begun),
-        _plug_ins(session),
+        networks.terms(config, session.device),
     )
     facts = _facts(session, task, latents, config, begun)
+    if networks.given:
+        facts["networks"] = networks.hashes()
     outcome = train(trainer, out, facts, facts, callback, checkpoint_seconds)
     warnings = _warnings(session, task, begun)
     if not outcome.curves:
@@ -235,12 +243,6 @@ def _task(session: Session, prompts: Sequence[str]) -> MapperTask:
         unrealistic_text=manifest.unrealistic_text,
         aspects=tuple(manifest.aspects.values()),
     )
-
-
-def _plug_ins(session: Session) -> Mapping[str, Term]:
-    """Terms whose networks the pack brings; none does so far."""
-    del session
-    return {}
 
 
 def _facts(

@@ -188,8 +188,12 @@ def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
                 f"{source}: {name!r} is a {type(tensor).__name__}, expected a tensor; give a file "
                 "that holds a state dict"
             )
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
-            raise CheckpointError(f"{source}: tensor {name} is not dense; save it as a dense one")
+        dense = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
+        if not dense or tensor.is_complex():
+            raise CheckpointError(
+                f"{source}: tensor {name} is {tensor.dtype} and {tensor.layout}, expected dense "
+                "real numbers; save it as such"
+            )
         if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
             raise CheckpointError(
                 f"{source}: tensor {name} of shape {tuple(tensor.shape)} repeats its memory; save "

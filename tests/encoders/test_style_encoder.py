@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 import torch
 from golden_cases import RELATIVE_TOLERANCE, golden, golden_tensor, relative_error
+from tiny_models import tiny_embedder
 from torch import Tensor
 
 from cfclip.encoders.checkpoints import load_encoder
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.projection import project
 from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig, save_style_encoder
 from cfclip.errors import CheckpointError
+from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.tensors import resize_images
 
 OPTIONS = {"encoder_type": "Encoder4Editing", "start_from_latent_avg": True}
 TINY = StyleEncoderConfig("e4e", num_ws=8, width=16)
@@ -144,3 +149,23 @@ def test_checkpoints_of_something_else_are_refused(
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no encoder file"):
         load_encoder(tmp_path)
+
+
+def test_its_code_is_where_a_projection_begins(
+    tmp_path: Path, state: dict[str, Tensor], images: Tensor
+) -> None:
+    config = StyleGAN2Config(
+        resolution=32, z_dim=16, w_dim=128, mapping_layers=2, channels=(16, 16, 8, 8)
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = StyleGAN2(config).eval().requires_grad_(False)
+    encoder = load_encoder(write(tmp_path / "checkpoint.pt", state, torch.zeros(128)))
+    pictures = resize_images(images[:1], 32).clamp(-1.0, 1.0)
+    start = encoder.encode(pictures)
+    assert start.shape == (1, generator.num_ws, generator.w_dim)
+    embedder = tiny_embedder()
+    alone = project(generator, embedder, pictures, start, ProjectionConfig(steps=0))
+    refined = project(generator, embedder, pictures, start, ProjectionConfig(steps=5))
+    assert torch.equal(alone.latents, start)
+    assert refined.psnr > alone.psnr

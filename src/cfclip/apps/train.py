@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cfclip.inversions import InversionProgress
     from cfclip.mapper_training import FoundLatents, TrainedMapper
     from cfclip.session import Session
+    from cfclip.training.networks import NetworkFiles
     from cfclip.training.runs import RunProgress
 
 _INVERSIONS = "inversions"
@@ -56,6 +57,12 @@ class Train(Output):
     start: Path | None = None
     """Earlier mapper to begin with, file or folder: to learn more texts without starting anew."""
 
+    identity_network: Path | None = None
+    """Weights of the network for --identity, laid out as model_ir_se50.pth."""
+
+    perceptual_network: Path | None = None
+    """Weights of the network for --perceptual: vgg19_conv.pth, or torchvision's VGG19."""
+
     resume: bool = False
     """Go on with the training in --out, which has to have the same settings."""
 
@@ -82,10 +89,12 @@ class Train(Output):
 
         from cfclip.mapper_training import check_training
         from cfclip.session import Session
+        from cfclip.training.networks import NetworkFiles
 
         session = Session.open(self.pack, self.device)
+        networks = NetworkFiles(self.identity_network, self.perceptual_network)
         warnings = check_training(
-            session, given.prompts, self.out, self.settings, self.start, self.resume
+            session, given.prompts, self.out, self.settings, self.start, self.resume, networks
         )
         for warning in (*given.warnings, *warnings):
             console.warning(warning)
@@ -94,7 +103,7 @@ class Train(Output):
         except KeyboardInterrupt:
             console.error("interrupted; inverted pictures are kept, the same command goes on")
             return INTERRUPTED
-        trained = self._train(session, console, given.prompts, latents)
+        trained = self._train(session, console, given.prompts, latents, networks)
         self._tell(console, trained, latents)
         if not trained.outcome.finished:
             console.error(
@@ -129,6 +138,7 @@ class Train(Output):
         console: Console,
         prompts: tuple[str, ...],
         latents: "FoundLatents",
+        networks: "NetworkFiles",
     ) -> "TrainedMapper":
         from cfclip.mapper_training import train_mapper
 
@@ -151,6 +161,7 @@ class Train(Output):
                 self.settings,
                 start=self.start,
                 resume=self.resume,
+                networks=networks,
                 callback=watch,
                 checkpoint_seconds=self.checkpoint_seconds,
             )

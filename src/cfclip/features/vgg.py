@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.errors import CheckpointError
+from cfclip.errors import CheckpointError, InputError
 from cfclip.tensors import RGB_CHANNELS, check_images, unit_range_from_signed
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import check_tensors, state_dict_of
@@ -21,6 +21,9 @@ from cfclip.weights import check_tensors, state_dict_of
 _STAGES = (2, 2, 4, 4, 4)
 _WIDTHS = (1, 2, 4, 8, 8)
 _LAST = "conv5_2"
+_REDUCTION = 2 ** (len(_STAGES) - 1)
+"""Pixels of the image for one of the map."""
+
 _CLASSIFIER = {f"classifier.{layer}.{part}" for layer in (0, 3, 6) for part in ("weight", "bias")}
 
 _CAFFE_MEAN = (0.48501961, 0.45795686, 0.40760392)
@@ -74,9 +77,14 @@ class VGG19Features(nn.Module):
         """Image tensor `(batch, 3, height, width)` in [-1, 1] to `(batch, 8 * width, h, w)`.
 
         h and w are a sixteenth, rounded down. Differentiable; every image is independent of the
-        rest. Raises `InputError` for another shape.
+        rest. Raises `InputError` for another shape, or images that are too small for it.
         """
         check_images(images)
+        if min(images.shape[-2:]) < _REDUCTION:
+            raise InputError(
+                f"images are {images.shape[-1]}x{images.shape[-2]}, VGG19 needs {_REDUCTION}x"
+                f"{_REDUCTION} or more; leave the perceptual term out (weight 0)"
+            )
         maps = (unit_range_from_signed(images) - self.mean) * self.scale
         if self.caffe:
             maps = maps.flip(1)  # to BGR

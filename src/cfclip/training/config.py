@@ -61,11 +61,10 @@ class TrainingConfig:
     all others as they were."""
 
     identity: float = 0.0
-    """Weight of keeping a face's identity (CF-CLIP: 0.2); needs such a network in the pack."""
+    """Weight of keeping a face's identity (CF-CLIP: 0.2); needs its network."""
 
     perceptual: float = 0.0
-    """Weight of the perceptual distance to the source (CF-CLIP: 0.02); needs such a network in the
-    pack."""
+    """Weight of the perceptual distance to the source (CF-CLIP: 0.02); needs its network."""
 
     groups: tuple[Group, ...] = GROUPS
     """Groups of layers that are edited: coarse (layers 0-3), medium (4-7), fine (8 and up)."""

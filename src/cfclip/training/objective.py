@@ -168,8 +168,8 @@ def _weighted(config: TrainingConfig, plug_ins: Mapping[str, Term]) -> Objective
     wanted = [name for name in PLUG_INS if getattr(config, name)]
     if missing := [name for name in wanted if name not in plug_ins]:
         raise InputError(
-            f"{missing[0]} is {getattr(config, missing[0])}, but this pack has no network for it; "
-            "set it to 0"
+            f"{missing[0]} is {getattr(config, missing[0])}, but there is no network for it; give "
+            f"its file (--{missing[0]}-network), or set it to 0"
         )
     extra = {name: (float(getattr(config, name)), plug_ins[name]) for name in wanted}
     return Objective({**objective.terms, **extra})
