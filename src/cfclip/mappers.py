@@ -63,6 +63,11 @@ class PackMapper:
     released: bool = False
     """Whether it is a released checkpoint, which cannot tell whether it is for these models."""
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the text makes a difference; otherwise it knows one edit."""
+        return isinstance(self.mapper, TextMapper) and self.mapper.config.reads_text
+
     def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
         """The prompts of an edit: the given ones, all that it was trained for, or the only one.
 
@@ -73,14 +78,13 @@ class PackMapper:
             raise InputError("give texts or ask for all of them, not both (--text, --all-texts)")
         if not texts and not self.prompts:
             raise InputError("this mapper does not tell its texts; give one (--text)")
-        if texts and isinstance(self.mapper, LatentMapper) and len(set(texts)) > 1:
-            raise InputError(f"this mapper knows one edit only, got {len(texts)} texts; give one")
         if texts:
             chosen = tuple(dict.fromkeys(check_prompt(text) for text in texts))
-            if not self.mapper.config.reads_text and chosen != self.prompts:
+            if not self.reads_text and (len(chosen) > 1 or self.prompts not in ((), chosen)):
+                own = ", ".join(map(repr, self.prompts)) or "whatever it is called"
                 raise InputError(
-                    f"this mapper knows one edit, {self.prompts[0]!r}, not {', '.join(chosen)!r}; "
-                    "train one for that, or a text mapper"
+                    f"this mapper knows one edit, {own}, not {', '.join(map(repr, chosen))}; train "
+                    "one for that, or a text mapper"
                 )
             return chosen
         if every or len(self.prompts) == 1:
@@ -100,13 +104,11 @@ class PackMapper:
             if self.released
             else ()
         )
-        consequence = (
-            "it knows one edit, whatever the text"
-            if isinstance(self.mapper, LatentMapper)
-            else "the edit may have no effect or another one"
-        )
         others = [p for p in prompts if self.prompts and p not in self.prompts]
-        return (*unknown, *(f"the mapper was not trained for {p!r}; {consequence}" for p in others))
+        return unknown + tuple(
+            f"the mapper was not trained for {prompt!r}; the edit may have no effect or another one"
+            for prompt in others
+        )
 
     def text_codes(self, features: Tensor) -> Tensor | None:
         """What `offset` takes, of a prompt's raw features `(text_dim,)`; None without a text."""

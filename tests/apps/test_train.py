@@ -195,7 +195,7 @@ def test_progress_in_a_line() -> None:
 def test_a_preset_gives_the_defaults(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     preset = ("--preset", "styleclip-mapper")
     assert train(out, *preset) == 2
-    assert "identity is 0.1, but this pack has no network for it" in refused(capsys)
+    assert "identity is 0.1, but there is no network for it" in refused(capsys)
     assert train(out, *preset, "--identity", 0, "--text", "blue skin") == 2
     assert "2 texts are given, but a latent mapper learns one" in refused(capsys)
     assert train(out, *preset, "--identity", 0, "--lr", "0.25") == 0

@@ -203,6 +203,30 @@ def test_a_wrong_resolution_in_the_manifest(tiny_pack_copy: Path) -> None:
         Pack.open(tiny_pack_copy).generator()
 
 
+def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None:
+    from cfclip.encoders.config import ProjectionConfig
+    from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig, save_style_encoder
+    from cfclip.generators.checkpoints import save_generator
+    from cfclip.generators.stylegan2 import StyleGAN2
+    from cfclip.session import Session
+
+    manifest = Pack.open(tiny_pack_copy).manifest
+    config = replace(Pack.open(tiny_pack_copy).generator().config, w_dim=128)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = StyleGAN2(config)
+        encoder = StyleEncoder(StyleEncoderConfig("e4e", generator.num_ws, width=16))
+    save_generator(generator, tiny_pack_copy / "generator.safetensors")
+    save_style_encoder(encoder, tiny_pack_copy / "encoder.safetensors")
+    assemble_pack(tiny_pack_copy, manifest)
+    session = Session.open(tiny_pack_copy)
+    picture = session.sample(1)[0].image
+    alone = session.invert(picture, ProjectionConfig(steps=0))
+    refined = session.invert(picture, ProjectionConfig(steps=5))
+    assert alone.latents.shape == (generator.num_ws, 128)
+    assert not torch.equal(alone.latents, refined.latents)
+
+
 def test_an_encoder_of_another_generator(tiny_pack_copy: Path) -> None:
     from cfclip.encoders.latent_encoder import LatentEncoder, save_encoder
 

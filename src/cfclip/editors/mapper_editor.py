@@ -1,11 +1,13 @@
-"""Editing with a trained text mapper: one pass, no optimisation."""
+"""Editing with a trained mapper: one pass, no optimisation."""
 
 import time
 
 import torch
+from torch import Tensor
 
 from cfclip.descent import COMPLETED
 from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, confine
+from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.editors.spaces import WPlusSpace
 from cfclip.editors.text_mapper import TextMapper
@@ -18,7 +20,7 @@ __all__ = ["MapperEdit", "MapperEditConfig"]
 
 
 class MapperEdit(Editor):
-    """Edits in W+ by what a text mapper adds to the codes.
+    """Edits in W+ by what a mapper adds to the codes.
 
     Args:
         generator, embedder, mapper: of one pack, on one device, in eval mode; never changed.
@@ -29,7 +31,7 @@ class MapperEdit(Editor):
         self,
         generator: Generator,
         embedder: Embedder,
-        mapper: TextMapper,
+        mapper: TextMapper | LatentMapper,
         config: MapperEditConfig | None = None,
     ) -> None:
         self.generator = generator
@@ -54,8 +56,7 @@ class MapperEdit(Editor):
         generator = self.generator
         mask = request.full_mask(generator.resolution)
         space = WPlusSpace(generator, request.latents, tuple(range(generator.num_ws)))
-        features = self.embedder.text_features([check_prompt(request.prompts[0])])[0]
-        offset = self.mapper.offset(request.latents, features)
+        offset = self._offset(request.latents, check_prompt(request.prompts[0]))
         source_images = space.render(space.zero_offset())
         batch = len(request.latents)
         return EditResult(
@@ -70,3 +71,8 @@ class MapperEdit(Editor):
             stop_reasons=(COMPLETED,) * batch,
             seconds=time.perf_counter() - began,
         )
+
+    def _offset(self, latents: Tensor, prompt: str) -> Tensor:
+        if isinstance(self.mapper, LatentMapper):  # which takes no text
+            return self.mapper.offset(latents)
+        return self.mapper.offset(latents, self.embedder.text_features([prompt])[0])

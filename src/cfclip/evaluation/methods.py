@@ -223,7 +223,7 @@ def _check_mapper(
 ) -> None:
     """A result must not go by the name of another method."""
     kind = "text" if objective is None else "latent"
-    if opened.mapper.config.reads_text != (objective is None):
+    if opened.reads_text != (objective is None):
         raise InputError(f"{file} is no {kind} mapper, which {name} takes (--mapper {kind})")
     if objective is None:
         return
