@@ -81,5 +81,5 @@ def test_it_learns_one_text(tmp_path: Path) -> None:
 
 def test_faces_need_an_identity_network() -> None:
     settings = {**asdict(TRAINING_PRESETS["styleclip-mapper"]), "steps": 2}
-    with pytest.raises(InputError, match=r"identity is 0\.1, but this pack has no network"):
+    with pytest.raises(InputError, match=r"identity is 0\.1, but there is no network for it"):
         tiny_trainer(ONE, **settings)
