@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "train-generator": "recipes.avatars.train_generator:TrainGenerator",
     "train-encoder": "recipes.avatars.train_encoder:TrainEncoder",
     "evaluate": "recipes.avatars.evaluate:Evaluate",
+    "measure-starts": "recipes.avatars.measure_starts:MeasureStarts",
     "measure-training": "recipes.avatars.measure_training:MeasureTraining",
     "page": "recipes.avatars.page:Page",
     "assemble": "recipes.avatars.assemble:Assemble",

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,14 @@ import torch
 from torch import Tensor
 
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
-from cfclip.embedders.base import Embedder
-from cfclip.errors import InputError
-from cfclip.evaluation.avatars import judges
-from cfclip.evaluation.avatars.scores import (
-    TEST_EDITS,
-    VALIDATION_EDITS,
-    Edit,
-    EditScore,
-    group_scores,
-    score_edits,
-    summarise,
-)
+from cfclip.evaluation.avatars.scores import group_scores, summarise
 from cfclip.files import atomic_write
 from cfclip.mapper_training import FoundLatents, find_latents, train_mapper
 from cfclip.session import Session
-from cfclip.settings import edit_settings, projection_settings
 from cfclip.training.config import TrainingConfig
 from cfclip.training.runs import RunProgress
-from recipes.avatars.bench import Bench, parse_settings
-from recipes.avatars.dataset import load_dataset
+from recipes.avatars.bench import parse_settings
+from recipes.avatars.held_out import find_edit, held_out
 
 _log = logging.getLogger(__name__)
 CURVE_FILE = "curve.jsonl"
@@ -77,29 +64,30 @@ def measure_training(config: MeasureTraining) -> None:
         InputError: a prompt that is none of the benchmark's.
     """
     torch.set_num_threads(config.threads)
-    edits = [_edit(prompt) for prompt in config.prompts]
+    edits = [find_edit(prompt) for prompt in config.prompts]
     session = Session.open(config.pack)
     training = TrainingConfig(**parse_settings(config.settings))
     latents = find_latents(session, training)
-    scorer = _Scorer(session, config, edits)
+    avatars = held_out(session, config.natural, config.avatars, config.kept)
     rows = _rows(config.out / CURVE_FILE)
     while not rows or rows[-1]["step"] < training.steps:
         step, seconds = _train(session, config, training, latents, bool(rows))
         mapper = load_text_mapper(config.out / LAST)
-        groups = group_scores(edits, scorer.score(mapper))
+        groups = group_scores(
+            edits,
+            [
+                avatars.score(
+                    edit, _edited(session, mapper, avatars.inversion.latents, edit.prompt)
+                )
+                for edit in edits
+            ],
+        )
         spent = seconds + (rows[-1]["seconds"] if rows else 0.0)
         figures = {name: summarise(scores) for name, scores in groups.items() if scores}
         rows.append({"step": step, "seconds": spent, **figures})
         with atomic_write(config.out / CURVE_FILE) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         _log.info("step %d, %.0f s of training: %s", step, spent, figures["all"])
-
-
-def _edit(prompt: str) -> Edit:
-    known = {edit.prompt: edit for edit in (*TEST_EDITS, *VALIDATION_EDITS)}
-    if prompt not in known:
-        raise InputError(f"{prompt!r} is not a prompt of the benchmark: {', '.join(known)}")
-    return known[prompt]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -134,40 +122,7 @@ def _train(
     return trained.outcome.step, time.monotonic() - began
 
 
-class _Scorer:
-    """Held-out avatars, inverted once, and what is measured of a mapper's edits of them."""
-
-    def __init__(self, session: Session, config: MeasureTraining, edits: Sequence[Edit]) -> None:
-        manifest = session.pack.manifest
-        natural = load_dataset(config.natural)
-        probes = judges.load_probes()
-        bench = Bench(
-            session,
-            probes,
-            natural,
-            natural,
-            edit_settings(manifest),
-            projection_settings(manifest),
-            config.kept,
-            seed=0,
-        )
-        config.kept.mkdir(parents=True, exist_ok=True)
-        self.inversion, _ = bench.inverted(config.avatars)
-        self.records = [natural.table.record(i) for i in range(config.avatars)]
-        self.session, self.edits, self.probes = session, edits, list(probes.values())
-
-    def score(self, mapper: TextMapper) -> list[list[EditScore]]:
-        """By edit, the scores of the avatars."""
-        embedder: Embedder = self.session.embedder
-        source = self.inversion.reconstruction
-        found = []
-        for edit in self.edits:
-            images = self._edited(mapper, embedder, edit.prompt)
-            found.append(score_edits(edit, self.records, source, images, self.probes))
-        return found
-
-    @torch.no_grad()
-    def _edited(self, mapper: TextMapper, embedder: Embedder, prompt: str) -> Tensor:
-        codes = mapper.text_codes(embedder.text_features([prompt])[0])
-        latents = self.inversion.latents
-        return self.session.generator.synthesis(mapper.edit(latents, codes))
+@torch.no_grad()
+def _edited(session: Session, mapper: TextMapper, latents: Tensor, prompt: str) -> Tensor:
+    codes = mapper.text_codes(session.embedder.text_features([prompt])[0])
+    return session.generator.synthesis(mapper.edit(latents, codes))

@@ -220,3 +220,27 @@ def test_a_training_is_scored_as_it_goes(made: Path, tmp_path: Path) -> None:
     assert 0 <= rows[0]["all"]["preservation"] <= 1
     command("measure-training", *options, "--out", out)  # there is nothing left to do
     assert len((out / "curve.jsonl").read_text().splitlines()) == 2
+
+
+def test_starts_are_compared(made: Path, tmp_path: Path) -> None:
+    pack = shutil.copytree(made / "tiny", tmp_path / "avatars")
+    sizes = ("--pictures", 50, "--captions", 2, "--edits", 60, "--threads", 1)
+    command("fit-text-map", "--pack", pack, "--data", made / "natural-101", *sizes)
+    out = tmp_path / "out"
+    options = (
+        *("--pack", pack, "--natural", made / "natural-303", "--out", out),
+        *("--kept", tmp_path / "inversions", "--avatars", 2, "--every", 1, "--threads", 1),
+        *("--prompts", "green hair", "--settings", "steps=2", "augmentations=1", "patience=0"),
+    )
+    command("measure-starts", *options)
+    figures = json.loads((out / "starts.json").read_text())
+    assert list(figures) == ["source", "add", "difference", "concatenate"]
+    kept = out / "source-green-hair.json"
+    found = json.loads(kept.read_text())
+    assert len(found["scores"]) == len(found["reached"]) == 2
+    # Success at the end was also reached on the way.
+    for score, step in zip(found["scores"], found["reached"], strict=True):
+        assert not score["success"] or step in (0, 1, 2)
+    before = kept.stat().st_mtime_ns
+    command("measure-starts", *options)
+    assert kept.stat().st_mtime_ns == before

@@ -1,0 +1,78 @@
+"""Held-out avatars with their truth: inverted once, edited by whatever is measured, and scored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cfclip.encoders.base import Inversion
+from cfclip.errors import InputError
+from cfclip.evaluation.avatars import judges
+from cfclip.evaluation.avatars.attributes import AvatarRecord
+from cfclip.evaluation.avatars.scores import (
+    TEST_EDITS,
+    VALIDATION_EDITS,
+    Edit,
+    EditScore,
+    score_edits,
+)
+from cfclip.evaluation.probes import Probe
+from cfclip.session import Session
+from cfclip.settings import edit_settings, projection_settings
+from recipes.avatars.bench import Bench
+from recipes.avatars.dataset import load_dataset
+
+_FINGERPRINT = 12  # characters of a pack's hash that name its folder
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Avatars that nothing was trained on.
+
+    Attributes:
+        inversion: what edits start from.
+        records: what the avatars really look like.
+        probes: what reads them.
+    """
+
+    inversion: Inversion
+    records: tuple[AvatarRecord, ...]
+    probes: tuple[Probe, ...]
+
+    @torch.no_grad()
+    def score(self, edit: Edit, images: Tensor) -> list[EditScore]:
+        """One score for each avatar; `images` are their edits, `(avatars, 3, side, side)`."""
+        source = self.inversion.reconstruction
+        return score_edits(edit, self.records, source, images, self.probes)
+
+
+def held_out(session: Session, natural: Path, count: int, kept: Path) -> HeldOut:
+    """The first `count` avatars of a dataset, inverted as the pack inverts.
+
+    Args:
+        session: of the pack.
+        natural: folder of held-out natural avatars.
+        count: how many.
+        kept: folder in which inversions are kept.
+
+    Raises:
+        InputError: there are fewer avatars.
+    """
+    manifest, data, probes = session.pack.manifest, load_dataset(natural), judges.load_probes()
+    # Not to be mistaken for those of another generator.
+    kept = kept / session.pack.fingerprint[:_FINGERPRINT]
+    kept.mkdir(parents=True, exist_ok=True)
+    editing, projection = edit_settings(manifest), projection_settings(manifest)
+    bench = Bench(session, probes, data, data, editing, projection, kept, seed=0)
+    inversion, _ = bench.inverted(count)
+    records = tuple(data.table.record(row) for row in range(count))
+    return HeldOut(inversion, records, tuple(probes.values()))
+
+
+def find_edit(prompt: str) -> Edit:
+    """The edit of the benchmark with this prompt. Raises `InputError` if there is none."""
+    known = {edit.prompt: edit for edit in (*TEST_EDITS, *VALIDATION_EDITS)}
+    if prompt not in known:
+        raise InputError(f"{prompt!r} is not a prompt of the benchmark: {', '.join(known)}")
+    return known[prompt]
