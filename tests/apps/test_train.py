@@ -12,7 +12,7 @@ import torch
 
 from cfclip.apps.cli import main
 from cfclip.apps.console import stop_requests
-from cfclip.apps.train import progress_line
+from cfclip.apps.run_watch import progress_line
 from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
 from cfclip.session import Session
 from cfclip.training.checkpoints import CHECKPOINT

@@ -1,22 +1,19 @@
 """`cfclip fit-global-directions`."""
 
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, stop_requests, uninterrupted
+from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, OK, SAFETENSORS, Output
-from cfclip.apps.train import NOTE_SECONDS, progress_line
+from cfclip.apps.run_watch import watched_run
 from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.errors import InputError
 
 if TYPE_CHECKING:
     from cfclip.channel_fitting import FittedChannels
-    from cfclip.training.runs import RunProgress
 
 
 @dataclass(frozen=True)
@@ -80,15 +77,5 @@ class FitGlobalDirections(Output):
         from cfclip.session import Session
 
         session = Session.open(self.pack, self.device)
-        told = time.monotonic()
-        with stop_requests() as asked, console.progress("measuring channels") as update:
-
-            def watch(progress: "RunProgress") -> bool:
-                nonlocal told
-                update(progress)
-                if not sys.stderr.isatty() and time.monotonic() - told >= NOTE_SECONDS:
-                    told = time.monotonic()
-                    console.note(progress_line(progress))
-                return not asked.is_set()
-
+        with watched_run(console, "measuring channels") as watch:
             return fit_channels(session, partial, self.settings, watch)

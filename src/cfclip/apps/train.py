@@ -1,16 +1,16 @@
 """`cfclip train`."""
 
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, stop_requests, terms_text
+from cfclip.apps.console import Console
 from cfclip.apps.fit_text_map import estimate
 from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, Output
+from cfclip.apps.run_watch import watched_run
 from cfclip.apps.tasks import summarise
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.training.config import TrainingConfig
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from cfclip.mapper_training import FoundLatents, TrainedMapper
     from cfclip.session import Session
     from cfclip.training.networks import NetworkFiles
-    from cfclip.training.runs import RunProgress
 
 _INVERSIONS = "inversions"
-NOTE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -142,17 +140,7 @@ class Train(Output):
     ) -> "TrainedMapper":
         from cfclip.mapper_training import train_mapper
 
-        told = time.monotonic()
-        with stop_requests() as asked, console.progress(self.out.name or "training") as update:
-
-            def watch(progress: "RunProgress") -> bool:
-                nonlocal told
-                update(progress)
-                if not sys.stderr.isatty() and time.monotonic() - told >= NOTE_SECONDS:
-                    told = time.monotonic()
-                    console.note(progress_line(progress))
-                return not asked.is_set()
-
+        with watched_run(console, self.out.name or "training") as watch:
             return train_mapper(
                 session,
                 prompts,
@@ -180,12 +168,3 @@ class Train(Output):
         console.result(content, str(trained.file))
         if outcome.best_loss is not None:
             console.note(f"validation loss {outcome.best_loss:.4f}, at step {outcome.best_step}")
-
-
-def progress_line(progress: "RunProgress") -> str:
-    """A line for where no bar shows the time left."""
-    left = progress.seconds_left / 60.0
-    return (
-        f"step {progress.step} of {progress.steps}, about {left:.1f} min left  "
-        f"{terms_text(progress.terms)}"
-    )
