@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from cfclip.editors.base import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
@@ -31,7 +30,7 @@ from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings, projection_settings
 from cfclip.tensors import pil_from_signed
-from recipes.avatars.bench import Bench, parse_settings, pixels
+from recipes.avatars.bench import Bench, edit_request, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.grids import save_grid, stack_grids
 from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
@@ -195,21 +194,10 @@ def _measure_edit(
     path = folder / f"{edit.prompt.replace(' ', '-')}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
-        scores = [EditScore(**{**row, "lost": tuple(row["lost"])}) for row in kept["scores"]]
+        scores = [EditScore.of_row(row) for row in kept["scores"]]
         return scores, float(kept["seconds"])
-    manifest = bench.pack.manifest
     editor = LatentOptimisation(bench.pack.generator(), bench.pack.embedder(), bench.editing)
-    result = editor.edit(
-        EditRequest(
-            latents=inversion.latents,
-            prompts=(edit.prompt,),
-            source_text=manifest.source_text,
-            templates=manifest.templates,
-            unrealistic_text=manifest.unrealistic_text,
-            aspects=tuple(manifest.aspects.values()),
-            seed=bench.seed,
-        )
-    )
+    result = editor.edit(edit_request(bench.pack.manifest, inversion.latents, edit, bench.seed))
     records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]
     source = inversion.reconstruction
     scores = score_edits(edit, records, source, result.images, list(bench.probes.values()))

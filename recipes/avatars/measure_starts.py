@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from cfclip.editors.base import EditProgress, EditRequest
+from cfclip.editors.base import EditProgress
 from cfclip.editors.config import Fusion, LatentOptimisationConfig
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.evaluation.avatars.scores import Edit, EditScore, summarise
 from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings
-from recipes.avatars.bench import parse_settings
+from recipes.avatars.bench import edit_request, parse_settings
 from recipes.avatars.held_out import HeldOut, find_edit, held_out
 
 _log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def measure_starts(config: MeasureStarts) -> None:
     figures: dict[str, Any] = {}
     for start in config.starts:
         done = [_measure(session, avatars, settings, start, edit, config) for edit in edits]
-        scores = [EditScore(**{**s, "lost": tuple(s["lost"])}) for d in done for s in d["scores"]]
+        scores = [EditScore.of_row(row) for d in done for row in d["scores"]]
         steps = [step for d in done for step in d["reached"] if step is not None]
         figures[start] = {
             **summarise(scores),
@@ -116,7 +116,6 @@ def _measure(
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
-    manifest = session.pack.manifest
     text_map = None
     if start != "source":
         fusion: Fusion = start
@@ -124,15 +123,7 @@ def _measure(
         text_map = session.pack.text_map()
     editor = LatentOptimisation(session.generator, session.embedder, settings, text_map)
     watched = _Watched(edit, avatars, config.every)
-    request = EditRequest(
-        latents=avatars.inversion.latents,
-        prompts=(edit.prompt,),
-        source_text=manifest.source_text,
-        templates=manifest.templates,
-        unrealistic_text=manifest.unrealistic_text,
-        aspects=tuple(manifest.aspects.values()),
-        seed=0,
-    )
+    request = edit_request(session.pack.manifest, avatars.inversion.latents, edit, seed=0)
     result = editor.edit(request, watched.look)
     scores = avatars.score(edit, result.images)
     watched.note(max(result.steps), scores)

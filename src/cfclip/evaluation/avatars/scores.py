@@ -10,7 +10,7 @@ the inverted source. Nothing here feeds back into an edit.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -138,6 +138,11 @@ class EditScore:
     """The attributes that were not kept."""
     psnr_outside: float
     """Decibels against the inverted source outside the true mask."""
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "EditScore":
+        """What `asdict` made of a score, after it was written as JSON."""
+        return cls(**{**row, "lost": tuple(row["lost"])})
 
     @property
     def exact(self) -> bool | None:
