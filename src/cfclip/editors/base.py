@@ -1,5 +1,6 @@
 """What goes into an edit and what comes out, whatever the method."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -165,6 +166,35 @@ def confine(edited: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return edited
     return edited * mask + source * (1.0 - mask)
+
+
+def one_pass_result(
+    request: EditRequest,
+    space: LatentSpace,
+    offset: Tensor,
+    strength: float,
+    reason: str,
+    began: float,
+) -> EditResult:
+    """The result of a method without steps: no history, all images end alike.
+
+    `began` is `time.perf_counter()` at the start. Raises `InputError` for a mask of another size.
+    """
+    source_images = space.render(space.zero_offset())
+    mask = request.full_mask(source_images.shape[-1])
+    batch = len(request.latents)
+    return EditResult(
+        space=space,
+        offset=offset,
+        strength=strength,
+        source_images=source_images,
+        images=confine(space.render(strength * offset), source_images, mask),
+        mask=mask,
+        history=tuple({} for _ in range(batch)),
+        steps=(0,) * batch,
+        stop_reasons=(reason,) * batch,
+        seconds=time.perf_counter() - began,
+    )
 
 
 class Editor(ABC):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cfclip.descent import COMPLETED
-from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, confine
+from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, one_pass_result
 from cfclip.editors.channel_statistics import ChannelStatistics
 from cfclip.editors.clip_views import embed_prompt
 from cfclip.editors.global_config import GlobalDirectionsConfig
@@ -81,7 +81,6 @@ class GlobalDirections(Editor):
         began = time.perf_counter()
         generator, config = self.generator, self.config
         self.statistics.check_fits(generator, self.embedder)
-        mask = request.full_mask(generator.resolution)
         space = StyleSpace(generator, request.latents, tuple(range(generator.num_ws)))
         cosines = self.cosines(request)
         moves = channel_moves(cosines, self.statistics.spread, config.alpha, config.beta)
@@ -91,21 +90,8 @@ class GlobalDirections(Editor):
                 f"no channel's cosine with the text is above beta {config.beta:g}, the largest is "
                 f"{float(cosines.abs().max()):.3f}; lower beta"
             )
-        batch = len(request.latents)
-        offset = moves.expand(batch, -1).clone()
-        source_images = space.render(space.zero_offset())
-        return EditResult(
-            space=space,
-            offset=offset,
-            strength=config.strength,
-            source_images=source_images,
-            images=confine(space.render(config.strength * offset), source_images, mask),
-            mask=mask,
-            history=tuple({} for _ in range(batch)),
-            steps=(0,) * batch,
-            stop_reasons=(reason,) * batch,
-            seconds=time.perf_counter() - began,
-        )
+        offset = moves.expand(len(request.latents), -1).clone()
+        return one_pass_result(request, space, offset, config.strength, reason, began)
 
     @torch.no_grad()
     def cosines(self, request: EditRequest) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cfclip.descent import COMPLETED
-from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, confine
+from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, one_pass_result
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.editors.spaces import WPlusSpace
@@ -54,23 +54,10 @@ class MapperEdit(Editor):
                 f"{len(request.prompts)} prompts are given, a mapper edits by one; give one"
             )
         generator = self.generator
-        mask = request.full_mask(generator.resolution)
         space = WPlusSpace(generator, request.latents, tuple(range(generator.num_ws)))
         offset = self._offset(request.latents, check_prompt(request.prompts[0]))
-        source_images = space.render(space.zero_offset())
-        batch = len(request.latents)
-        return EditResult(
-            space=space,
-            offset=offset,
-            strength=self.config.strength,
-            source_images=source_images,
-            images=confine(space.render(self.config.strength * offset), source_images, mask),
-            mask=mask,
-            history=tuple({} for _ in range(batch)),
-            steps=(0,) * batch,
-            stop_reasons=(COMPLETED,) * batch,
-            seconds=time.perf_counter() - began,
-        )
+        strength = self.config.strength
+        return one_pass_result(request, space, offset, strength, COMPLETED, began)
 
     def _offset(self, latents: Tensor, prompt: str) -> Tensor:
         if isinstance(self.mapper, LatentMapper):  # which takes no text
