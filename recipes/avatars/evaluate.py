@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,22 +15,25 @@ import numpy as np
 import torch
 
 from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.embedders.base import Embedder
 from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
+from cfclip.evaluation.avatars.renderer import render
 from cfclip.evaluation.avatars.scores import (
     TEST_EDITS,
     VALIDATION_EDITS,
     Edit,
     EditScore,
-    group_scores,
+    group_by_edit,
     score_edits,
     summarise,
 )
+from cfclip.evaluation.likeness import gained_share, text_likeness
 from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings, projection_settings
-from cfclip.tensors import pil_from_signed
+from cfclip.tensors import pil_from_signed, signed_from_uint8
 from recipes.avatars.bench import Bench, edit_request, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.grids import save_grid, stack_grids
@@ -38,7 +42,7 @@ from recipes.avatars.measure_samples import measure_samples
 from recipes.avatars.report import write_report
 
 _log = logging.getLogger(__name__)
-Section = Literal["probes", "samples", "clip", "projection", "edits", "timing"]
+Section = Literal["probes", "samples", "clip", "judge", "projection", "edits", "timing"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 FIGURES_FILE = "figures.json"
 _OF = "of"
@@ -60,6 +64,8 @@ class Evaluate:
     """Folder for `figures.json`, `edits.jsonl` and grids; finished sections are kept."""
     probes: Path = judges.SHIPPED / "probes"
     """Folder of the two probes."""
+    judge: Path = judges.CLIP_FOLDER
+    """Folder of the CLIP that judges."""
     report: Path | None = None
     """Where to write EVALUATION.md; for the test split."""
     split: Literal["test", "validation"] = "test"
@@ -107,6 +113,7 @@ def evaluate(config: Evaluate) -> None:
         config.out,
         config.seed,
     )
+    judge = judges.load_clip_judge(config.judge)
     config.out.mkdir(parents=True, exist_ok=True)
     figures = _begun_figures(config, bench)
     for section in config.sections:
@@ -114,7 +121,7 @@ def evaluate(config: Evaluate) -> None:
             _log.info("%s: kept", section)
             continue
         began = time.monotonic()
-        figures[section] = _measure(section, config, bench)
+        figures[section] = _measure(section, config, bench, judge)
         _log.info("%s: %.0f s", section, time.monotonic() - began)
         _write_json(figures, config.out / FIGURES_FILE)
     if config.report is not None:
@@ -144,17 +151,19 @@ def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
     return figures
 
 
-def _measure(section: Section, config: Evaluate, bench: Bench) -> dict[str, Any]:
+def _measure(section: Section, config: Evaluate, bench: Bench, judge: Embedder) -> dict[str, Any]:
     if section == "probes":
         return measure_probes(bench)
     if section == "samples":
         return measure_samples(bench, config.samples)
     if section == "clip":
-        return measure_clip(bench)
+        return measure_clip(bench, bench.pack.embedder())
+    if section == "judge":
+        return measure_clip(bench, judge)
     if section == "projection":
         return measure_projection(bench, config.projections)
     if section == "edits":
-        return _measure_edits(config, bench)
+        return _measure_edits(config, bench, judge)
     return _measure_timing(bench)
 
 
@@ -162,7 +171,7 @@ def _edits(config: Evaluate) -> tuple[Edit, ...]:
     return TEST_EDITS if config.split == "test" else VALIDATION_EDITS
 
 
-def _measure_edits(config: Evaluate, bench: Bench) -> dict[str, Any]:
+def _measure_edits(config: Evaluate, bench: Bench, judge: Embedder) -> dict[str, Any]:
     """Scores by family and prompt; a prompt that is done stays done."""
     inversion, _ = bench.inverted(config.avatars)
     folder = config.out / "edits"
@@ -170,32 +179,52 @@ def _measure_edits(config: Evaluate, bench: Bench) -> dict[str, Any]:
     source_grid = folder / "source.png"
     save_grid([inversion.reconstruction[:_GRID_AVATARS]], source_grid)
     edits = _edits(config)
-    done = [_measure_edit(edit, inversion, bench, folder) for edit in edits]
+    done = [_measure_edit(edit, inversion, bench, judge, folder) for edit in edits]
     names = [edit.prompt.replace(" ", "-") for edit in edits]
     stack_grids(
         [source_grid, *(folder / f"{name}.png" for name in names)], config.out / "edits.png"
     )
-    groups = group_scores(edits, [found for found, _ in done])
+    groups = group_by_edit(edits, [one.scores for one in done])
+    likeness = group_by_edit(edits, [one.likeness for one in done])
     scores = groups["all"]
     with atomic_write(config.out / "edits.jsonl") as temporary:
         temporary.write_text("".join(json.dumps(asdict(score)) + "\n" for score in scores))
     return {
         "split": config.split,
         "settings": asdict(bench.editing),
-        "seconds_per_edit_in_batch": sum(seconds for _, seconds in done) / len(scores),
+        "seconds_per_edit_in_batch": sum(one.seconds for one in done) / len(scores),
         "groups": {name: summarise(found) for name, found in groups.items()},
+        "gained": {name: _gained(found) for name, found in likeness.items()},
+    }
+
+
+@dataclass(frozen=True)
+class _MeasuredEdit:
+    """What one prompt did to every avatar."""
+
+    scores: list[EditScore]
+    seconds: float
+    likeness: list[dict[str, list[float]]]
+    """By avatar: CLIP (`pack` or `judge`) -> `text_likeness` of source, edit and true answer."""
+
+
+def _gained(likeness: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, float]:
+    """By CLIP: `gained_share` of some edits."""
+    return {
+        clip: gained_share(*torch.tensor([found[clip] for found in likeness]).T)
+        for clip in likeness[0]
     }
 
 
 def _measure_edit(
-    edit: Edit, inversion: Inversion, bench: Bench, folder: Path
-) -> tuple[list[EditScore], float]:
+    edit: Edit, inversion: Inversion, bench: Bench, judge: Embedder, folder: Path
+) -> _MeasuredEdit:
     """The scores of one prompt and the seconds it took, measured now or before."""
     path = folder / f"{edit.prompt.replace(' ', '-')}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         scores = [EditScore.of_row(row) for row in kept["scores"]]
-        return scores, float(kept["seconds"])
+        return _MeasuredEdit(scores, float(kept["seconds"]), kept["likeness"])
     editor = LatentOptimisation(bench.pack.generator(), bench.pack.embedder(), bench.editing)
     result = editor.edit(edit_request(bench.pack.manifest, inversion.latents, edit, bench.seed))
     records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]
@@ -203,8 +232,19 @@ def _measure_edit(
     scores = score_edits(edit, records, source, result.images, list(bench.probes.values()))
     _log.info("%s: %s", edit.prompt, summarise(scores))
     save_grid([result.images[:_GRID_AVATARS]], path.with_suffix(".png"))
-    _write_json({"seconds": result.seconds, "scores": [asdict(s) for s in scores]}, path)
-    return scores, result.seconds
+    truth = [render(edit.true_answers(record)[0], source.shape[-1]) for record in records]
+    pictures = (source, result.images, signed_from_uint8(torch.from_numpy(np.stack(truth))))
+    clips = {"pack": bench.pack.embedder(), "judge": judge}
+    likeness = {
+        name: torch.stack([text_likeness(clip, edit.prompt, each) for each in pictures], 1)
+        for name, clip in clips.items()
+    }
+    by_avatar = [
+        {name: found[i].tolist() for name, found in likeness.items()} for i in range(len(records))
+    ]
+    measured = _MeasuredEdit(scores, result.seconds, by_avatar)
+    _write_json(asdict(measured), path)
+    return measured
 
 
 def _measure_timing(bench: Bench) -> dict[str, float]:

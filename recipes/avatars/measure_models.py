@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cfclip.embedders.base import Embedder
 from cfclip.evaluation.avatars.attributes import ATTRIBUTES
 from cfclip.evaluation.avatars.renderer import face_box_pixels
 from cfclip.evaluation.batches import evaluate_in_batches
@@ -36,13 +37,13 @@ def measure_probes(bench: Bench) -> dict[str, dict[str, float]]:
     return figures
 
 
-def measure_clip(bench: Bench) -> dict[str, Any]:
+def measure_clip(bench: Bench, embedder: Embedder) -> dict[str, Any]:
     """Zero-shot accuracy by attribute and binding by kind of change, on the open avatars.
 
-    All texts use the templates that training did not. A class stands for the mean direction of
-    its texts (Radford et al. 2021).
+    All texts use templates that no training used. A class stands for the mean direction of its
+    texts (Radford et al. 2021).
     """
-    data, embedder = bench.open, bench.pack.embedder()
+    data = bench.open
     images = torch.cat(
         [evaluate_in_batches(embedder.embed_images, pixels(data, r), _BATCH) for r in _rows(data)]
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
-from cfclip.evaluation.avatars.scores import group_scores, summarise
+from cfclip.evaluation.avatars.scores import group_by_edit, summarise
 from cfclip.files import atomic_write
 from cfclip.mapper_training import FoundLatents, find_latents, train_mapper
 from cfclip.session import Session
@@ -73,7 +73,7 @@ def measure_training(config: MeasureTraining) -> None:
     while not rows or rows[-1]["step"] < training.steps:
         step, seconds = _train(session, config, training, latents, bool(rows))
         mapper = load_text_mapper(config.out / LAST)
-        groups = group_scores(
+        groups = group_by_edit(
             edits,
             [
                 avatars.score(

@@ -199,10 +199,21 @@ def format_report(figures: Mapping[str, Any]) -> str:
         )
     if samples := figures.get("samples"):
         parts += _sample_parts(samples)
-    if clip := figures.get("clip"):
-        parts += ["## CLIP, zero-shot\n", "Held-out open avatars, templates unseen in training.\n"]
-        rows = [(name, _percent(value)) for name, value in clip["zero_shot"].items()]
-        parts.append(_table(("attribute", "accuracy"), rows))
+    if clips := {name: figures[name] for name in ("clip", "judge") if name in figures}:
+        parts += [
+            "## CLIP, zero-shot\n",
+            "Held-out open avatars, templates unseen in training: the pack's CLIP, and the judge, "
+            "another tower trained apart, which no edit follows.\n",
+        ]
+        rows = [
+            (name, *(_percent(clip["zero_shot"][name]) for clip in clips.values()))
+            for name in ATTRIBUTES
+        ]
+        rows += [
+            (f"binding: {kind}", *(_percent(clip["binding"].get(kind)) for clip in clips.values()))
+            for kind in next(iter(clips.values()))["binding"]
+        ]
+        parts.append(_table(("attribute", *clips), rows))
     if inversion := figures.get("projection"):
         parts.append("## Inversion\n")
         parts.append(
@@ -212,10 +223,17 @@ def format_report(figures: Mapping[str, Any]) -> str:
         parts.append("## Edits\n")
         parts.append(
             "Success and exact rate are of the avatars whose success can be read, of which "
-            "`readable` is the share: off the rest, not even the true answer could be read.\n"
+            "`readable` is the share: off the rest, not even the true answer could be read. "
+            "*Gained* is how far edits went on the way from the inverted source to the true "
+            "answer, in cosine similarity to the prompt, by the pack's CLIP and by the judge: an "
+            "edit that only the former finds far on its way has fooled it.\n"
         )
         measures = ("success", "preservation", "exact", "readable")
-        header = ("prompts", *measures, "PSNR outside the mask")
+        judging = ("pack", "judge")
+        header = (
+            *("prompts", *measures, "PSNR outside the mask"),
+            *(f"gained, {clip}" for clip in judging),
+        )
         parts.append(
             _table(
                 header,
@@ -224,6 +242,7 @@ def format_report(figures: Mapping[str, Any]) -> str:
                         name,
                         *(_percent(group.get(key)) for key in measures),
                         format_figure(group["psnr_outside"], "dB"),
+                        *(_percent(edits["gained"][name][clip]) for clip in judging),
                     )
                     for name, group in edits["groups"].items()
                 ],

@@ -26,7 +26,7 @@ from recipes.avatars.runs import (
 
 _log = logging.getLogger(__name__)
 
-_SOFTNESS = 0.5
+_SOFTNESS = 0.25
 """Delta-E over which the share of a colour falls by a factor e: a probe that is asked what a colour
 is should say so, and be unsure only at a border. At 1.5, a sixteenth of the clothes and backgrounds
 of real avatars were read with a confidence under 0.8."""

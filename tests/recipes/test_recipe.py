@@ -63,6 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command("train-probes", *everything, "--out", folder / "probes", *short)
     text = ("--text-width", 32, "--text-layers", 1, "--embed-dim", 16)
     command("train-clip", *everything, "--out", folder / "clip", *short, *text)
+    command("train-clip", *everything, "--out", folder / "judge", *short, *text, "--role", "judge")
     generator = ("--out", folder / "generator", *SIZES, *STEPS)
     for stage in STAGES:
         command("train-generator", *natural, *generator, "--stage", stage, "--batch", 2)
@@ -76,6 +77,7 @@ def evaluate(made: Path, *options: object) -> None:
     command(
         "evaluate",
         *("--pack", made / "tiny", "--probes", made / "probes"),
+        *("--judge", made / "judge" / "clip"),
         *("--open", made / "open-303", "--natural", made / "natural-303"),
         *("--samples", 6, "--projections", 4, "--avatars", 2, "--threads", 1),
         *("--projection", "steps=1", "--edit", "steps=1", "augmentations=1"),
@@ -146,7 +148,11 @@ def test_evaluate_measures_resumes_and_reports(
     assert "red skin: " in caplog.text
     assert "green hair: " not in caplog.text
     content = json.loads(figures.read_text())
-    assert set(content) == {"of", "probes", "samples", "clip", "projection", "edits", "timing"}
+    assert set(content) == {
+        *("of", "probes", "samples", "clip", "judge", "projection", "edits", "timing")
+    }
+    for family in families:
+        assert set(content["edits"]["gained"][family]) == {"pack", "judge"}
     assert content["edits"]["groups"] == first["groups"]
     assert set(content["clip"]["binding"]) == {"changed", "swapped"}
     assert len((tmp_path / "figures" / "edits.jsonl").read_text().splitlines()) == 2 * len(prompts)
@@ -164,7 +170,7 @@ def test_evaluate_measures_resumes_and_reports(
     caplog.clear()
     with caplog.at_level(logging.INFO):
         evaluate(made, *out)
-    assert caplog.text.count(": kept") == 6
+    assert caplog.text.count(": kept") == 7
 
     with pytest.raises(SystemExit):
         evaluate(made, *out, "--seed", 1)

@@ -26,7 +26,7 @@ from cfclip.evaluation.avatars.scores import (
     VALIDATION_EDITS,
     Edit,
     EditScore,
-    group_scores,
+    group_by_edit,
     score_edits,
     summarise,
 )
@@ -338,7 +338,7 @@ def test_scores_are_grouped_by_family_and_prompt() -> None:
     ]
     scores = [[EditScore(e.prompt, i, True, 1.0, (), 30.0) for i in range(2)] for e in edits]
     green, lips, blue, pair = scores
-    assert list(group_scores(edits, scores).items()) == [
+    assert list(group_by_edit(edits, scores).items()) == [
         ("hair", green + blue),
         ("lip", lips),
         ("excluded", pair),

@@ -10,7 +10,7 @@ the inverted source. Nothing here feeds back into an edit.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ Family = Literal["hair", "skin", "brow", "lip", "excluded"]
 COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")
 # Of 255, in any channel: up to this it is the faint edge of a shape, which nobody sees.
 _SAME_PIXEL = 2
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -234,17 +235,19 @@ def _came_true(
     return all(outcomes)
 
 
-def group_scores(
-    edits: Sequence[Edit], scores: Sequence[Sequence[EditScore]]
-) -> dict[str, list[EditScore]]:
-    """Scores by family, then by prompt, then of all `colours` and of `all`; `scores[i]` are those
-    of `edits[i]`."""
-    groups: dict[str, list[EditScore]] = {edit.family: [] for edit in edits}
-    for edit, found in zip(edits, scores, strict=True):
-        groups[edit.family].extend(found)
-    groups |= {edit.prompt: list(found) for edit, found in zip(edits, scores, strict=True)}
-    groups["colours"] = [s for name in COLOUR_FAMILIES for s in groups.get(name, [])]
-    groups["all"] = [score for found in scores for score in found]
+def group_by_edit(
+    edits: Sequence[Edit], found: Sequence[Sequence[_Found]]
+) -> dict[str, list[_Found]]:
+    """What was found of avatars, by family, then by prompt, then of all `colours` and of `all`.
+
+    `found[i]` is of `edits[i]`.
+    """
+    groups: dict[str, list[_Found]] = {edit.family: [] for edit in edits}
+    for edit, each in zip(edits, found, strict=True):
+        groups[edit.family].extend(each)
+    groups |= {edit.prompt: list(each) for edit, each in zip(edits, found, strict=True)}
+    groups["colours"] = [one for name in COLOUR_FAMILIES for one in groups.get(name, [])]
+    groups["all"] = [one for each in found for one in each]
     return groups
 
 
