@@ -19,10 +19,9 @@ from cfclip.embedders.base import Embedder
 from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
+from cfclip.evaluation.avatars.prompts import Split
 from cfclip.evaluation.avatars.renderer import render
 from cfclip.evaluation.avatars.scores import (
-    TEST_EDITS,
-    VALIDATION_EDITS,
     Edit,
     EditScore,
     group_by_edit,
@@ -37,6 +36,7 @@ from cfclip.tensors import pil_from_signed, signed_from_uint8
 from recipes.avatars.bench import Bench, edit_request, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.grids import save_grid, stack_grids
+from recipes.avatars.held_out import edits_of
 from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
 from recipes.avatars.measure_samples import measure_samples
 from recipes.avatars.report import write_report
@@ -68,7 +68,7 @@ class Evaluate:
     """Folder of the CLIP that judges."""
     report: Path | None = None
     """Where to write EVALUATION.md; for the test split."""
-    split: Literal["test", "validation"] = "test"
+    split: Split = "test"
     """Which prompts are edited: settings are chosen on validation only."""
     sections: tuple[Section, ...] = SECTIONS
     """What to measure."""
@@ -134,7 +134,7 @@ def _begun_figures(config: Evaluate, bench: Bench) -> dict[str, Any]:
         # Not the fingerprint: the model card, which tells the figures, is no part of the subject.
         "pack": dict(bench.pack.manifest.files),
         "split": config.split,
-        "prompts": [edit.prompt for edit in _edits(config)],
+        "prompts": [edit.prompt for edit in edits_of(config.split)],
         "seed": config.seed,
         "samples": config.samples,
         "projections": config.projections,
@@ -167,10 +167,6 @@ def _measure(section: Section, config: Evaluate, bench: Bench, judge: Embedder) 
     return _measure_timing(bench)
 
 
-def _edits(config: Evaluate) -> tuple[Edit, ...]:
-    return TEST_EDITS if config.split == "test" else VALIDATION_EDITS
-
-
 def _measure_edits(config: Evaluate, bench: Bench, judge: Embedder) -> dict[str, Any]:
     """Scores by family and prompt; a prompt that is done stays done."""
     inversion, _ = bench.inverted(config.avatars)
@@ -178,7 +174,7 @@ def _measure_edits(config: Evaluate, bench: Bench, judge: Embedder) -> dict[str,
     folder.mkdir(exist_ok=True)
     source_grid = folder / "source.png"
     save_grid([inversion.reconstruction[:_GRID_AVATARS]], source_grid)
-    edits = _edits(config)
+    edits = edits_of(config.split)
     done = [_measure_edit(edit, inversion, bench, judge, folder) for edit in edits]
     names = [edit.prompt.replace(" ", "-") for edit in edits]
     stack_grids(
@@ -250,7 +246,7 @@ def _measure_edit(
 def _measure_timing(bench: Bench) -> dict[str, float]:
     """Seconds of one edit of one picture that a session has not seen, inversion included."""
     image = pil_from_signed(pixels(bench.natural, np.array([0])))[0]
-    prompt = TEST_EDITS[0].prompt
+    prompt = edits_of("test")[0].prompt
     for settings in (replace(bench.editing, steps=2), bench.editing):  # the first warms up
         began = time.monotonic()
         bench.session.edit(image, prompt, seed=0, config=settings, projection=bench.projection)

@@ -10,13 +10,8 @@ from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
 from cfclip.evaluation.avatars.attributes import AvatarRecord
-from cfclip.evaluation.avatars.scores import (
-    TEST_EDITS,
-    VALIDATION_EDITS,
-    Edit,
-    EditScore,
-    score_edits,
-)
+from cfclip.evaluation.avatars.prompts import SPLITS, Split, read_prompts
+from cfclip.evaluation.avatars.scores import COLOUR_FAMILIES, Edit, EditScore, score_edits
 from cfclip.evaluation.probes import Probe
 from cfclip.session import Session
 from cfclip.settings import edit_settings, projection_settings
@@ -70,9 +65,15 @@ def held_out(session: Session, natural: Path, count: int, kept: Path) -> HeldOut
     return HeldOut(inversion, records, tuple(probes.values()))
 
 
+def edits_of(split: Split) -> tuple[Edit, ...]:
+    """The prompts that the pack is measured by: colours and excluded pairs, in plain words."""
+    families = (*COLOUR_FAMILIES, "excluded")
+    return tuple(edit for edit in read_prompts().of(split) if edit.family in families)
+
+
 def find_edit(prompt: str) -> Edit:
-    """The edit of the benchmark with this prompt. Raises `InputError` if there is none."""
-    known = {edit.prompt: edit for edit in (*TEST_EDITS, *VALIDATION_EDITS)}
+    """The edit with one of these prompts, of either split. Raises `InputError` if there is none."""
+    known = {edit.prompt: edit for split in SPLITS for edit in edits_of(split)}
     if prompt not in known:
         raise InputError(f"{prompt!r} is not a prompt of the benchmark: {', '.join(known)}")
     return known[prompt]

@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from cfclip.evaluation.avatars.scores import TEST_EDITS
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
+from recipes.avatars.held_out import edits_of
 from recipes.avatars.warm_start import STAGES
 
+TEST_EDITS = edits_of("test")
 SIDE = 64
 STEPS = ("--steps", 2, "--threads", 1)
 SIZES = (

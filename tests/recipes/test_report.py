@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from cfclip.evaluation.avatars.attributes import ATTRIBUTES
-from cfclip.evaluation.avatars.scores import TEST_EDITS
+from recipes.avatars.held_out import edits_of
 from recipes.avatars.report import GOALS, Goal, format_report, write_report
 
 SUCCESS = Goal("success", ("edits", "success"), 70, "%")
 SECONDS = Goal("edit", ("timing", "seconds"), 15, "s", "at most")
-FAMILIES = tuple(dict.fromkeys(edit.family for edit in TEST_EDITS))
+FAMILIES = tuple(dict.fromkeys(edit.family for edit in edits_of("test")))
 
 
 def edits(**success: float | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from cfclip.evaluation.avatars.renderer import render, visibility
 from cfclip.evaluation.probes import Probe
 from cfclip.tensors import psnr, uint8_from_signed
 
-Family = Literal["hair", "skin", "brow", "lip", "excluded"]
+Family = Literal["hair", "skin", "brow", "lip", "excluded", "reworded", "pair", "control"]
 COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")
 # Of 255, in any channel: up to this it is the faint edge of a shape, which nobody sees.
 _SAME_PIXEL = 2
@@ -44,8 +44,7 @@ class Edit:
     """One prompt of the benchmark and what it says of the avatar."""
 
     family: Family
-    """The part whose colour it changes, or `excluded`: two shapes that the natural distribution
-    never puts together."""
+    """The part whose colour it changes, or what else is special about it: see `prompts.toml`."""
     prompt: str
     """The text given to the editor."""
     words: Mapping[str, str] = field(hash=False)
@@ -91,36 +90,6 @@ def _true_values(record: AvatarRecord, attribute: str, word: str) -> tuple[str, 
     true = SHAPE_WORDS[attribute][word].true
     own: str = getattr(record, attribute)
     return (own,) if own in true else true
-
-
-def _paint(part: Literal["hair", "skin", "brow", "lip"], *prompts: str) -> tuple[Edit, ...]:
-    """Edits of a part's colour, which is the first word of each prompt."""
-    return tuple(Edit(part, prompt, {f"{part}_colour": prompt.split()[0]}) for prompt in prompts)
-
-
-TEST_EDITS = (
-    *_paint("hair", "green hair", "blue hair", "purple hair", "pink hair"),
-    *_paint("skin", "green skin", "blue skin", "purple skin", "red skin"),
-    *_paint("brow", "purple eyebrows", "green eyebrows", "blue brows", "red eyebrows"),
-    *_paint("lip", "green lipstick", "blue lips", "purple lips", "orange lips"),
-    Edit("excluded", "a bearded person in a dress", {"beard": "beard", "clothes": "dress"}),
-    Edit("excluded", "a beard and long hair", {"beard": "beard", "rear_hair": "long"}),
-)
-"""The prompts of EVALUATION.md; none of them was used to choose a setting."""
-
-VALIDATION_EDITS = (
-    *_paint("hair", "turquoise hair", "red hair"),
-    *_paint("skin", "turquoise skin", "grey skin"),
-    *_paint("brow", "turquoise eyebrows", "pink brows"),
-    *_paint("lip", "turquoise lipstick", "yellow lips"),
-    # Not a goatee: below an open mouth it cannot be read, on almost half of the avatars.
-    Edit(
-        "excluded",
-        "a full beard and long wavy hair",
-        {"beard": "full beard", "rear_hair": "long wavy"},
-    ),
-)
-"""The prompts that settings are chosen on."""
 
 
 @dataclass(frozen=True)
