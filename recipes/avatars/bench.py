@@ -12,16 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.editors.base import EditRequest
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.encoders.base import Inversion
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.encoders.projection import measure_inversion, project
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.probes import Architecture, Probe
 from cfclip.files import atomic_write
-from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.session import Session
 from cfclip.tensors import signed_from_uint8
@@ -107,19 +104,6 @@ class Bench:
 def pixels(data: Dataset, rows: NDArray[np.integer]) -> Tensor:
     """Rows of a dataset as an image tensor."""
     return signed_from_uint8(torch.from_numpy(np.ascontiguousarray(data.images[rows])))
-
-
-def edit_request(manifest: PackManifest, latents: Tensor, edit: Edit, seed: int) -> EditRequest:
-    """What an editor is asked for, with the pack's texts as a session gives them."""
-    return EditRequest(
-        latents=latents,
-        prompts=(edit.prompt,),
-        source_text=manifest.source_text,
-        templates=manifest.templates,
-        unrealistic_text=manifest.unrealistic_text,
-        aspects=tuple(manifest.aspects.values()),
-        seed=seed,
-    )
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
-from cfclip.evaluation.avatars.prompts import Split
+from cfclip.evaluation.avatars.cases import edit_request
 from cfclip.evaluation.avatars.renderer import render
 from cfclip.evaluation.avatars.scores import (
     Edit,
@@ -28,12 +28,13 @@ from cfclip.evaluation.avatars.scores import (
     score_edits,
     summarise,
 )
+from cfclip.evaluation.avatars.splits import Split
 from cfclip.evaluation.likeness import gained_share, text_likeness
 from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings, projection_settings
 from cfclip.tensors import pil_from_signed, signed_from_uint8
-from recipes.avatars.bench import Bench, edit_request, parse_settings, pixels
+from recipes.avatars.bench import Bench, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.grids import save_grid, stack_grids
 from recipes.avatars.held_out import edits_of

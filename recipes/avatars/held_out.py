@@ -10,8 +10,9 @@ from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
 from cfclip.evaluation.avatars.attributes import AvatarRecord
-from cfclip.evaluation.avatars.prompts import SPLITS, Split, read_prompts
+from cfclip.evaluation.avatars.prompts import read_prompts
 from cfclip.evaluation.avatars.scores import COLOUR_FAMILIES, Edit, EditScore, score_edits
+from cfclip.evaluation.avatars.splits import SPLITS, Split
 from cfclip.evaluation.probes import Probe
 from cfclip.session import Session
 from cfclip.settings import edit_settings, projection_settings

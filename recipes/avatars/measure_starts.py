@@ -12,11 +12,12 @@ import torch
 from cfclip.editors.base import EditProgress
 from cfclip.editors.config import Fusion, LatentOptimisationConfig
 from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.evaluation.avatars.cases import edit_request
 from cfclip.evaluation.avatars.scores import Edit, EditScore, summarise
 from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings
-from recipes.avatars.bench import edit_request, parse_settings
+from recipes.avatars.bench import parse_settings
 from recipes.avatars.held_out import HeldOut, find_edit, held_out
 
 _log = logging.getLogger(__name__)

@@ -80,7 +80,7 @@ def test_controls_are_of_the_natural_distribution() -> None:
         ("family =", "is not TOML"),
         (ENTRY.format("test", "green", "green"), "validation: there are no prompts"),
         (GOOD + ENTRY.format("train", "blue", "blue"), "has train; expected validation, test"),
-        (GOOD + ENTRY.format("test", "red", "red"), "has 'red hair' twice"),
+        (GOOD + ENTRY.format("test", "red", "red"), "has 'red-hair' twice"),
         (GOOD + ENTRY.format("test", "blue", "loud"), "test 2: no word 'loud' for hair_colour"),
         (GOOD.replace("hair_colour", "hat"), "no attribute 'hat'; known are hair, "),
         (GOOD.replace('"hair"', '"hat"'), "family is 'hat', expected one of hair, skin"),

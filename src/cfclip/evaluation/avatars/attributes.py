@@ -191,7 +191,8 @@ def _any_colour(n: int, part: str, rng: np.random.Generator) -> NDArray[np.uint8
     return np.where(rng.random((n, 1)) < COMMON_NAME_SHARE, common, column)
 
 
-def _excluded(codes: Mapping[str, NDArray[np.integer]]) -> NDArray[np.bool_]:
+def excluded(codes: Mapping[str, NDArray[np.integer]]) -> NDArray[np.bool_]:
+    """Which avatars of a table's shape codes no natural one can be: (N,) bool."""
     dress = codes["clothes"] == SHAPES["clothes"].index("dress")
     long = np.isin(codes["rear_hair"], [SHAPES["rear_hair"].index(v) for v in LONG_REAR_HAIR])
     return (codes["beard"] != 0) & (dress | long)
@@ -217,7 +218,7 @@ def sample_table(n: int, distribution: Distribution, seed: int) -> AttributeTabl
         for name in ("beard", "rear_hair"):
             codes[name] = _with_none(n, len(SHAPES[name]), rng)
         # Redrawn together until allowed, so that what remains keeps its relative odds.
-        while (rows := np.flatnonzero(_excluded(codes))).size:
+        while (rows := np.flatnonzero(excluded(codes))).size:
             codes["beard"][rows] = _with_none(rows.size, len(SHAPES["beard"]), rng)
             codes["rear_hair"][rows] = _with_none(rows.size, len(SHAPES["rear_hair"]), rng)
             codes["clothes"][rows] = rng.integers(len(SHAPES["clothes"]), size=rows.size)

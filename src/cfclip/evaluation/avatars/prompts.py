@@ -1,10 +1,11 @@
 """The prompts of the benchmark, read from a file: those to choose settings on, those to test on."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
@@ -12,11 +13,10 @@ from cfclip.evaluation.avatars import colours
 from cfclip.evaluation.avatars.attributes import COLOURS
 from cfclip.evaluation.avatars.language import SHAPE_WORDS
 from cfclip.evaluation.avatars.scores import Edit, Family
+from cfclip.evaluation.avatars.splits import SPLITS, Split
 
 SHIPPED = Path(__file__).with_name("prompts.toml")
 """The prompts that come with the package; the file tells its own layout."""
-Split = Literal["validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 
 _FIELDS = {"family", "prompt", "words"}
 
@@ -52,10 +52,19 @@ def read_prompts(path: str | Path = SHIPPED) -> PromptSet:
     if unknown := sorted(set(content) - set(SPLITS)):
         raise InputError(f"{path} has {', '.join(unknown)}; expected {', '.join(SPLITS)}")
     sets = {split: _edits(content.get(split), f"{path}, {split}") for split in SPLITS}
-    prompts = [edit.prompt for edits in sets.values() for edit in edits]
+    prompts = [prompt_name(edit.prompt) for edits in sets.values() for edit in edits]
     if twice := sorted({prompt for prompt in prompts if prompts.count(prompt) > 1}):
         raise InputError(f"{path} has {twice[0]!r} twice; keep one of them")
     return PromptSet(**sets)
+
+
+def prompt_name(prompt: str) -> str:
+    """A prompt as part of a file name.
+
+    >>> prompt_name("A bearded person, in a dress")
+    'a-bearded-person-in-a-dress'
+    """
+    return re.sub("[^a-z0-9]+", "-", prompt.lower()).strip("-")
 
 
 def _edits(entries: Any, where: str) -> tuple[Edit, ...]:
