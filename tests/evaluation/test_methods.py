@@ -1,6 +1,6 @@
 """The methods that are compared: each opens, edits, and says what it is."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.presets import styleclip_optimisation
 from cfclip.editors.text_mapper import LAST, load_text_mapper
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.evaluation.methods import METHODS, Method, PlainMethod, open_method
+from cfclip.evaluation.methods import METHODS, OPTIMISATIONS, Method, PlainMethod, open_method
 from cfclip.mapper_training import find_latents, train_mapper
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
 from cfclip.session import Session
@@ -25,10 +25,6 @@ from cfclip.training.runs import logged_seconds
 
 GREEN, BLUE = "green hair", "blue skin"
 FEW = {"steps": 2, "augmentations": 1}
-OPTIMISATIONS = (
-    *("cfclip-optimisation", "logit-text-map"),
-    *("styleclip-optimisation", "directional-optimisation"),
-)
 MAPPERS = ("cfclip-mapper", "styleclip-mapper", "directional-mapper")
 
 
@@ -127,6 +123,7 @@ def test_baselines_do_not_take_the_defaults_of_the_pack(session: Session, made: 
         method = open_method(name, session.pack, settings)
         assert isinstance(method, PlainMethod)
         assert isinstance(method.editor, LatentOptimisation)
+        assert method.settings == asdict(method.editor.config)
         return method.editor.config
 
     assert config("cfclip-optimisation").steps == 3  # of the tiny pack
@@ -152,7 +149,9 @@ def test_a_mapper_edits_by_what_it_was_trained_for(
     for prompts in (("red hair",), (GREEN, BLUE)):
         with pytest.raises(InputError, match="no mapper of styleclip-mapper was trained for"):
             method.edit(replace(request_of_two, prompts=prompts))
-    half = opened("cfclip-mapper", session, made, strength=0.5).edit(request_of_two)
+    weaker = opened("cfclip-mapper", session, made, strength=0.5)
+    assert weaker.settings == {"strength": 0.5}
+    half = weaker.edit(request_of_two)
     torch.testing.assert_close(half.at_strength(0.5), half.images)
     assert (half.steps, half.history, half.strength) == ((0, 0), ({}, {}), 0.5)
 

@@ -16,7 +16,7 @@ an `EditResult`, so that strength, masks and rendering are the same code for all
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -51,6 +51,10 @@ class Method(Protocol):
     @property
     def name(self) -> str:
         """One of `METHODS`."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Every setting of its edits, the defaults included, as JSON values."""
 
     @property
     def seconds_of_training(self) -> float | None:
@@ -88,7 +92,8 @@ class PlainMethod:
 
     name: str
     editor: Editor
-    seconds_of_training: float | None = 0.0
+    settings: Mapping[str, Any]
+    seconds_of_training: float | None
 
     def edit(self, request: EditRequest) -> EditResult:
         return self.editor.edit(request)
@@ -101,6 +106,7 @@ class MapperMethod:
     name: str
     editors: Mapping[str, Editor]
     """Prompt to what edits by it."""
+    settings: Mapping[str, Any]
     seconds_of_training: float | None
 
     def edit(self, request: EditRequest) -> EditResult:
@@ -145,7 +151,8 @@ def _optimisation(made_of: Ingredients, config: LatentOptimisationConfig) -> Met
     text_map = made_of.pack.text_map(made_of.device) if config.start == "text-map" else None
     editor = LatentOptimisation(*made_of.models(), config, text_map)
     # Nothing is trained for the first; the fit of a pack's text map was not timed.
-    return PlainMethod(made_of.name, editor, 0.0 if text_map is None else None)
+    seconds = 0.0 if text_map is None else None
+    return PlainMethod(made_of.name, editor, asdict(config), seconds)
 
 
 def _of_pack(preset: Mapping[str, Any]) -> Callable[[Ingredients], Method]:
@@ -182,7 +189,7 @@ def _mappers(objective: ObjectiveName | None) -> Callable[[Ingredients], Method]
             _check_mapper(made_of.name, file, opened, objective)
             editor = MapperEdit(*made_of.models(), opened.mapper, config)
             editors = {**dict.fromkeys(opened.prompts, editor), **editors}
-        return MapperMethod(made_of.name, editors, _seconds(made_of.files))
+        return MapperMethod(made_of.name, editors, asdict(config), _seconds(made_of.files))
 
     return build
 
@@ -193,7 +200,7 @@ def _global(made_of: Ingredients) -> Method:
     (file,) = made_of.files
     statistics = made_of.pack.channel_statistics(file, made_of.device)
     editor = GlobalDirections(*made_of.models(), statistics, config)
-    return PlainMethod(made_of.name, editor, channel_report(file).get("seconds"))
+    return PlainMethod(made_of.name, editor, asdict(config), channel_report(file).get("seconds"))
 
 
 METHODS: Mapping[str, Callable[[Ingredients], Method]] = MappingProxyType(
@@ -209,6 +216,12 @@ METHODS: Mapping[str, Callable[[Ingredients], Method]] = MappingProxyType(
     }
 )
 """What makes each method of its ingredients; use `open_method`."""
+
+OPTIMISATIONS = (
+    *("cfclip-optimisation", "logit-text-map"),
+    *("styleclip-optimisation", "directional-optimisation"),
+)
+"""The methods that take steps for each edit, and no files."""
 
 
 def _check_files(made_of: Ingredients, fewest: int, most: int | None) -> None:
