@@ -1,0 +1,56 @@
+"""The most memory that a piece of work takes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_CLEAR_PEAK = "5"
+_KIB, _MIB = 2**10, 2**20
+
+
+@dataclass
+class Peak:
+    """What `peak_memory` measured."""
+
+    mebibytes: float | None = None
+    """Models and everything else included; None where the system does not tell."""
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Measure the most memory in use during the block.
+
+    On CUDA what PyTorch holds on the device; elsewhere what is resident of this process, whatever
+    made it so, which only Linux tells of a part of the process' life.
+    """
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.mebibytes = torch.cuda.max_memory_allocated(device) / _MIB
+        return
+    cleared = _clear_resident_peak()
+    yield peak
+    peak.mebibytes = _resident_peak() if cleared else None
+
+
+def _clear_resident_peak() -> bool:
+    try:
+        _CLEAR.write_text(_CLEAR_PEAK)
+    except OSError:
+        return False
+    return True
+
+
+def _resident_peak() -> float | None:
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(found[0]) * _KIB / _MIB if found else None
