@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol, Union
 import tyro
 
 from cfclip.apps.apply import Apply
+from cfclip.apps.bench import Bench
 from cfclip.apps.console import Console
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_global_directions import FitGlobalDirections
@@ -47,6 +48,7 @@ COMMANDS: dict[str, type[Command]] = {
     "fit-global-directions": FitGlobalDirections,
     "train": Train,
     "apply": Apply,
+    "bench": Bench,
 }
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
@@ -115,6 +117,7 @@ def _command_type(pack: str, training: TrainingConfig) -> Any:
         "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
         "train": {"default": Train(out=missing, settings=training, projection=projection)},
         "apply": {"default": Apply(missing, missing, projection=projection)},
+        "bench": {"default": Bench(out=missing, projection=projection)},
     }
     choices = [
         Annotated[command, tyro.conf.subcommand(name, **defaults.get(name, {}))]

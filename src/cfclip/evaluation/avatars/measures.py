@@ -1,0 +1,136 @@
+"""Everything that is measured of one edited avatar. It only measures: nothing of it goes back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cfclip.embedders.base import Embedder
+from cfclip.evaluation.avatars.cases import Case
+from cfclip.evaluation.avatars.scores import EditScore, score_edits
+from cfclip.evaluation.batches import evaluate_in_batches
+from cfclip.evaluation.probes import Probe
+from cfclip.evaluation.rows import Row, StrengthScore
+from cfclip.tensors import psnr, unit
+
+STRENGTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
+"""Factors on an edit at which it is read as well."""
+_BATCH = 100
+_EPS = 1e-6  # so that a picture without any feature has no direction
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An avatar as edits find it. Images are image tensors `(1, 3, side, side)` on the CPU."""
+
+    avatar: int
+    """Number in its split."""
+    original: Tensor
+    """The avatar, rendered."""
+    latents: Tensor
+    """`(1, num_ws, w_dim)` of its inversion."""
+    reconstruction: Tensor
+    """What the generator makes of them: the inverted source."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What something made of a case."""
+
+    image: Tensor
+    """`(1, 3, side, side)` on the CPU."""
+    at_strength: Callable[[float], Tensor] | None
+    """The same at a factor on the edit; None for what is no edit."""
+    seconds: float | None
+    peak_memory: float | None
+    steps: int
+    stop_reason: str
+
+
+class Instruments:
+    """What measures.
+
+    Args:
+        probes: that must agree; the features of the first are those of distances.
+        embedder: the CLIP that edits are optimised with.
+        judge: a CLIP that no method sees, if there is one.
+    """
+
+    def __init__(
+        self, probes: Sequence[Probe], embedder: Embedder, judge: Embedder | None = None
+    ) -> None:
+        self._probes = tuple(probes)
+        self._embedder = embedder
+        self._judge = judge
+
+    def features(self, images: Tensor) -> Tensor:
+        """Probe features `(N, d)` of an image tensor, the squares of each of mean 1.
+
+        Their length says little, and differs from probe to probe; so a distance tells how unlike
+        two pictures are on a scale of its own.
+        """
+        found = evaluate_in_batches(self._probes[0].features, images, _BATCH)
+        return unit(found, _EPS) * found.shape[1] ** 0.5
+
+    @torch.no_grad()
+    def measure(self, method: str, case: Case, subject: Subject, answer: Answer) -> Row:
+        """The row of a method's answer to a case, whose avatar is the subject."""
+        truths = case.truths(answer.image.shape[-1])
+        score = self._score(case, subject, answer.image)
+        reconstruction = subject.reconstruction
+        return Row(
+            method=method,
+            prompt=case.edit.prompt,
+            family=case.edit.family,
+            avatar=case.avatar,
+            success=score.success,
+            preservation=score.kept,
+            lost=score.lost,
+            psnr_outside=score.psnr_outside,
+            exact=score.exact,
+            truth_distance=self._distances(answer.image, truths).min().item(),
+            truth_psnr=psnr(answer.image, truths).max().item(),
+            inversion_distance=self._distances(reconstruction, subject.original).item(),
+            inversion_psnr=psnr(reconstruction, subject.original).item(),
+            clip_similarity=_similarity(self._embedder, answer.image, case.edit.prompt),
+            judge_similarity=None
+            if self._judge is None
+            else _similarity(self._judge, answer.image, case.edit.prompt),
+            seconds=answer.seconds,
+            peak_memory=answer.peak_memory,
+            steps=answer.steps,
+            stop_reason=answer.stop_reason,
+            strengths=self._at_strengths(case, subject, answer),
+        )
+
+    def _score(self, case: Case, subject: Subject, image: Tensor) -> EditScore:
+        (score,) = score_edits(
+            case.edit, [case.record], subject.reconstruction, image, self._probes
+        )
+        return score
+
+    def _at_strengths(
+        self, case: Case, subject: Subject, answer: Answer
+    ) -> tuple[StrengthScore, ...]:
+        if answer.at_strength is None:
+            return ()
+        scores = [
+            (strength, self._score(case, subject, answer.at_strength(strength)))
+            for strength in STRENGTHS
+        ]
+        return tuple(StrengthScore(s, e.success, e.kept, e.exact) for s, e in scores)
+
+    def _distances(self, image: Tensor, others: Tensor) -> Tensor:
+        """Root mean square difference of the probe features of one image to each of several.
+
+        `(N,)`, 0 for alike, at most sqrt(2), since features are not negative.
+        """
+        features = self.features(torch.cat([image, others]))
+        return (features[1:] - features[:1]).square().mean(1).sqrt()
+
+
+def _similarity(embedder: Embedder, image: Tensor, prompt: str) -> float:
+    """Cosine of a picture and the prompt as it stands, in no template."""
+    text = embedder.embed_texts([prompt])
+    return (embedder.embed_images(image.to(text)) @ text.T).item()

@@ -1,0 +1,264 @@
+"""CounterfactualBench: edits of held-out avatars by every method, measured against the truth.
+
+Avatars are rendered and inverted once. The oracle answers every case first, then each method; what
+is done is in `RowLog`, and is not done again.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cfclip.editors.text_mapper import mapper_file
+from cfclip.embedders.base import Embedder
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import InputError
+from cfclip.evaluation.avatars import judges
+from cfclip.evaluation.avatars.cases import Case, draw_avatars, make_cases, pictures
+from cfclip.evaluation.avatars.measures import Instruments, Subject
+from cfclip.evaluation.avatars.scores import Edit
+from cfclip.evaluation.avatars.splits import Split
+from cfclip.evaluation.candidates import Candidate, Editing, Oracle, Unanswered
+from cfclip.evaluation.folder import BenchmarkFolder
+from cfclip.evaluation.methods import Method
+from cfclip.evaluation.realism import measure_realism
+from cfclip.evaluation.report import write_summary
+from cfclip.evaluation.rows import Row, RowLog
+from cfclip.evaluation.summary import Summary, summarise_rows
+from cfclip.files import sha256_of
+from cfclip.images import write_png
+from cfclip.inversions import InversionProgress, Inversions
+from cfclip.results import circumstances
+from cfclip.session import Session
+from cfclip.tensors import pil_from_signed
+from cfclip.training.runs import RunCallback, RunProgress
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is measured, on what."""
+
+    session: Session
+    edits: tuple[Edit, ...]
+    split: Split
+    """Which avatars, so that settings are never chosen on those of the test."""
+    images: int
+    """How many avatars."""
+    projection: ProjectionConfig
+    """How sources and true answers are inverted."""
+    seed: int = 0
+    """Of the edits."""
+    judge: Embedder | None = None
+    """A CLIP that no method sees."""
+    judge_hash: str | None = None
+    """SHA-256 of its weights."""
+
+    def about(self, methods: Sequence[Method], files: Mapping[str, Sequence[Path]]) -> Any:
+        """What decides the rows, for `BenchmarkFolder.claim`.
+
+        Args:
+            methods: those that are compared.
+            files: what each of them was opened with, by its name.
+        """
+        probes = sorted((judges.SHIPPED / "probes").iterdir())
+        return {
+            "format": FORMAT,
+            **circumstances(self.session.pack, self.session.device),
+            "split": self.split,
+            "prompts": {edit.prompt: [edit.family, dict(edit.words)] for edit in self.edits},
+            "seed": self.seed,
+            "projection": asdict(self.projection),
+            "probes": {path.name: sha256_of(path) for path in probes},
+            "judge_clip": self.judge_hash,
+            "methods": {
+                method.name: {
+                    "settings": dict(method.settings),
+                    "files": [sha256_of(mapper_file(path)) for path in files.get(method.name, ())],
+                    "seconds_of_training": method.seconds_of_training,
+                }
+                for method in methods
+            },
+        }
+
+
+@dataclass
+class BenchmarkOutcome:
+    """How far a benchmark came."""
+
+    step: int
+    """Rows that there are, of `steps`."""
+    steps: int
+    left_out: list[str] = field(default_factory=list)
+    """One line for each prompt that a method cannot do."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.step >= self.steps
+
+
+def run_benchmark(
+    benchmark: Benchmark,
+    methods: Sequence[Method],
+    folder: BenchmarkFolder,
+    callback: RunCallback | None = None,
+) -> BenchmarkOutcome:
+    """Make and measure every edit that `folder` has no row of.
+
+    Args:
+        benchmark: what is measured.
+        methods: that are compared; the oracle comes before them.
+        folder: claimed for this benchmark.
+        callback: called after each inverted avatar and after each row; returning False ends the
+            benchmark with what there is.
+
+    Raises:
+        InputError: rows that cannot be read or written.
+        KeyboardInterrupt: Ctrl-C; what is done is kept.
+    """
+    session = benchmark.session
+    records = draw_avatars(benchmark.split, benchmark.images)
+    cases = make_cases(benchmark.edits, records)
+    rows = RowLog(folder.rows)
+    store = Inversions(session, folder.inversions, benchmark.projection)
+    originals = pictures(records, session.generator.resolution)
+    subjects = _subjects(session, originals, store, folder, callback)
+    instruments = Instruments(
+        list(judges.load_probes().values()), session.embedder, benchmark.judge
+    )
+    candidates: list[Candidate] = [Oracle(session, store, folder.truths)]
+    candidates += [Editing(method, session, benchmark.seed) for method in methods]
+    todo = [
+        (candidate, case)
+        for candidate in candidates
+        for case in cases
+        if not _done(rows, folder, candidate.name, case)
+    ]
+    outcome = BenchmarkOutcome(
+        len(candidates) * len(cases) - len(todo), len(candidates) * len(cases)
+    )
+    pace = _Pace([candidate.name for candidate, _ in todo])
+    for candidate, case in todo:
+        began = time.monotonic()
+        try:
+            row = _answer(candidate, case, subjects[case.avatar], instruments, folder)
+        except Unanswered as error:
+            outcome.steps -= 1
+            pace.skip(candidate.name)
+            if (line := str(error)) not in outcome.left_out:
+                outcome.left_out.append(line)
+            continue
+        rows.append(row)
+        outcome.step += 1
+        left = pace.seconds_left(candidate.name, time.monotonic() - began)
+        progress = RunProgress(outcome.step, outcome.steps, {}, left)
+        if callback is not None and callback(progress) is False:
+            break
+    return outcome
+
+
+def conclude(
+    benchmark: Benchmark, folder: BenchmarkFolder, left_out: Sequence[str] = ()
+) -> tuple[Summary, tuple[Path, ...]]:
+    """The figures of all rows that there are, and the files that they are written to.
+
+    Args:
+        benchmark, folder: as in `run_benchmark`.
+        left_out: of its outcome.
+
+    Raises:
+        InputError: no rows, a picture that is missing, or a file that cannot be written.
+    """
+    rows = RowLog(folder.rows).rows
+    if not rows:
+        raise InputError(f"{folder.rows} has no rows yet; go on with --resume")
+    about = folder.about()
+    instruments = Instruments(list(judges.load_probes().values()), benchmark.session.embedder)
+    resolution = benchmark.session.generator.resolution
+    realism = measure_realism(
+        rows, folder, benchmark.edits, benchmark.split, instruments, resolution
+    )
+    summary = summarise_rows(rows, realism)
+    return summary, write_summary(folder, summary, about, left_out)
+
+
+def _done(rows: RowLog, folder: BenchmarkFolder, name: str, case: Case) -> bool:
+    """Whether there are a row and a picture; one without the other is made again."""
+    key = (name, case.edit.prompt, case.avatar)
+    return key in rows and folder.picture(name, case.name).is_file()
+
+
+def _answer(
+    candidate: Candidate,
+    case: Case,
+    subject: Subject,
+    instruments: Instruments,
+    folder: BenchmarkFolder,
+) -> Row:
+    answer = candidate.answer(case, subject)
+    row = instruments.measure(candidate.name, case, subject, answer)
+    (picture,) = pil_from_signed(answer.image)
+    write_png(picture, folder.picture(candidate.name, case.name), overwrite=True)
+    return row
+
+
+def _subjects(
+    session: Session,
+    originals: torch.Tensor,
+    store: Inversions,
+    folder: BenchmarkFolder,
+    callback: RunCallback | None,
+) -> list[Subject]:
+    """The avatars, inverted; found on the disk if they were before."""
+    files = {f"{row:03d}": folder.avatars / f"{row:03d}.png" for row in range(len(originals))}
+    for picture, file in zip(pil_from_signed(originals), files.values(), strict=True):
+        write_png(picture, file, overwrite=True)
+
+    def watch(progress: InversionProgress) -> None:
+        # Before the first row there is nothing to keep: to stop here is to be interrupted.
+        if callback is not None and progress.terms:
+            told = RunProgress(
+                progress.step, progress.steps, progress.terms, progress.seconds_left or 0.0
+            )
+            if callback(told) is False:
+                raise KeyboardInterrupt
+
+    found, failures = store.invert_all(files, watch)
+    if failures:
+        raise InputError(failures[0])
+    subjects = []
+    for row, name in enumerate(files):
+        latents = found[name].latents[None]
+        with torch.no_grad():
+            made = session.generator.synthesis(latents.to(session.device)).cpu()
+        subjects.append(Subject(row, originals[row : row + 1], latents, made))
+    return subjects
+
+
+class _Pace:
+    """The time that is left, of work whose pieces take as long as others of their name.
+
+    Args:
+        names: of all pieces, in any order.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._left = {name: names.count(name) for name in dict.fromkeys(names)}
+        self._took: dict[str, list[float]] = {}
+
+    def skip(self, name: str) -> None:
+        """One piece less to do."""
+        self._left[name] -= 1
+
+    def seconds_left(self, name: str, seconds: float) -> float:
+        """After a piece that took some seconds; names that have not begun count as the mean."""
+        self._left[name] -= 1
+        self._took.setdefault(name, []).append(seconds)
+        means = {each: sum(took) / len(took) for each, took in self._took.items()}
+        usual = sum(means.values()) / len(means)
+        return sum(left * means.get(each, usual) for each, left in self._left.items())

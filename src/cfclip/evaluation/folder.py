@@ -1,0 +1,118 @@
+"""The folder of a benchmark, and what it says it is a benchmark of.
+
+bench.json        settings, hashes and versions: what rows of one folder have in common
+rows.jsonl        a row for each edit
+avatars/          the avatars, as rendered
+truths/           the typical true answers that the oracle inverts
+inversions/       of both
+pictures/METHOD/  the edits
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cfclip.errors import InputError
+from cfclip.evaluation.rows import ROWS_FILE
+from cfclip.files import remove_partials
+from cfclip.record import write_json
+
+ABOUT_FILE = "bench.json"
+_METHODS = "methods"
+
+
+@dataclass(frozen=True)
+class BenchmarkFolder:
+    """Where a benchmark is kept."""
+
+    path: Path
+
+    @property
+    def rows(self) -> Path:
+        """The file of rows."""
+        return self.path / ROWS_FILE
+
+    @property
+    def avatars(self) -> Path:
+        """Rendered avatars."""
+        return self.path / "avatars"
+
+    @property
+    def truths(self) -> Path:
+        """Rendered true answers."""
+        return self.path / "truths"
+
+    @property
+    def inversions(self) -> Path:
+        """Inversions of both."""
+        return self.path / "inversions"
+
+    def picture(self, method: str, case_name: str) -> Path:
+        """The edited picture of a row."""
+        return self.path / "pictures" / method / f"{case_name}.png"
+
+    def claim(self, about: Mapping[str, Any], resume: bool) -> None:
+        """Make the folder, or check that it is one of the same benchmark.
+
+        Methods may come and go from run to run; one that was there before must be the same.
+
+        Args:
+            about: what decides the rows, as JSON values; "methods" by name.
+            resume: whether the folder may have been begun.
+
+        Raises:
+            InputError: a folder that was begun and is not to be resumed, or is of something else
+                (every difference is named), or cannot be written.
+        """
+        wanted: dict[str, Any] = json.loads(json.dumps(about))
+        file = self.path / ABOUT_FILE
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            remove_partials(self.path)
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+        if file.exists():
+            if not resume:
+                raise InputError(
+                    f"{self.path} holds a benchmark already; go on with it (--resume), or choose "
+                    "another --out"
+                )
+            begun = _read(file)
+            if differing := _differences(begun, wanted):
+                raise InputError(
+                    f"{self.path} was begun with another {', '.join(differing)}; choose another "
+                    "--out, or go on as it was begun"
+                )
+            wanted[_METHODS] = {**begun[_METHODS], **wanted[_METHODS]}
+        write_json(wanted, file)
+
+    def about(self) -> dict[str, Any]:
+        """What `claim` was given. Raises `InputError` if it cannot be read."""
+        return _read(self.path / ABOUT_FILE)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {file}: {error}; choose another --out") from error
+    if not isinstance(content, dict) or not isinstance(content.get(_METHODS), dict):
+        raise InputError(f"{file} is not the record of a benchmark; choose another --out")
+    return content
+
+
+def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "") -> list[str]:
+    """Dotted names of what is not the same in both; of methods, only those in both count."""
+    names = sorted({*begun, *wanted})
+    if of == f"{_METHODS}.":
+        names = [name for name in names if name in begun and name in wanted]
+    found = []
+    for name in names:
+        one, other = begun.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += _differences(one, other, f"{of}{name}.")
+        elif one != other:
+            found.append(f"{of}{name}")
+    return found

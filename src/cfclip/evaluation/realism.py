@@ -1,0 +1,67 @@
+"""How near the edits of a method are, all together, to rendered avatars."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from cfclip.errors import InputError
+from cfclip.evaluation.avatars.cases import Case, draw_avatars
+from cfclip.evaluation.avatars.measures import Instruments
+from cfclip.evaluation.avatars.scores import Edit
+from cfclip.evaluation.avatars.splits import Split
+from cfclip.evaluation.folder import BenchmarkFolder
+from cfclip.evaluation.kernel_distance import kernel_distance
+from cfclip.evaluation.rows import Row
+from cfclip.evaluation.summary import ALL, CONTROL, COUNTERFACTUAL
+from cfclip.tensors import signed_from_pil
+
+
+def measure_realism(
+    rows: Sequence[Row],
+    folder: BenchmarkFolder,
+    edits: Sequence[Edit],
+    split: Split,
+    instruments: Instruments,
+    resolution: int,
+) -> dict[tuple[str, str], float]:
+    """KID of the edits to the typical true answers of the same cases, by (method, group).
+
+    Of all, of the counterfactual and of the control prompts; smaller groups say too little.
+
+    Raises:
+        InputError: a picture that is missing.
+    """
+    known = {edit.prompt: edit for edit in edits}
+    records = draw_avatars(split, max(row.avatar for row in rows) + 1)
+    cases = {
+        (row.prompt, row.avatar): Case(known[row.prompt], row.avatar, records[row.avatar])
+        for row in rows
+    }
+    truths = torch.cat([case.truths(resolution)[:1] for case in cases.values()])
+    true = dict(zip(cases, instruments.features(truths), strict=True))
+    realism = {}
+    for method in dict.fromkeys(row.method for row in rows):
+        own = [row for row in rows if row.method == method]
+        files = [folder.picture(method, cases[row.prompt, row.avatar].name) for row in own]
+        made = instruments.features(signed_from_pil([*_opened(files)], resolution))
+        wanted = torch.stack([true[row.prompt, row.avatar] for row in own])
+        for group in (ALL, COUNTERFACTUAL, CONTROL):
+            members = [i for i, row in enumerate(own) if _belongs(row, group)]
+            if len(members) > 1:
+                realism[method, group] = kernel_distance(made[members], wanted[members])
+    return realism
+
+
+def _belongs(row: Row, group: str) -> bool:
+    return group == ALL or (row.family == CONTROL) == (group == CONTROL)
+
+
+def _opened(files: Sequence[Path]) -> Iterator[Image.Image]:
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                yield picture.convert("RGB")
+        except OSError as error:
+            raise InputError(f"cannot read {file}: {error}; --resume makes it again") from error

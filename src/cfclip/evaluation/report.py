@@ -1,0 +1,169 @@
+"""A benchmark's figures as files: `summary.csv` with all of them, `summary.md` to read."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cfclip.errors import InputError
+from cfclip.evaluation.folder import BenchmarkFolder
+from cfclip.evaluation.intervals import CONFIDENCE, Estimate
+from cfclip.evaluation.summary import (
+    ALL,
+    COLOURS,
+    CONTROL,
+    COUNTERFACTUAL,
+    KID,
+    MEDIAN_SECONDS,
+    Summary,
+)
+from cfclip.files import atomic_write
+
+CSV_FILE = "summary.csv"
+MARKDOWN_FILE = "summary.md"
+_NONE = "-"
+
+Format = Callable[[float], str]
+
+
+def _percent(value: float) -> str:
+    return f"{100.0 * value:.1f}"
+
+
+def _decimals(digits: int) -> Format:
+    return lambda value: f"{value:.{digits}f}"
+
+
+# (measure, heading, format) by table.
+_QUALITY: tuple[tuple[str, str, Format], ...] = (
+    ("success", "success, %", _percent),
+    ("preservation", "preservation, %", _percent),
+    ("exact", "exact, %", _percent),
+    ("psnr_outside", "PSNR outside, dB", _decimals(1)),
+    ("truth_distance", "distance to truth", _decimals(3)),
+    ("truth_psnr", "PSNR to truth, dB", _decimals(1)),
+    (KID, "KID", _decimals(4)),
+)
+_JUDGED: tuple[tuple[str, str, Format], ...] = (
+    ("clip_similarity", "similarity, optimised CLIP", _decimals(3)),
+    ("judge_similarity", "similarity, judge CLIP", _decimals(3)),
+    (MEDIAN_SECONDS, "seconds per edit, median", _decimals(2)),
+    ("peak_memory", "peak memory, MiB", _decimals(0)),
+)
+
+
+def write_summary(
+    folder: BenchmarkFolder, summary: Summary, about: Mapping[str, Any], left_out: Sequence[str]
+) -> tuple[Path, Path]:
+    """Write both files; returns their paths. Raises `InputError` if they cannot be written.
+
+    Args:
+        folder: where to.
+        summary: the figures.
+        about: what `BenchmarkFolder.about` gives.
+        left_out: one line for each prompt that a method could not do.
+    """
+    texts = {
+        folder.path / CSV_FILE: csv_text(summary),
+        folder.path / MARKDOWN_FILE: markdown_text(summary, about, left_out),
+    }
+    for path, text in texts.items():
+        try:
+            with atomic_write(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    csv_file, markdown_file = texts
+    return csv_file, markdown_file
+
+
+def csv_text(summary: Summary) -> str:
+    """A line for each method, group and measure: value, interval, values behind it."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("method", "group", "measure", "value", "low", "high", "count"))
+    for (method, group), measures in summary.figures.items():
+        for name, value in measures.items():
+            ends = ["" if end is None else f"{end:.6g}" for end in (value.low, value.high)]
+            writer.writerow((method, group, name, f"{value.mean:.6g}", *ends, value.count))
+    return stream.getvalue()
+
+
+def markdown_text(summary: Summary, about: Mapping[str, Any], left_out: Sequence[str]) -> str:
+    """The whole page."""
+    pack, versions = about["pack"], about["versions"]
+    first = summary.methods[0]
+    inverted = [
+        _shown(summary.get(first, ALL, name), _decimals(digits))
+        for name, digits in (("inversion_distance", 3), ("inversion_psnr", 1))
+    ]
+    parts = [
+        "# CounterfactualBench\n",
+        f"Pack `{pack['name']}` {pack['version']} ({pack['fingerprint'][:12]}), cfclip "
+        f"{versions['cfclip']}, torch {versions['torch']}, {versions['machine']}, "
+        f"{versions['threads']} threads, device {about['device']}. Prompts and avatars: "
+        f"{about['split']}; seed {about['seed']}. In brackets, the interval that holds "
+        f"{CONFIDENCE:.0%} of bootstrap draws over avatars. docs/BENCHMARK.md explains every "
+        "measure.\n",
+        f"The inverted sources themselves are at {inverted[0]} from their avatars in probe "
+        f"features, and at {inverted[1]} dB.\n",
+    ]
+    for group, title in (
+        (COUNTERFACTUAL, "Counterfactual prompts"),
+        (CONTROL, "Prompts in the domain"),
+    ):
+        if group in summary.groups:
+            parts += [f"## {title}\n", _table(summary, group, _QUALITY)]
+            if group == COUNTERFACTUAL:
+                parts += [_table(summary, group, _JUDGED)]
+    if about["judge_clip"] is None:
+        parts.append("No judge CLIP was given (`--judge-clip`), so its column is empty.\n")
+    parts += ["## Exact rate by prompt\n", _by_group(summary), "## Methods\n", _methods(about)]
+    if left_out:
+        parts += ["## Left out\n", "".join(f"- {line}\n" for line in left_out)]
+    return "\n".join(parts)
+
+
+def _shown(estimate: Estimate | None, form: Format) -> str:
+    if estimate is None:
+        return _NONE
+    if estimate.low is None or estimate.high is None:
+        return form(estimate.mean)
+    return f"{form(estimate.mean)} [{form(estimate.low)}, {form(estimate.high)}]"
+
+
+def _table(summary: Summary, group: str, columns: Sequence[tuple[str, str, Format]]) -> str:
+    rows = [
+        (
+            method,
+            str(summary.rows[method, group]),
+            *(_shown(summary.get(method, group, name), form) for name, _, form in columns),
+        )
+        for method in summary.methods
+        if (method, group) in summary.rows
+    ]
+    return _markdown(("method", "edits", *(heading for _, heading, _ in columns)), rows)
+
+
+def _by_group(summary: Summary) -> str:
+    groups = [group for group in summary.groups if group not in (ALL, COUNTERFACTUAL, COLOURS)]
+    rows = [
+        (group, *(_shown(summary.get(m, group, "exact"), _percent) for m in summary.methods))
+        for group in groups
+    ]
+    return _markdown(("prompts", *summary.methods), rows)
+
+
+def _methods(about: Mapping[str, Any]) -> str:
+    rows = []
+    for name, facts in about["methods"].items():
+        seconds = facts["seconds_of_training"]
+        settings = ", ".join(f"{key} {value}" for key, value in facts["settings"].items())
+        rows.append((name, "not measured" if seconds is None else f"{seconds:.0f}", settings))
+    return _markdown(("method", "seconds of training", "settings"), rows)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
