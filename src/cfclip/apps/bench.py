@@ -91,6 +91,7 @@ class Bench(Output):
         benchmark = self._benchmark(session)
         names = choose_methods(session.pack, self.methods, files)
         methods = open_methods(session.pack, names, files, self.tuned, self.quick, session.device)
+        benchmark.check_texts()
         folder = BenchmarkFolder(self.out)
         folder.claim(benchmark.about(methods, files), self.resume)
         self._warn(console, session, benchmark)
@@ -119,7 +120,9 @@ class Bench(Output):
 
         edits = read_prompts(self.prompts or SHIPPED).of(self.split)
         draw_avatars(self.split, self.images)  # which knows the limits
-        judge = None if self.judge_clip is None else load_clip(self.judge_clip).to(session.device)
+        if self.judge_clip is not None and not self.judge_clip.is_dir():
+            raise InputError(f"there is no folder {self.judge_clip}; give one laid out as a CLIP's")
+        judge = None if self.judge_clip is None else load_clip(self.judge_clip, session.device)
         projection = self.projection
         if self.quick:
             projection = replace(projection, steps=min(projection.steps, QUICK_PROJECTION_STEPS))
@@ -152,6 +155,11 @@ class Bench(Output):
     ) -> int:
         from cfclip.evaluation.benchmark import conclude
 
+        if outcome.poor:
+            console.warning(
+                f"{outcome.poor} of {benchmark.images} avatars could not be reproduced well; this "
+                "pack does not make avatars, and the figures say little"
+            )
         for line in outcome.left_out:
             console.warning(line)
         summary, files = conclude(benchmark, folder, outcome.left_out)

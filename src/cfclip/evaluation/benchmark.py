@@ -14,6 +14,7 @@ import torch
 
 from cfclip.editors.text_mapper import mapper_file
 from cfclip.embedders.base import Embedder
+from cfclip.embedders.prompts import BARE_TEMPLATES, fill_templates
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
@@ -22,6 +23,7 @@ from cfclip.evaluation.avatars.measures import Instruments, Subject
 from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.avatars.splits import Split
 from cfclip.evaluation.candidates import Candidate, Editing, Oracle, Unanswered
+from cfclip.evaluation.figures import write_charts, write_examples
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import Method
 from cfclip.evaluation.realism import measure_realism
@@ -57,6 +59,17 @@ class Benchmark:
     """A CLIP that no method sees."""
     judge_hash: str | None = None
     """SHA-256 of its weights."""
+
+    def check_texts(self) -> None:
+        """Embed every text of every edit, which the edits then need not do.
+
+        Raises `InputError` for a prompt that a CLIP cannot read.
+        """
+        templates = (*BARE_TEMPLATES, *self.session.pack.manifest.templates)
+        for edit in self.edits:
+            self.session.embedder.text_features(fill_templates(templates, edit.prompt))
+            if self.judge is not None:
+                self.judge.text_features([edit.prompt])
 
     def about(self, methods: Sequence[Method], files: Mapping[str, Sequence[Path]]) -> Any:
         """What decides the rows, for `BenchmarkFolder.claim`.
@@ -95,6 +108,8 @@ class BenchmarkOutcome:
     steps: int
     left_out: list[str] = field(default_factory=list)
     """One line for each prompt that a method cannot do."""
+    poor: int = 0
+    """Avatars that could not be reproduced well."""
 
     @property
     def finished(self) -> bool:
@@ -139,9 +154,9 @@ def run_benchmark(
         for case in cases
         if not _done(rows, folder, candidate.name, case)
     ]
-    outcome = BenchmarkOutcome(
-        len(candidates) * len(cases) - len(todo), len(candidates) * len(cases)
-    )
+    total = len(candidates) * len(cases)
+    poor = sum(subject.psnr < benchmark.projection.warn_below_psnr for subject in subjects)
+    outcome = BenchmarkOutcome(total - len(todo), total, poor=poor)
     pace = _Pace([candidate.name for candidate, _ in todo])
     for candidate, case in todo:
         began = time.monotonic()
@@ -184,7 +199,9 @@ def conclude(
         rows, folder, benchmark.edits, benchmark.split, instruments, resolution
     )
     summary = summarise_rows(rows, realism)
-    return summary, write_summary(folder, summary, about, left_out)
+    files = write_summary(folder, summary, about, left_out)
+    examples = write_examples(folder, rows, summary.methods)
+    return summary, (*files, examples, *write_charts(folder, rows, summary))
 
 
 def _done(rows: RowLog, folder: BenchmarkFolder, name: str, case: Case) -> bool:
@@ -215,7 +232,7 @@ def _subjects(
     callback: RunCallback | None,
 ) -> list[Subject]:
     """The avatars, inverted; found on the disk if they were before."""
-    files = {f"{row:03d}": folder.avatars / f"{row:03d}.png" for row in range(len(originals))}
+    files = {f"avatar {row}": folder.avatar(row) for row in range(len(originals))}
     for picture, file in zip(pil_from_signed(originals), files.values(), strict=True):
         write_png(picture, file, overwrite=True)
 
@@ -236,7 +253,8 @@ def _subjects(
         latents = found[name].latents[None]
         with torch.no_grad():
             made = session.generator.synthesis(latents.to(session.device)).cpu()
-        subjects.append(Subject(row, originals[row : row + 1], latents, made))
+        write_png(pil_from_signed(made)[0], folder.inverted(row), overwrite=True)
+        subjects.append(Subject(row, originals[row : row + 1], latents, made, found[name].psnr))
     return subjects
 
 

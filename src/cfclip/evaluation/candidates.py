@@ -7,7 +7,6 @@ from typing import Protocol
 import torch
 
 from cfclip.descent import INTERRUPTED
-from cfclip.embedders.prompts import BARE_TEMPLATES, fill_templates
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.cases import Case, edit_request
 from cfclip.evaluation.avatars.measures import Answer, Subject
@@ -89,9 +88,6 @@ class Editing:
     def answer(self, case: Case, subject: Subject) -> Answer:
         latents = subject.latents.to(self._session.device)
         request = edit_request(self._session.pack.manifest, latents, case.edit, self._seed)
-        # The texts are read once per prompt, whichever avatar comes first: no part of an edit.
-        texts = fill_templates((*BARE_TEMPLATES, *request.templates), case.edit.prompt)
-        self._session.embedder.text_features(texts)
         try:
             with peak_memory(self._session.device) as peak:
                 began = time.perf_counter()

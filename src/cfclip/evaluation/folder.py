@@ -34,10 +34,13 @@ class BenchmarkFolder:
         """The file of rows."""
         return self.path / ROWS_FILE
 
-    @property
-    def avatars(self) -> Path:
-        """Rendered avatars."""
-        return self.path / "avatars"
+    def avatar(self, number: int) -> Path:
+        """An avatar, rendered."""
+        return self.path / "avatars" / f"{number:03d}.png"
+
+    def inverted(self, number: int) -> Path:
+        """What the generator makes of its inversion."""
+        return self.path / "inverted" / f"{number:03d}.png"
 
     @property
     def truths(self) -> Path:
@@ -46,7 +49,7 @@ class BenchmarkFolder:
 
     @property
     def inversions(self) -> Path:
-        """Inversions of both."""
+        """Latents of avatars and true answers."""
         return self.path / "inversions"
 
     def picture(self, method: str, case_name: str) -> Path:

@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.errors import InputError
+from cfclip.evaluation.figures import (
+    EXAMPLES,
+    EXAMPLES_FILE,
+    EXAMPLES_SEED,
+    SECONDS_FILE,
+    STRENGTH_FILE,
+)
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.intervals import CONFIDENCE, Estimate
 from cfclip.evaluation.summary import (
@@ -119,6 +126,11 @@ def markdown_text(summary: Summary, about: Mapping[str, Any], left_out: Sequence
                 parts += [_table(summary, group, _JUDGED)]
     if about["judge_clip"] is None:
         parts.append("No judge CLIP was given (`--judge-clip`), so its column is empty.\n")
+    parts.append(
+        f"![Examples]({EXAMPLES_FILE})\n\nExamples: {EXAMPLES} cases, drawn at random (seed "
+        f"{EXAMPLES_SEED}). Charts: [exact rate by strength]({STRENGTH_FILE}), [exact rate by "
+        f"seconds]({SECONDS_FILE}).\n"
+    )
     parts += ["## Exact rate by prompt\n", _by_group(summary), "## Methods\n", _methods(about)]
     if left_out:
         parts += ["## Left out\n", "".join(f"- {line}\n" for line in left_out)]

@@ -32,6 +32,8 @@ class Subject:
     """`(1, num_ws, w_dim)` of its inversion."""
     reconstruction: Tensor
     """What the generator makes of them: the inverted source."""
+    psnr: float
+    """Decibels of the reconstruction against the original."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Instruments:
             truth_distance=self._distances(answer.image, truths).min().item(),
             truth_psnr=psnr(answer.image, truths).max().item(),
             inversion_distance=self._distances(reconstruction, subject.original).item(),
-            inversion_psnr=psnr(reconstruction, subject.original).item(),
+            inversion_psnr=subject.psnr,
             clip_similarity=_similarity(self._embedder, answer.image, case.edit.prompt),
             judge_similarity=None
             if self._judge is None

@@ -1,0 +1,243 @@
+"""`cfclip bench` on the tiny pack: what it writes, says, refuses and resumes."""
+
+import csv
+import json
+import threading
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from cfclip.apps.cli import main
+from cfclip.evaluation.rows import Row, RowLog
+from cfclip.packs.pack import CLIP_FOLDER
+
+PROMPTS = """
+[[test]]
+family = "hair"
+prompt = "green hair"
+words = { hair_colour = "green" }
+
+[[test]]
+family = "control"
+prompt = "a smile"
+words = { mouth = "smile" }
+
+[[validation]]
+family = "skin"
+prompt = "blue skin"
+words = { skin_colour = "blue" }
+"""
+METHODS = ("cfclip-optimisation", "directional-optimisation")
+ROWS = 2 * 2 * 3  # avatars, prompts, methods with the oracle
+
+
+@pytest.fixture(autouse=True)
+def packs(tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "prompts.toml").write_text(PROMPTS)
+    return tmp_path / "bench"
+
+
+def bench(out: Path, *arguments: object, pack: object = "tiny") -> int:
+    given = [] if "--methods" in arguments else ["--methods", *METHODS]
+    few = ["--prompts", str(out.with_name("prompts.toml")), "--quick"]
+    return main(
+        ["bench", "--pack", str(pack), "--out", str(out), *few, *given, *map(str, arguments)]
+    )
+
+
+def picture_of(out: Path, row: Row) -> Path:
+    name = f"{row.prompt.replace(' ', '-')}-{row.avatar:03d}.png"
+    return out / "pictures" / row.method / name
+
+
+def refused(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1, captured.err
+    assert captured.err.startswith("cfclip: error: ")
+    return captured.err
+
+
+def test_every_method_is_measured_and_summed_up(
+    tiny_pack: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(out, "--judge-clip", tiny_pack / CLIP_FOLDER) == 0
+    captured = capsys.readouterr()
+    files = ["summary.csv", "summary.md", "examples.png", "exact_by_strength.svg"]
+    files.append("exact_by_seconds.svg")
+    assert captured.out.splitlines() == [str(out / file) for file in files]
+    assert "oracle: " in captured.err
+    assert "2 of 2 avatars could not be reproduced well" in captured.err
+
+    rows = RowLog(out / "rows.jsonl").rows
+    assert [row.method for row in rows] == sorted(
+        [row.method for row in rows], key=("oracle", *METHODS).index
+    )
+    assert {(row.prompt, row.avatar) for row in rows} == {
+        (prompt, avatar) for prompt in ("green hair", "a smile") for avatar in (0, 1)
+    }
+    for row in rows:
+        picture = (
+            out / "pictures" / row.method / f"{row.prompt.replace(' ', '-')}-00{row.avatar}.png"
+        )
+        assert Image.open(picture).size == (32, 32)
+        # The judge is the same model here, which no honest benchmark would do.
+        assert row.judge_similarity == row.clip_similarity
+        assert (row.seconds is None) == (row.method == "oracle")
+        assert len(row.strengths) == (0 if row.method == "oracle" else 6)
+    by_avatar = {row.avatar: (row.inversion_distance, row.inversion_psnr) for row in rows}
+    assert all(by_avatar[r.avatar] == (r.inversion_distance, r.inversion_psnr) for r in rows)
+
+    with open(out / "summary.csv", newline="") as stream:
+        figures = {(f["method"], f["group"], f["measure"]): f for f in csv.DictReader(stream)}
+    hair = [row for row in rows if (row.method, row.family) == ("oracle", "hair")]
+    mean = sum(row.preservation for row in hair) / 2
+    told = figures["oracle", "hair", "preservation"]
+    assert float(told["value"]) == pytest.approx(mean, rel=1e-5)
+    assert float(told["low"]) <= mean <= float(told["high"])
+    assert ("oracle", "all", "seconds") not in figures
+    assert ("cfclip-optimisation", "counterfactual", "kid") in figures
+    for file in files[3:]:
+        assert ElementTree.parse(out / file).getroot().tag.endswith("svg")
+    # 2 avatars x 2 prompts, each beside its avatar, its inversion and the true answer.
+    assert Image.open(out / "examples.png").width == 6 * (256 + 8) + 8
+    text = (out / "summary.md").read_text()
+    assert "No judge CLIP" not in text
+    assert "## Prompts in the domain" in text
+
+
+def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench(out, "--methods", METHODS[0]) == 0
+    assert "judge_similarity stays empty" in capsys.readouterr().err
+    assert "its column is empty" in (out / "summary.md").read_text()
+    lines = (out / "rows.jsonl").read_text().splitlines()
+    times = {path: path.stat().st_mtime_ns for path in (out / "inversions").iterdir()}
+
+    # Killed in the middle: the last row torn, the one before without its picture.
+    (out / "rows.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:50])
+    picture_of(out, Row.from_json(lines[-2])).unlink()
+    assert bench(out, "--methods", METHODS[0], "--resume") == 0
+    again = (out / "rows.jsonl").read_text().splitlines()
+    assert again[: len(lines) - 1] == lines[:-1]
+    assert len(again) == len(lines) + 1
+    assert times == {path: path.stat().st_mtime_ns for path in (out / "inversions").iterdir()}
+
+    def measured(line: str) -> dict[str, object]:
+        ignored = ("seconds", "peak_memory")
+        return {k: v for k, v in json.loads(line).items() if k not in ignored}
+
+    assert [measured(line) for line in again[-2:]] == [measured(line) for line in lines[-2:]]
+
+    # A method is added; the rows before stay.
+    assert bench(out, "--resume") == 0
+    assert (out / "rows.jsonl").read_text().splitlines()[: len(again)] == again
+    assert len(RowLog(out / "rows.jsonl").rows) == ROWS
+    about = json.loads((out / "bench.json").read_text())
+    assert tuple(about["methods"]) == METHODS
+    assert about["methods"][METHODS[0]]["settings"]["steps"] == 2
+
+
+def test_a_benchmark_of_something_else_is_refused(
+    out: Path, tiny_pack_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(out, "--methods", METHODS[0]) == 0
+    capsys.readouterr()
+    assert bench(out) == 2
+    assert "holds a benchmark already; go on with it (--resume)" in refused(capsys)
+    assert bench(out, "--resume", "--seed", 1, "--projection.lr", 0.1) == 2
+    assert "begun with another projection.lr, seed;" in refused(capsys)
+    assert bench(out, "--resume", "--split", "validation") == 2
+    assert "another prompts.a smile, prompts.blue skin, prompts.green hair" in refused(capsys)
+    tuned = out.with_name("tuned")
+    tuned.mkdir()
+    (tuned / f"{METHODS[0]}.json").write_text('{"settings": {"lr": 0.3}}')
+    assert bench(out, "--resume", "--tuned", tuned) == 2
+    assert "another methods.cfclip-optimisation.settings.lr;" in refused(capsys)
+    manifest = tiny_pack_copy / "pack.toml"
+    manifest.write_text(manifest.read_text().replace('version = "1"', 'version = "2"'))
+    assert bench(out, "--resume", pack=tiny_pack_copy) == 2
+    assert "another pack.fingerprint, pack.version" in refused(capsys)
+    about = json.loads((out / "bench.json").read_text())
+    about["versions"]["torch"] = "2.0"
+    (out / "bench.json").write_text(json.dumps(about))
+    assert bench(out, "--resume") == 2
+    assert "another versions.torch;" in refused(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--methods", "magic"), "method is 'magic', expected one of cfclip-optimisation, "),
+        (("--methods", METHODS[0], METHODS[0]), "is named twice"),
+        (("--methods", "cfclip-mapper"), "0 files are given for cfclip-mapper"),
+        (("--files", "cfclip-mapper"), "files is 'cfclip-mapper', expected METHOD=PATH"),
+        (("--files", "cfclip-mapper=run"), "which is not among --methods"),
+        (("--files", "magic=run"), "method is 'magic'"),
+        (("--images", 0), "images is 0, it must be from 1 to 1000"),
+        (("--seed", -1), "seed is -1"),
+        (("--prompts", "nonesuch.toml"), "cannot read nonesuch.toml"),
+        (("--judge-clip", "nonesuch"), "there is no folder nonesuch"),
+        (("--tuned", "nonesuch"), "there is no folder nonesuch"),
+        (("--device", "gpu"), "unknown device"),
+    ],
+)
+def test_bad_input_is_one_line_before_any_work(
+    out: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[object, ...], message: str
+) -> None:
+    assert bench(out, *arguments) == 2
+    assert message in refused(capsys)
+    assert not out.exists()
+
+
+def test_a_prompt_that_no_clip_can_read(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prompts = out.with_name("prompts.toml")
+    prompts.write_text(PROMPTS.replace('"a smile"', f'"{"a smile " * 20}"', 1))
+    assert bench(out) == 2
+    assert "CLIP reads at most" in refused(capsys)
+    assert not out.exists()
+
+
+def test_json(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench(out, "--json", "--quiet") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    told = json.loads(captured.out)
+    assert (told["out"], told["edits"], told["left_out"]) == (str(out), ROWS, [])
+
+
+def test_ctrl_c_keeps_what_is_done(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request to stop that comes while rows are made ends after the row at hand."""
+    from cfclip.apps import run_watch
+
+    class AfterSome(threading.Event):
+        asked = 0
+
+        def is_set(self) -> bool:
+            AfterSome.asked += 1
+            return AfterSome.asked > 5
+
+    class Requests:
+        def __enter__(self) -> threading.Event:
+            return AfterSome()
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_watch, "stop_requests", Requests)
+        assert bench(out, "--methods", METHODS[0]) == 130
+    said = capsys.readouterr().err
+    done = RowLog(out / "rows.jsonl").rows
+    assert f"stopped with {len(done)} of 8 edits, which are kept" in said
+    assert 0 < len(done) < 8
+    assert bench(out, "--methods", METHODS[0], "--resume") == 0
+    assert RowLog(out / "rows.jsonl").rows[: len(done)] == done
