@@ -157,8 +157,8 @@ class Bench(Output):
 
         if outcome.poor:
             console.warning(
-                f"{outcome.poor} of {benchmark.images} avatars could not be reproduced well; this "
-                "pack does not make avatars, and the figures say little"
+                f"{outcome.poor} of {benchmark.images} avatars could not be reproduced well, so "
+                "that the figures say little of edits"
             )
         for line in outcome.left_out:
             console.warning(line)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 # Okabe and Ito (2008): told apart by everybody.
@@ -10,6 +11,7 @@ _PALETTE = ("000000", "e69f00", "56b4e9", "009e73", "d55e00", "0072b2", "cc79a7"
 _WIDTH, _HEIGHT = 720, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 20, 50
 _TICKS = 5
+_ROUND = (1, 2, 5)
 _PERCENT = 100.0
 _LABEL_GAP = 18
 _MARGIN = 1.15  # of an axis beyond its outermost point
@@ -76,9 +78,16 @@ class _Axis:
         return _LEFT + share * (_right() - _LEFT)
 
     def ticks(self) -> list[float]:
+        """Round numbers within the axis."""
+        if self._log:
+            powers = range(math.floor(self._low), math.ceil(self._high) + 1)
+            values = [each * 10.0**power for power in powers for each in _ROUND]
+            return [x for x in values if self._low <= self._of(x) <= self._high]
         span = self._high - self._low
-        ends = [self._low + span * i / _TICKS for i in range(_TICKS + 1)]
-        return [10.0**each if self._log else each for each in ends]
+        power = 10.0 ** math.floor(math.log10(span / _TICKS))
+        step = next(each * power for each in (*_ROUND, 10) if each * power * _TICKS >= span)
+        first, last = math.ceil(self._low / step), math.floor(self._high / step)
+        return [i * step for i in range(first, last + 1)]
 
 
 def _right() -> float:
@@ -101,13 +110,13 @@ def _grid(axis: _Axis) -> list[str]:
         parts.append(_text(_LEFT - 6, _height(share) + 4, f"{_PERCENT * share:.0f} %", "end"))
     for x in axis.ticks():
         parts.append(_line((axis.place(x), _bottom()), (axis.place(x), _bottom() + 5), "#888"))
-        parts.append(_text(axis.place(x), _bottom() + 20, f"{x:.3g}", "middle"))
+        parts.append(_text(axis.place(x), _bottom() + 20, f"{x:g}", "middle"))
     return parts
 
 
 def _drawn(series: Series, axis: _Axis, colour: str, index: int) -> list[str]:
     places = [(axis.place(point.x), _height(point.y)) for point in series.points]
-    parts = [_line(a, b, colour, 2) for a, b in zip(places, places[1:], strict=False)]
+    parts = [_line(a, b, colour, 2) for a, b in pairwise(places)]
     for point, (x, y) in zip(series.points, places, strict=True):
         if point.low is not None and point.high is not None:
             parts.append(_line((x, _height(point.low)), (x, _height(point.high)), colour, 1.5))

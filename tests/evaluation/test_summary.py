@@ -1,0 +1,110 @@
+"""Rows to figures, by hand."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cfclip.evaluation.figures import seconds_series, strength_series
+from cfclip.evaluation.report import csv_text, markdown_text
+from cfclip.evaluation.rows import Row, StrengthScore
+from cfclip.evaluation.summary import groups_of, summarise_rows
+
+ROW = Row(
+    method="mine",
+    prompt="green hair",
+    family="hair",
+    avatar=0,
+    success=True,
+    preservation=1.0,
+    lost=(),
+    psnr_outside=30.0,
+    exact=True,
+    truth_distance=0.5,
+    truth_psnr=20.0,
+    inversion_distance=0.25,
+    inversion_psnr=33.0,
+    clip_similarity=0.3,
+    judge_similarity=None,
+    seconds=1.0,
+    peak_memory=100.0,
+    steps=2,
+    stop_reason="completed",
+    strengths=(StrengthScore(0.5, False, 1.0, False),),
+)
+FAILED = replace(ROW, avatar=1, success=False, exact=False, seconds=2.0, preservation=0.5)
+UNREADABLE = replace(ROW, avatar=2, success=None, exact=None, seconds=9.0, strengths=())
+CONTROL = replace(ROW, prompt="a smile", family="control", exact=False, lost=("beard",))
+PAIR = replace(ROW, prompt="a beard and long hair", family="excluded", exact=False)
+ORACLE = replace(ROW, method="oracle", seconds=None, peak_memory=None, strengths=())
+ROWS = (ROW, FAILED, UNREADABLE, CONTROL, PAIR, ORACLE)
+ABOUT: dict[str, Any] = {
+    "pack": {"name": "avatars", "version": "1", "fingerprint": "0123456789abcdef"},
+    "versions": {"cfclip": "1", "torch": "2", "machine": "Linux", "threads": 1},
+    "device": "cpu",
+    "split": "test",
+    "seed": 0,
+    "judge_clip": None,
+    "methods": {"mine": {"seconds_of_training": None, "settings": {"steps": 2}}},
+}
+
+
+def test_groups() -> None:
+    mine = [row for row in ROWS if row.method == "mine"]
+    groups = groups_of(mine)
+    assert list(groups) == [
+        *("all", "counterfactual", "colours", "hair", "control", "excluded"),
+        *('"green hair"', '"a smile"', '"a beard and long hair"'),
+    ]
+    assert groups["counterfactual"] == [ROW, FAILED, UNREADABLE, PAIR]
+    assert groups["colours"] == groups["hair"] == groups['"green hair"']
+    assert "colours" not in groups_of([CONTROL])
+
+
+def test_figures_by_hand() -> None:
+    summary = summarise_rows(ROWS, {("mine", "all"): 0.125})
+    assert summary.methods == ("oracle", "mine")
+
+    def mean(measure: str, group: str = "hair", method: str = "mine") -> float | None:
+        found = summary.get(method, group, measure)
+        return None if found is None else found.mean
+
+    assert (mean("success"), mean("exact"), mean("readable")) == (0.5, 0.5, pytest.approx(2 / 3))
+    assert mean("exact", "counterfactual") == pytest.approx(1 / 3)
+    assert mean("preservation") == pytest.approx(2.5 / 3)
+    assert (mean("seconds"), mean("median_seconds")) == (4.0, 2.0)
+    assert mean("judge_similarity") is None
+    assert mean("seconds", method="oracle") is None
+    assert (mean("kid", "all"), mean("kid")) == (0.125, None)
+    exact = summary.get("mine", "hair", "exact")
+    assert exact is not None
+    assert (exact.low, exact.high, exact.count) == (0.0, 1.0, 2)
+    assert summary.rows["mine", "hair"] == 3
+
+
+def test_files_say_what_was_measured() -> None:
+    summary = summarise_rows(ROWS, {})
+    lines = csv_text(summary).splitlines()
+    assert lines[0] == "method,group,measure,value,low,high,count"
+    assert "mine,hair,success,0.5,0,1,2" in lines
+    assert 'oracle,"""green hair""",exact,1,,,1' in lines
+    text = markdown_text(summary, ABOUT, ["no mapper for 'a smile'"])
+    assert "| mine | 4 | 66.7 [" in text
+    assert "| oracle | 1 | 100.0 | 100.0 | 100.0 | 30.0 | 0.500 | 20.0 | - |" in text
+    assert '| "a smile" | - | 0.0 |' in text
+    assert "| mine | not measured | steps 2 |" in text
+    assert "its column is empty" in text
+    assert "- no mapper for 'a smile'" in text
+    judged = markdown_text(summary, {**ABOUT, "judge_clip": "abc"}, [])
+    assert "its column is empty" not in judged
+    assert "Left out" not in judged
+
+
+def test_charts_are_of_counterfactual_edits() -> None:
+    (series,) = strength_series(ROWS)
+    assert series.name == "mine"
+    # Own strength: exact, not, unreadable, not. Half of it: none of three.
+    assert [(point.x, point.y) for point in series.points] == [(0.5, 0.0), (1.0, 1 / 3)]
+    (seconds,) = seconds_series(summarise_rows(ROWS, {}))
+    assert [(point.x, point.y) for point in seconds.points] == [(1.5, 1 / 3)]
+    assert strength_series([ORACLE]) == []
