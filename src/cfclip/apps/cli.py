@@ -27,6 +27,7 @@ from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
 from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
 from cfclip.apps.train import Train
+from cfclip.apps.tune import Tune
 from cfclip.errors import CfclipError
 from cfclip.training.config import TrainingConfig
 
@@ -49,6 +50,7 @@ COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "apply": Apply,
     "bench": Bench,
+    "tune": Tune,
 }
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
@@ -118,6 +120,7 @@ def _command_type(pack: str, training: TrainingConfig) -> Any:
         "train": {"default": Train(out=missing, settings=training, projection=projection)},
         "apply": {"default": Apply(missing, missing, projection=projection)},
         "bench": {"default": Bench(out=missing, projection=projection)},
+        "tune": {"default": Tune(out=missing, projection=projection)},
     }
     choices = [
         Annotated[command, tyro.conf.subcommand(name, **defaults.get(name, {}))]

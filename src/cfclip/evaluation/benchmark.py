@@ -71,7 +71,9 @@ class Benchmark:
             if self.judge is not None:
                 self.judge.text_features([edit.prompt])
 
-    def about(self, methods: Sequence[Method], files: Mapping[str, Sequence[Path]]) -> Any:
+    def about(
+        self, methods: Sequence[Method], files: Mapping[str, Sequence[Path]]
+    ) -> dict[str, Any]:
         """What decides the rows, for `BenchmarkFolder.claim`.
 
         Args:
@@ -122,15 +124,17 @@ def run_benchmark(
     methods: Sequence[Method],
     folder: BenchmarkFolder,
     callback: RunCallback | None = None,
+    oracle: bool = True,
 ) -> BenchmarkOutcome:
     """Make and measure every edit that `folder` has no row of.
 
     Args:
         benchmark: what is measured.
-        methods: that are compared; the oracle comes before them.
+        methods: that are compared.
         folder: claimed for this benchmark.
         callback: called after each inverted avatar and after each row; returning False ends the
             benchmark with what there is.
+        oracle: whether it answers the cases too, before the methods.
 
     Raises:
         InputError: rows that cannot be read or written.
@@ -146,7 +150,7 @@ def run_benchmark(
     instruments = Instruments(
         list(judges.load_probes().values()), session.embedder, benchmark.judge
     )
-    candidates: list[Candidate] = [Oracle(session, store, folder.truths)]
+    candidates: list[Candidate] = [Oracle(session, store, folder.truths)] if oracle else []
     candidates += [Editing(method, session, benchmark.seed) for method in methods]
     todo = [
         (candidate, case)

@@ -1,0 +1,205 @@
+"""Settings of methods, chosen on validation prompts and avatars with as many trials for each.
+
+Trials are drawn at random (Bergstra & Bengio, JMLR 2012), since they need no tuning of their own;
+the first is the method with its defaults. Every trial is a row of edits in a benchmark's folder, so
+that what is done is kept, and trials may be added.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from cfclip.editors.base import EditRequest, EditResult
+from cfclip.errors import InputError
+from cfclip.evaluation.benchmark import Benchmark, BenchmarkOutcome, run_benchmark
+from cfclip.evaluation.choices import QUICK_SETTINGS
+from cfclip.evaluation.folder import BenchmarkFolder
+from cfclip.evaluation.methods import OPTIMISATIONS, Method, open_method
+from cfclip.evaluation.rows import Row, RowLog
+from cfclip.evaluation.summary import COUNTERFACTUAL, Summary, summarise_rows
+from cfclip.files import atomic_write
+from cfclip.packs.pack import Pack
+from cfclip.record import write_json
+from cfclip.training.runs import RunCallback
+
+TRIALS_FILE = "trials.jsonl"
+_MARK = "#"
+_DIGITS = 3
+_CHOSEN_BY = ("exact", "success", "preservation")
+"""What the better of two trials is better at; the next decides where one is equal."""
+_TOLD = (*_CHOSEN_BY, "psnr_outside", "truth_distance", "median_seconds")
+
+
+@dataclass(frozen=True)
+class Span:
+    """Values that a setting is drawn from, evenly, or evenly in their logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """One of them, with three digits."""
+        if self.log:
+            value = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        else:
+            value = rng.uniform(self.low, self.high)
+        return min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high)
+
+
+_STRENGTH = Span(0.5, 2.0, log=True)
+_LATENT_OPTIMISATION = {
+    "lr": Span(0.02, 0.3, log=True),
+    "latent_l2": Span(2.0, 200.0, log=True),
+    "strength": _STRENGTH,
+}
+SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
+    {
+        "cfclip-optimisation": {
+            "lr": Span(0.02, 0.3, log=True),
+            "latent_l2": Span(0.01, 10.0, log=True),
+            "changed_pixels": Span(1.0, 30.0, log=True),
+            "aspects": Span(3.0, 100.0, log=True),
+            "strength": _STRENGTH,
+        },
+        "cfclip-mapper": {"strength": _STRENGTH},
+        "logit-text-map": {
+            "lr": Span(0.05, 5.0, log=True),
+            "fusion_strength": Span(0.05, 1.0, log=True),
+            "beta": Span(0.0, 1.0),
+            "gamma": Span(0.0, 1.0),
+            "strength": _STRENGTH,
+        },
+        "styleclip-optimisation": _LATENT_OPTIMISATION,
+        "styleclip-mapper": {"strength": _STRENGTH},
+        "styleclip-global": {
+            "alpha": Span(0.5, 16.0, log=True),
+            "beta": Span(0.02, 0.5, log=True),
+        },
+        "directional-optimisation": _LATENT_OPTIMISATION,
+        "directional-mapper": {"strength": _STRENGTH},
+    }
+)
+"""What is tuned of each method. Mappers' trainings are not: each of their trials would be one."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method with the settings of one trial; edits as a method."""
+
+    method: Method
+    number: int
+    changed: Mapping[str, Any]
+    """The settings that are not the defaults."""
+
+    @property
+    def name(self) -> str:
+        """Method and number."""
+        return f"{self.method.name}{_MARK}{self.number}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.method.settings
+
+    @property
+    def seconds_of_training(self) -> float | None:
+        return self.method.seconds_of_training
+
+    def edit(self, request: EditRequest) -> EditResult:
+        return self.method.edit(request)
+
+
+def trial_settings(method: str, number: int, seed: int) -> dict[str, float]:
+    """The settings of a trial; none of the first. The same arguments give the same settings."""
+    if number == 0:
+        return {}
+    rng = np.random.default_rng([seed, number, zlib.crc32(method.encode())])
+    return {name: span.draw(rng) for name, span in SPACES[method].items()}
+
+
+def open_trials(
+    pack: Pack,
+    names: Sequence[str],
+    files: Mapping[str, Sequence[Path]],
+    count: int,
+    seed: int,
+    quick: bool = False,
+    device: str | torch.device = "cpu",
+) -> list[Trial]:
+    """`count` trials of each method, ready to edit.
+
+    Args:
+        pack, names, files, quick, device: as in `choices.open_methods`.
+        count: trials of each method, at least 1.
+        seed: of their settings.
+
+    Raises:
+        InputError: a count below 1, or what `open_method` raises.
+    """
+    if count < 1:
+        raise InputError(f"trials is {count}, it must be at least 1")
+    trials = []
+    for name in names:
+        few = QUICK_SETTINGS if quick and name in OPTIMISATIONS else {}
+        for number in range(count):
+            changed = trial_settings(name, number, seed)
+            method = open_method(name, pack, {**changed, **few}, files.get(name, ()), device)
+            trials.append(Trial(method, number, changed))
+    return trials
+
+
+def run_trials(
+    benchmark: Benchmark,
+    trials: Sequence[Trial],
+    folder: BenchmarkFolder,
+    callback: RunCallback | None = None,
+) -> BenchmarkOutcome:
+    """Measure every trial on every case, as `run_benchmark` does, without an oracle."""
+    return run_benchmark(benchmark, trials, folder, callback, oracle=False)
+
+
+def choose_settings(trials: Sequence[Trial], folder: BenchmarkFolder) -> list[Path]:
+    """The best trial of each method, in files that `cfclip bench --tuned` takes.
+
+    Writes `trials.jsonl`, all trials with what they reached, and `METHOD.json` for each method.
+    Best is the highest exact rate of counterfactual edits, then success, then preservation; of
+    equal trials the first.
+
+    Raises:
+        InputError: rows that cannot be read, or a file that cannot be written.
+    """
+    names = {trial.name for trial in trials}
+    rows: list[Row] = [row for row in RowLog(folder.rows).rows if row.method in names]
+    summary = summarise_rows(rows, {})
+    found = [(trial, _reached(summary, trial)) for trial in trials]
+    lines = [
+        {"method": trial.method.name, "trial": trial.number, "settings": dict(trial.changed), **got}
+        for trial, got in found
+    ]
+    try:
+        with atomic_write(folder.path / TRIALS_FILE) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    except OSError as error:
+        raise InputError(f"cannot write {folder.path}: {error.strerror or error}") from error
+    files = []
+    for name in dict.fromkeys(trial.method.name for trial in trials):
+        own = [line for line in lines if line["method"] == name]
+        best = max(own, key=lambda line: [line[each] or 0.0 for each in _CHOSEN_BY])
+        path = folder.path / f"{name}.json"
+        write_json({**best, "trials": len(own)}, path)
+        files.append(path)
+    return files
+
+
+def _reached(summary: Summary, trial: Trial) -> dict[str, float | None]:
+    """What a trial reached on counterfactual prompts; None where it cannot be told."""
+    estimates = {name: summary.get(trial.name, COUNTERFACTUAL, name) for name in _TOLD}
+    return {name: None if got is None else got.mean for name, got in estimates.items()}

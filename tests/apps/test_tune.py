@@ -1,0 +1,92 @@
+"""`cfclip tune` on the tiny pack, and a benchmark with the settings that it chose."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cfclip.apps.cli import main
+from cfclip.evaluation.rows import RowLog
+from cfclip.evaluation.tuning import SPACES, trial_settings
+
+PROMPTS = """
+[[test]]
+family = "hair"
+prompt = "green hair"
+words = { hair_colour = "green" }
+
+[[validation]]
+family = "skin"
+prompt = "blue skin"
+words = { skin_colour = "blue" }
+"""
+METHODS = ("cfclip-optimisation", "styleclip-optimisation")
+
+
+@pytest.fixture(autouse=True)
+def packs(tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
+
+
+def command(name: str, out: Path, *arguments: object) -> int:
+    prompts = out.parent / "prompts.toml"
+    prompts.write_text(PROMPTS)
+    options = ["--pack", "tiny", "--out", str(out), "--prompts", str(prompts), "--quick"]
+    return main([name, *options, "--images", "1", *map(str, arguments)])
+
+
+def test_trials_are_kept_and_the_best_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tuned"
+    assert command("tune", out, "--trials", 2, "--methods", *METHODS) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [str(out / f"{name}.json") for name in METHODS]
+    rows = (out / "rows.jsonl").read_text()
+    assert {row.prompt for row in RowLog(out / "rows.jsonl").rows} == {"blue skin"}
+
+    # More trials go on from those that there are.
+    assert command("tune", out, "--trials", 3, "--resume", "--methods", *METHODS) == 0
+    assert (out / "rows.jsonl").read_text().startswith(rows)
+    trials = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    assert [(trial["method"], trial["trial"]) for trial in trials] == [
+        (name, number) for name in METHODS for number in range(3)
+    ]
+    for name in METHODS:
+        own = [trial for trial in trials if trial["method"] == name]
+        assert [t["settings"] for t in own] == [trial_settings(name, n, 0) for n in range(3)]
+        best = json.loads((out / f"{name}.json").read_text())
+        reached = [[t["exact"], t["success"], t["preservation"]] for t in own]
+        assert best == {**own[reached.index(max(reached))], "trials": 3}
+
+    # A benchmark takes the chosen settings, and is not mistaken for a tuning.
+    chosen = {**json.loads((out / f"{METHODS[0]}.json").read_text()), "settings": {"lr": 0.125}}
+    (out / f"{METHODS[0]}.json").write_text(json.dumps(chosen))
+    bench = tmp_path / "bench"
+    assert command("bench", bench, "--tuned", out, "--methods", METHODS[0]) == 0
+    about = json.loads((bench / "bench.json").read_text())
+    assert about["methods"][METHODS[0]]["settings"]["lr"] == 0.125
+    capsys.readouterr()
+    assert command("tune", bench, "--resume", "--trials", 1) == 2
+    assert "begun with another kind, " in capsys.readouterr().err
+
+
+def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("tune", tmp_path / "out", "--trials", 0) == 2
+    assert "trials is 0, it must be at least 1" in capsys.readouterr().err
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    for content in ("{", "[]", '{"settings": 3}'):
+        (tuned / f"{METHODS[0]}.json").write_text(content)
+        assert command("bench", tmp_path / "out", "--tuned", tuned) == 2
+        assert "holds no settings of cfclip tune" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_of_trials_are_reproducible_and_differ() -> None:
+    for name in SPACES:
+        drawn = [trial_settings(name, number, 0) for number in range(4)]
+        assert drawn[0] == {}
+        assert drawn == [trial_settings(name, number, 0) for number in range(4)]
+        assert len({json.dumps(each) for each in drawn}) == 4
+        assert trial_settings(name, 1, 1) != drawn[1]
