@@ -92,6 +92,8 @@ class Editing:
             with peak_memory(self._session.device) as peak:
                 began = time.perf_counter()
                 result = self._method.edit(request)
+                if self._session.device.type == "cuda":  # which works on after the call
+                    torch.cuda.synchronize(self._session.device)
                 seconds = time.perf_counter() - began
         except InputError as error:
             raise Unanswered(str(error)) from error
