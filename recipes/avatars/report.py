@@ -1,12 +1,13 @@
 """EVALUATION.md from the figures of `evaluate`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
 
 from cfclip.evaluation.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
+from cfclip.evaluation.report import markdown_table
 from cfclip.files import atomic_write
 
 Unit = Literal["%", "dB", "s"]
@@ -168,11 +169,6 @@ def _percent(value: float | None) -> str:
     return format_figure(value, "%")
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def format_report(figures: Mapping[str, Any]) -> str:
     """The whole document."""
     parts = [
@@ -183,13 +179,15 @@ def format_report(figures: Mapping[str, Any]) -> str:
         "success of a colour edit is read for every avatar, as the mean Lab colour inside the true "
         "mask. "
         "Whether a goal is reached is told by the figure before it is rounded.\n",
-        _table(("what", "goal", "measured", "outcome"), [goal.row(figures) for goal in GOALS]),
+        markdown_table(
+            ("what", "goal", "measured", "outcome"), [goal.row(figures) for goal in GOALS]
+        ),
     ]
     if probes := figures.get("probes"):
         names = tuple(probes)
         parts += ["## Probes\n", "Share of attributes read right, held-out open avatars.\n"]
         parts.append(
-            _table(
+            markdown_table(
                 ("attribute", *names),
                 [
                     (attribute, *(_percent(probes[n][attribute]) for n in names))
@@ -213,11 +211,13 @@ def format_report(figures: Mapping[str, Any]) -> str:
             (f"binding: {kind}", *(_percent(clip["binding"].get(kind)) for clip in clips.values()))
             for kind in next(iter(clips.values()))["binding"]
         ]
-        parts.append(_table(("attribute", *clips), rows))
+        parts.append(markdown_table(("attribute", *clips), rows))
     if inversion := figures.get("projection"):
         parts.append("## Inversion\n")
         parts.append(
-            _table(("measure", "value"), [(name, f"{v:.3f}") for name, v in inversion.items()])
+            markdown_table(
+                ("measure", "value"), [(name, f"{v:.3f}") for name, v in inversion.items()]
+            )
         )
     if edits := figures.get("edits"):
         parts.append("## Edits\n")
@@ -235,7 +235,7 @@ def format_report(figures: Mapping[str, Any]) -> str:
             *(f"gained, {clip}" for clip in judging),
         )
         parts.append(
-            _table(
+            markdown_table(
                 header,
                 [
                     (
@@ -285,11 +285,11 @@ def _sample_parts(samples: Mapping[str, Any]) -> list[str]:
         "## Samples\n",
         f"{samples['count']} samples at psi 1, from z alone, beside {real['count']} real avatars, "
         "read back from their pixels; only what is visible counts.\n",
-        _table(("attribute", "read", "read, real", "marginal", "marginal, real"), read),
-        _table(("what", "samples", "real"), others),
+        markdown_table(("attribute", "read", "read, real", "marginal", "marginal, real"), read),
+        markdown_table(("what", "samples", "real"), others),
         "Perceptual path length in probe features (comparable only with itself), and the largest "
         "of 20 equal steps between two latents as a multiple of the mean one, in pixels:\n",
-        _table(("space", "path length", "largest step"), lengths),
+        markdown_table(("space", "path length", "largest step"), lengths),
     ]
 
 

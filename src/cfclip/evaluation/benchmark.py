@@ -205,7 +205,7 @@ def conclude(
     summary = summarise_rows(rows, realism)
     files = write_summary(folder, summary, about, left_out)
     examples = write_examples(folder, rows, summary.methods)
-    return summary, (*files, examples, *write_charts(folder, rows, summary))
+    return summary, (*files, *examples, *write_charts(folder, rows, summary))
 
 
 def _done(rows: RowLog, folder: BenchmarkFolder, name: str, case: Case) -> bool:

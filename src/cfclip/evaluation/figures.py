@@ -4,16 +4,12 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from cfclip.errors import InputError
 from cfclip.evaluation.avatars.prompts import prompt_name
 from cfclip.evaluation.charts import Point, Series, chart
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.intervals import mean_with_interval
 from cfclip.evaluation.rows import Row
 from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, Summary
-from cfclip.files import atomic_write
 from cfclip.images import write_png
 from cfclip.sheets import sheet
 
@@ -26,7 +22,9 @@ EXAMPLES_SEED = 0
 _OWN_STRENGTH = 1.0
 
 
-def write_examples(folder: BenchmarkFolder, rows: Sequence[Row], methods: Sequence[str]) -> Path:
+def write_examples(
+    folder: BenchmarkFolder, rows: Sequence[Row], methods: Sequence[str]
+) -> tuple[Path, ...]:
     """A sheet of cases drawn at random: avatar, inversion, true answer, the answer of each method.
 
     Drawn with `EXAMPLES_SEED` from the cases that every method has a row of, so that nobody chose
@@ -41,18 +39,21 @@ def write_examples(folder: BenchmarkFolder, rows: Sequence[Row], methods: Sequen
     for prompt, avatar in sorted(draw.sample(whole, min(EXAMPLES, len(whole)))):
         name = f"{prompt_name(prompt)}-{avatar:03d}"
         tiles = [
-            (_opened(folder.avatar(avatar)), f"avatar {avatar}"),
-            (_opened(folder.inverted(avatar)), "inverted"),
-            (_opened(folder.truths / f"{name}.png"), f"true: {prompt}"),
+            (folder.open_picture(folder.avatar(avatar)), f"avatar {avatar}"),
+            (folder.open_picture(folder.inverted(avatar)), "inverted"),
+            (folder.open_picture(folder.truths / f"{name}.png"), f"true: {prompt}"),
         ]
         for method in methods:
             outcome = _outcome(answers[prompt, avatar][method])
-            tiles.append((_opened(folder.picture(method, name)), f"{method}: {outcome}"))
+            tiles.append(
+                (folder.open_picture(folder.picture(method, name)), f"{method}: {outcome}")
+            )
         lines.append(tiles)
+    if not lines:
+        return ()
     path = folder.path / EXAMPLES_FILE
-    if lines:
-        write_png(sheet(lines), path, overwrite=True)
-    return path
+    write_png(sheet(lines), path, overwrite=True)
+    return (path,)
 
 
 def _outcome(row: Row) -> str:
@@ -63,14 +64,6 @@ def _outcome(row: Row) -> str:
     if row.exact:
         return "exact"
     return ("success" if row.success else "failure") + lost
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error}; --resume makes it again") from error
 
 
 def write_charts(
@@ -87,11 +80,8 @@ def write_charts(
     files = []
     for name, (series, label, log) in texts.items():
         if series:
-            path = folder.path / name
-            with atomic_write(path) as temporary:
-                text = chart(series, label, "exact counterfactual edits", log)
-                temporary.write_text(text, encoding="utf-8")
-            files.append(path)
+            text = chart(series, label, "exact counterfactual edits", log)
+            files.append(folder.write(name, text))
     return tuple(files)
 
 

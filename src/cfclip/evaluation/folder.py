@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from cfclip.errors import InputError
 from cfclip.evaluation.rows import ROWS_FILE
-from cfclip.files import remove_partials
+from cfclip.files import atomic_write, remove_partials
 from cfclip.record import write_json
 
 ABOUT_FILE = "bench.json"
@@ -55,6 +57,24 @@ class BenchmarkFolder:
     def picture(self, method: str, case_name: str) -> Path:
         """The edited picture of a row."""
         return self.path / "pictures" / method / f"{case_name}.png"
+
+    def open_picture(self, path: Path) -> Image.Image:
+        """One of its pictures, RGB. Raises `InputError` if it is missing or damaged."""
+        try:
+            with Image.open(path) as picture:
+                return picture.convert("RGB")
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error}; --resume makes it again") from error
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file, whole or not at all; returns its path. Raises `InputError` if it cannot."""
+        path = self.path / name
+        try:
+            with atomic_write(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        return path
 
     def claim(self, about: Mapping[str, Any], resume: bool) -> None:
         """Make the folder, or check that it is one of the same benchmark.

@@ -1,12 +1,9 @@
 """How near the edits of a method are, all together, to rendered avatars."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
-from PIL import Image
 
-from cfclip.errors import InputError
 from cfclip.evaluation.avatars.cases import Case, draw_avatars
 from cfclip.evaluation.avatars.measures import Instruments
 from cfclip.evaluation.avatars.scores import Edit
@@ -44,8 +41,9 @@ def measure_realism(
     realism = {}
     for method in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == method]
-        files = [folder.picture(method, cases[row.prompt, row.avatar].name) for row in own]
-        made = instruments.features(signed_from_pil([*_opened(files)], resolution))
+        names = [cases[row.prompt, row.avatar].name for row in own]
+        edits_made = [folder.open_picture(folder.picture(method, name)) for name in names]
+        made = instruments.features(signed_from_pil(edits_made, resolution))
         wanted = torch.stack([true[row.prompt, row.avatar] for row in own])
         for group in (ALL, COUNTERFACTUAL, CONTROL):
             members = [i for i, row in enumerate(own) if _belongs(row, group)]
@@ -56,12 +54,3 @@ def measure_realism(
 
 def _belongs(row: Row, group: str) -> bool:
     return group == ALL or (row.family == CONTROL) == (group == CONTROL)
-
-
-def _opened(files: Sequence[Path]) -> Iterator[Image.Image]:
-    for file in files:
-        try:
-            with Image.open(file) as picture:
-                yield picture.convert("RGB")
-        except OSError as error:
-            raise InputError(f"cannot read {file}: {error}; --resume makes it again") from error

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cfclip.errors import InputError
 from cfclip.evaluation.figures import (
     EXAMPLES,
     EXAMPLES_FILE,
@@ -25,7 +24,6 @@ from cfclip.evaluation.summary import (
     MEDIAN_SECONDS,
     Summary,
 )
-from cfclip.files import atomic_write
 
 CSV_FILE = "summary.csv"
 MARKDOWN_FILE = "summary.md"
@@ -71,18 +69,10 @@ def write_summary(
         about: what `BenchmarkFolder.about` gives.
         left_out: one line for each prompt that a method could not do.
     """
-    texts = {
-        folder.path / CSV_FILE: csv_text(summary),
-        folder.path / MARKDOWN_FILE: markdown_text(summary, about, left_out),
-    }
-    for path, text in texts.items():
-        try:
-            with atomic_write(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    csv_file, markdown_file = texts
-    return csv_file, markdown_file
+    return (
+        folder.write(CSV_FILE, csv_text(summary)),
+        folder.write(MARKDOWN_FILE, markdown_text(summary, about, left_out)),
+    )
 
 
 def csv_text(summary: Summary) -> str:
@@ -155,7 +145,7 @@ def _table(summary: Summary, group: str, columns: Sequence[tuple[str, str, Forma
         for method in summary.methods
         if (method, group) in summary.rows
     ]
-    return _markdown(("method", "edits", *(heading for _, heading, _ in columns)), rows)
+    return markdown_table(("method", "edits", *(heading for _, heading, _ in columns)), rows)
 
 
 def _by_group(summary: Summary) -> str:
@@ -164,7 +154,7 @@ def _by_group(summary: Summary) -> str:
         (group, *(_shown(summary.get(m, group, "exact"), _percent) for m in summary.methods))
         for group in groups
     ]
-    return _markdown(("prompts", *summary.methods), rows)
+    return markdown_table(("prompts", *summary.methods), rows)
 
 
 def _methods(about: Mapping[str, Any]) -> str:
@@ -173,9 +163,16 @@ def _methods(about: Mapping[str, Any]) -> str:
         seconds = facts["seconds_of_training"]
         settings = ", ".join(f"{key} {value}" for key, value in facts["settings"].items())
         rows.append((name, "not measured" if seconds is None else f"{seconds:.0f}", settings))
-    return _markdown(("method", "seconds of training", "settings"), rows)
+    return markdown_table(("method", "seconds of training", "settings"), rows)
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown.
+
+    >>> print(markdown_table(("a", "b"), [("1", "2")]), end="")
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

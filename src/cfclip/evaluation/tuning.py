@@ -25,7 +25,6 @@ from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import OPTIMISATIONS, Method, open_method
 from cfclip.evaluation.rows import Row, RowLog
 from cfclip.evaluation.summary import COUNTERFACTUAL, Summary, summarise_rows
-from cfclip.files import atomic_write
 from cfclip.packs.pack import Pack
 from cfclip.record import write_json
 from cfclip.training.runs import RunCallback
@@ -184,11 +183,7 @@ def choose_settings(trials: Sequence[Trial], folder: BenchmarkFolder) -> list[Pa
         {"method": trial.method.name, "trial": trial.number, "settings": dict(trial.changed), **got}
         for trial, got in found
     ]
-    try:
-        with atomic_write(folder.path / TRIALS_FILE) as temporary:
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    except OSError as error:
-        raise InputError(f"cannot write {folder.path}: {error.strerror or error}") from error
+    folder.write(TRIALS_FILE, "".join(json.dumps(line) + "\n" for line in lines))
     files = []
     for name in dict.fromkeys(trial.method.name for trial in trials):
         own = [line for line in lines if line["method"] == name]
