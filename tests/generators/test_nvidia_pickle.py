@@ -73,3 +73,10 @@ def test_a_damaged_pickle_is_one_line(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(CheckpointError) as caught:
         read_nvidia_pickle(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tensorflow_pickle_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "old.pkl"
+    path.write_bytes(b"cdnnlib.tflib.network\nNetwork\n.")
+    with pytest.raises(CheckpointError, match="convert it to PyTorch"):
+        read_nvidia_pickle(path)

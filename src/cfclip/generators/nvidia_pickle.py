@@ -92,6 +92,11 @@ class _Unpickler(pickle.Unpickler):
         }
 
     def find_class(self, module: str, name: str) -> Any:
+        if module.startswith("dnnlib.tflib"):
+            raise CheckpointError(
+                f"{self._path} is a TensorFlow-era StyleGAN pickle; convert it to PyTorch with "
+                "legacy.py of stylegan2-ada-pytorch first"
+            )
         try:
             return self._allowed[module, name]
         except KeyError:
