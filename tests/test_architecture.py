@@ -10,7 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
 RECIPES = Path(__file__).parents[1] / "recipes"
 
-FOUNDATION = {"errors", "files", "tensors", "torch_files", "version", "weights"}
+FOUNDATION = {
+    *("errors", "files", "tensors", "version", "weights"),
+    *("pickles", "zip_index", "torch_layout", "torch_files"),
+}
 DESCENT = {"schedule", "descent"}
 PARTS = {
     *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
@@ -29,7 +32,10 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "tensors": {"errors"},
     "weights": {"errors", "files"},
-    "torch_files": {"errors"},
+    "pickles": {"errors"},
+    "zip_index": {"errors"},
+    "torch_layout": {"errors", "pickles", "zip_index"},
+    "torch_files": {"errors", "torch_layout", "zip_index"},
     "images": {"errors", "files"},
     "schedule": {"errors"},
     "descent": {"errors", "tensors", "schedule"},

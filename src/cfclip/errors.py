@@ -23,3 +23,14 @@ class CheckpointError(CfclipError):
 
 class TrainingError(CfclipError):
     """A training that went wrong and stopped; its last good checkpoint is kept."""
+
+
+_LONGEST_REASON = 300
+
+
+def reason_of(error: BaseException) -> str:
+    """What `error` says, as part of a line: short, and without characters that would break it."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    line = line or type(error).__name__
+    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "..."

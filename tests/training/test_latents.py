@@ -105,17 +105,18 @@ def _bytes(content: object) -> bytes:
     ("content", "message"),
     [
         (None, "there is no latents file"),
-        (b"", "cannot be read as one tensor"),
-        (b"hello", "cannot be read as one tensor"),
+        (b"", "not a checkpoint of tensors and plain values"),
+        (b"hello", "not a checkpoint of tensors and plain values"),
         (_bytes({"a": torch.zeros(2, 16)}), "holds a dict, expected one tensor"),
         (_bytes(torch.zeros(2, 17)), r"shape \(2, 17\), expected \(N, 6, 16\) or \(N, 16\)"),
         (_bytes(torch.zeros(2, 18, 512)), "latents of another generator cannot be used"),
         (_bytes(torch.zeros(16)), r"shape \(16,\)"),
         (_bytes(torch.zeros(0, 16)), r"shape \(0, 16\)"),
         (_bytes(torch.zeros(2, 16, dtype=torch.int64)), "holds torch.int64"),
+        (_bytes(torch.zeros(1, 1).expand(1 << 40, 16)), "repeats its memory"),
         (_bytes(torch.full((2, 16), torch.nan)), "not finite"),
         (_bytes(torch.full((2, 16), 30.0)), r"latents of another generator: their mean is \d"),
-        (_bytes(Evil()), "cannot be read as one tensor"),
+        (_bytes(Evil()), "not a checkpoint of tensors and plain values"),
     ],
 )
 def test_files_that_are_no_latents_of_the_generator(

@@ -7,7 +7,6 @@ given latents some are held out.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -15,9 +14,10 @@ from torch import Tensor
 from cfclip.errors import CheckpointError, InputError
 from cfclip.files import sha256_of
 from cfclip.generators.base import Generator
+from cfclip.torch_files import read_torch_object
 from cfclip.training.config import TrainingConfig
 from cfclip.training.draws import Purpose, seeded
-from cfclip.weights import read_tensors
+from cfclip.weights import read_tensors, state_dict_of
 
 LATENT_SUFFIXES = (".pt", ".pth", ".safetensors")
 
@@ -129,24 +129,24 @@ def _compact(ws: Tensor) -> Tensor:
 
 
 def _only_tensor(path: Path) -> Tensor:
-    if path.suffix == ".safetensors":
-        try:
-            content: object = read_tensors(path, "latents")[0]
-        except CheckpointError as error:
-            raise InputError(str(error)) from error
-        if isinstance(content, Mapping) and len(content) == 1:
-            content = next(iter(content.values()))
-    elif path.suffix in LATENT_SUFFIXES:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, ValueError, EOFError, KeyError, UnpicklingError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"{path} cannot be read as one tensor ({reason})") from error
-    else:
+    if path.suffix not in LATENT_SUFFIXES:
         raise InputError(f"{path} is no latents file; give {', '.join(LATENT_SUFFIXES)}")
+    try:
+        if path.suffix == ".safetensors":
+            content: object = read_tensors(path, "latents")[0]
+            if isinstance(content, Mapping) and len(content) == 1:
+                content = next(iter(content.values()))
+        else:
+            content = read_torch_object(path)
+    except CheckpointError as error:
+        raise InputError(str(error)) from error
     if not isinstance(content, Tensor):
         raise InputError(f"{path} holds a {type(content).__name__}, expected one tensor of latents")
-    return content.detach()
+    try:
+        (latents,) = state_dict_of({"latents": content}, str(path)).values()
+    except CheckpointError as error:
+        raise InputError(str(error)) from error
+    return latents.detach()
 
 
 def _check_place(path: Path, latents: Tensor, generator: Generator) -> None:

@@ -1,0 +1,205 @@
+"""What a file of `torch.save` claims, checked before PyTorch allocates anything for it.
+
+The pickles in the file are read as data (`cfclip.pickles`), with descriptions in the place of
+tensors. Each must fit the bytes that the file has for it: PyTorch itself would give a tensor that
+does not fit its storage, or a storage that is not in the file, memory that holds anything.
+
+Both forms are known: the archive, and the older sequence of pickles followed by the values.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cfclip.errors import CheckpointError
+from cfclip.pickles import Budget, Function, PickleReader, Table, check_key, plain_set
+from cfclip.zip_index import ZIP_START, zip_entries
+
+LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""PyTorch's magic number as a pickle: how the older form begins."""
+_PROTOCOL = 1001
+_COUNT_BYTES = 8
+_MAX_AXES = 8
+_TAR_NAME, _TAR_START = slice(257, 262), b"ustar"
+
+_ITEM_BYTES = {
+    "ComplexDoubleStorage": 16,
+    **dict.fromkeys(("DoubleStorage", "LongStorage", "ComplexFloatStorage"), 8),
+    **dict.fromkeys(("FloatStorage", "IntStorage"), 4),
+    **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
+    **dict.fromkeys(("ByteStorage", "CharStorage", "BoolStorage"), 1),
+}
+_DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8")
+
+
+@dataclass(frozen=True)
+class _StorageType:
+    item_bytes: int
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """Values in the file: how many, of which size."""
+
+    count: int
+    item_bytes: int
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """Stands for a tensor."""
+
+
+class _Plain:
+    """Stands for an object that only keeps what it is given."""
+
+    def set_state(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise CheckpointError("it sets attributes by something else than a dictionary")
+
+
+def check_torch_layout(data: memoryview, plain_classes: tuple[str, ...] = ()) -> None:
+    """Raise `CheckpointError` that says what "it", the file, does, unless PyTorch may read it.
+
+    Args:
+        data: the bytes of the file; only those of its pickles are looked at.
+        plain_classes: names of classes that only keep attributes, which may be in it.
+    """
+    names = _names(Budget(), plain_classes)
+    if bytes(data[: len(ZIP_START)]) == ZIP_START:
+        _check_archive(data, *names)
+    elif bytes(data[: len(LEGACY_START)]) == LEGACY_START:
+        _check_legacy(data, *names)
+    elif bytes(data[_TAR_NAME]) == _TAR_START:
+        raise CheckpointError("it is a tar of PyTorch before 0.2, which is not read any more")
+    else:
+        raise CheckpointError("it does not begin as a file of PyTorch does")
+
+
+def check_view(count: int, offset: Any, size: Any, stride: Any) -> None:
+    """Raise `CheckpointError` unless a tensor lies within a storage of `count` values."""
+    numbers = (offset, *size, *stride)
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise CheckpointError("it has a tensor whose sizes are no numbers from 0 on")
+    if len(size) != len(stride) or len(size) > _MAX_AXES:
+        raise CheckpointError(f"it has a tensor of {len(size)} axes, at most {_MAX_AXES} are read")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if math.prod(size) and last >= count:
+        raise CheckpointError("it has a tensor that is larger than its values in the file")
+
+
+def _names(budget: Budget, plain_classes: tuple[str, ...]) -> tuple[dict[str, Any], Budget]:
+    def tensor(
+        storage: Any,
+        offset: Any,
+        size: Any,
+        stride: Any,
+        requires_grad: Any = False,
+        hooks: Any = None,
+        metadata: Any = None,
+    ) -> _Tensor:
+        budget.take("tensors")
+        if not isinstance(storage, _Storage) or hooks or metadata:
+            raise CheckpointError("it has a tensor with hooks, or of something else than values")
+        check_view(storage.count, offset, size, stride)
+        return _Tensor()
+
+    def parameter(data: Any, requires_grad: Any = True, hooks: Any = None) -> _Tensor:
+        if not isinstance(data, _Tensor) or hooks:
+            raise CheckpointError("it has a parameter with hooks, or that is no tensor")
+        return data
+
+    def device(kind: Any, index: Any = 0) -> str:
+        if not isinstance(kind, str) or not isinstance(index, int):
+            raise CheckpointError("it has a device that is none")
+        return kind
+
+    names: dict[str, Any] = {
+        "collections.OrderedDict": Function(Table),
+        "torch._utils._rebuild_tensor": Function(tensor),
+        "torch._utils._rebuild_tensor_v2": Function(tensor),
+        "torch._utils._rebuild_parameter": Function(parameter),
+        "torch.Size": Function(tuple),
+        "torch.device": Function(device),
+        "builtins.set": Function(plain_set),
+        "__builtin__.set": Function(plain_set),
+        **{f"torch.{name}": _StorageType(size) for name, size in _ITEM_BYTES.items()},
+        **{f"torch.{name}": name for name in _DTYPES},
+        **{name: Function(_Plain) for name in plain_classes},
+    }
+    return names, budget
+
+
+def _check_archive(data: memoryview, names: Mapping[str, Any], budget: Budget) -> None:
+    entries = {entry.name: data[entry.start : entry.end] for entry in zip_entries(data)}
+    root = next(iter(entries), "").partition("/")[0]
+    if f"{root}/constants.pkl" in entries:
+        raise CheckpointError("it is a TorchScript program; give the weights that it was made from")
+    if f"{root}/data.pkl" not in entries:
+        raise CheckpointError("it is an archive without data.pkl, so not of torch.save")
+    order = bytes(entries.get(f"{root}/byteorder", memoryview(b"little"))[:100])
+    if order != b"little":
+        raise CheckpointError(f"its byte order is {order!r}, expected b'little'")
+
+    def known(key: str) -> int | None:
+        values = entries.get(f"{root}/data/{key}")
+        return None if values is None else len(values)
+
+    pickle = entries[f"{root}/data.pkl"]
+    _read_all(PickleReader(pickle, names, budget, _Storages(known)), pickle)
+
+
+def _check_legacy(data: memoryview, names: Mapping[str, Any], budget: Budget) -> None:
+    storages = _Storages(None)
+    reader = PickleReader(data, names, budget, storages, len(LEGACY_START))
+    protocol, system = reader.read(), reader.read()
+    if protocol != _PROTOCOL or not isinstance(system, dict):
+        raise CheckpointError("it is of another version of the older form of PyTorch")
+    if system.get("little_endian") is not True:
+        raise CheckpointError("its byte order is not little-endian, expected little-endian")
+    reader.read()
+    keys = reader.read()
+    if not isinstance(keys, list) or sorted(keys) != sorted(storages.found):
+        raise CheckpointError("it does not hold the values of all of its tensors")
+    position = reader.position
+    for key in keys:
+        storage = storages.found[key]
+        count = int.from_bytes(data[position : position + _COUNT_BYTES], "little")
+        position += _COUNT_BYTES + storage.count * storage.item_bytes
+        if count != storage.count or position > len(data):
+            raise CheckpointError("it ends early, or holds more or fewer values than it says")
+    if position != len(data):
+        raise CheckpointError("it goes on after its end")
+
+
+def _read_all(reader: PickleReader, data: memoryview) -> None:
+    reader.read()
+    if reader.position != len(data):
+        raise CheckpointError("its pickle goes on after its end")
+
+
+class _Storages:
+    """Answers the persistent ids of `torch.save`, each a storage; keeps them by their keys."""
+
+    def __init__(self, bytes_of: Callable[[str], int | None] | None) -> None:
+        self.found: dict[str, _Storage] = {}
+        self._bytes_of = bytes_of
+
+    def __call__(self, identity: Any) -> _Storage:
+        if not isinstance(identity, tuple) or len(identity) not in (5, 6):
+            raise CheckpointError("it has a persistent object that is no storage")
+        kind, storage_type, key, location, count, *view = identity
+        if kind != "storage" or not isinstance(storage_type, _StorageType):
+            raise CheckpointError("it has a persistent object that is no storage")
+        check_key(key)
+        if type(key) is not str or type(location) is not str or type(count) is not int:
+            raise CheckpointError("it has a storage without a name, a place or a size")
+        storage = _Storage(count, storage_type.item_bytes)
+        if self._bytes_of and self._bytes_of(key) != count * storage_type.item_bytes:
+            raise CheckpointError(f"its storage {key[:100]!r} is not in it, or of another size")
+        if count < 0 or self.found.setdefault(key, storage) != storage:
+            raise CheckpointError(f"its storage {key[:100]!r} has two sizes, or none")
+        if view and view != [None]:
+            raise CheckpointError("it has a storage that is part of another; save it anew")
+        return storage

@@ -1,0 +1,172 @@
+"""Files of `torch.save` that claim what is not so: refused before PyTorch sees them."""
+
+import io
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cfclip.errors import CheckpointError
+from cfclip.torch_files import read_torch_bytes, read_torch_object
+from cfclip.torch_layout import check_torch_layout
+
+CONTENT = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(5, dtype=torch.int64)}
+
+
+def saved(content: Any = CONTENT, legacy: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=not legacy)
+    return buffer.getvalue()
+
+
+def rewritten(change: Callable[[dict[str, bytes]], None], **options: Any) -> bytes:
+    """A saved archive with other entries."""
+    with zipfile.ZipFile(io.BytesIO(saved())) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", **options) as archive:
+        for name, value in entries.items():
+            archive.writestr(name, value)
+    return buffer.getvalue()
+
+
+def replaced(name: str, value: bytes) -> bytes:
+    return rewritten(lambda entries: entries.update({f"archive/{name}": value}))
+
+
+def refuse(data: bytes, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message) as caught:
+        check_torch_layout(memoryview(data))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize(
+    "content",
+    [
+        CONTENT,
+        torch.ones(3),
+        torch.nn.Linear(2, 3).state_dict(),  # has attributes of its own
+        torch.nn.Parameter(torch.ones(2)),
+        OrderedDict(x=[torch.ones(2, dtype=dtype) for dtype in (torch.float16, torch.bfloat16)]),
+        {"view": CONTENT["a"].mT, "part": CONTENT["a"][1], "spread": torch.ones(1).expand(4)},
+        {"empty": torch.zeros(0, 3), "scalar": torch.tensor(2.0), "bools": torch.tensor([True])},
+        {"opts": {"size": torch.Size([1]), "device": torch.device("cpu"), "kind": torch.float32}},
+        {1: {2, 3}, "none": None, "text": "é", "big": 1 << 70},
+    ],
+)
+def test_what_torch_saves_is_read(tmp_path: Path, content: Any, legacy: bool) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(saved(content, legacy))
+    assert repr(read_torch_object(path)) == repr(content)
+    assert repr(read_torch_bytes(memoryview(path.read_bytes()))) == repr(content)
+
+
+def test_archives_of_others_are_read() -> None:
+    check_torch_layout(memoryview(rewritten(lambda entries: None)))
+
+
+def test_archives_that_lie() -> None:
+    refuse(replaced("byteorder", b"big"), "byte order is b'big'")
+    refuse(replaced("byteorder", b"middle\n"), "byte order is b'middle")
+    refuse(replaced("data/0", bytes(23)), "storage '0' is not in it, or of another size")
+    refuse(replaced("constants.pkl", b"N."), "TorchScript program")
+    refuse(rewritten(lambda entries: entries.pop("archive/data/1")), "storage '1' is not in it")
+    refuse(rewritten(lambda entries: entries.pop("archive/data.pkl")), r"without data\.pkl")
+    refuse(rewritten(lambda entries: entries.clear()), "does not begin as a file of PyTorch")
+    refuse(replaced("DATA.PKL", b"N."), "two entries of one name")
+    refuse(rewritten(lambda entries: None, compression=zipfile.ZIP_DEFLATED), "compressed entries")
+    refuse(saved() + b"x", "was cut, or added to")
+    refuse(saved()[:-1], "was cut, or added to")
+    many = rewritten(lambda entries: entries.update({f"x{n}": b"" for n in range(20_001)}))
+    refuse(many, r"has 200\d\d entries, at most 20000")
+
+
+def test_a_directory_that_lies() -> None:
+    with zipfile.ZipFile(io.BytesIO(rewritten(lambda entries: None))) as archive:
+        directory = archive.start_dir
+    data = bytearray(rewritten(lambda entries: None))
+    struct.pack_into("<2I", data, directory + 20, 1 << 30, 1 << 30)
+    refuse(bytes(data), "lies outside of it")
+    struct.pack_into("<I", data, directory + 42, 0xFFFFFF00)
+    refuse(bytes(data), "lies outside of it")
+    struct.pack_into("<H", data, directory + 28, 0xFFFF)
+    refuse(bytes(data), "directory is damaged")
+    struct.pack_into("<I", data, len(data) - 6, directory - 1)
+    refuse(bytes(data), "directory is not where it should be")
+
+
+def tensor_pickle(offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> bytes:
+    """A `data.pkl` with one tensor in storage 0, which has 6 values."""
+
+    class Storages(pickle.Pickler):
+        def persistent_id(self, value: Any) -> Any:
+            if isinstance(value, torch.UntypedStorage):
+                return "storage", torch.FloatStorage, "0", "cpu", 6
+            return None
+
+    class Tensor:
+        def __reduce__(self) -> Any:
+            arguments = torch.UntypedStorage(24), offset, size, stride, False, OrderedDict()
+            return torch._utils._rebuild_tensor_v2, arguments
+
+    buffer = io.BytesIO()
+    Storages(buffer, 2).dump({"a": Tensor()})
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride", "message"),
+    [
+        (0, (7,), (1,), "larger than its values"),
+        (1, (2, 3), (3, 1), "larger than its values"),
+        (0, (1 << 62, 1 << 62), (1, 1), "larger than its values"),
+        (-1, (2,), (1,), "no numbers from 0 on"),
+        (0, (2,), (-1,), "no numbers from 0 on"),
+        (0, (2, 2), (1,), "of 2 axes"),
+        (0, (1,) * 9, (1,) * 9, "of 9 axes, at most 8"),
+    ],
+)
+def test_tensors_that_do_not_fit(
+    offset: int, size: tuple[int, ...], stride: tuple[int, ...], message: str
+) -> None:
+    check_torch_layout(memoryview(replaced("data.pkl", tensor_pickle(0, (2, 3), (3, 1)))))
+    refuse(replaced("data.pkl", tensor_pickle(offset, size, stride)), message)
+
+
+def test_too_many_tensors() -> None:
+    one = torch.ones(1)
+    refuse(saved([one[:] for _ in range(20_001)]), "more than 20000 tensors")
+
+
+def test_older_files_that_lie() -> None:
+    data = saved(legacy=True)
+    refuse(data[:-1], "ends early")
+    refuse(data + b"x", "goes on after its end")
+    mark = data.index(b"little_endian") + len(b"little_endianq\x00")
+    refuse(data[:mark] + b"\x89" + data[mark + 1 :], "byte order")
+    refuse(data.replace(b"M\xe9\x03", b"M\xea\x03", 1), "another version")
+    # A storage that the list of those that follow does not name: PyTorch would leave it as it is.
+    keys = data.rindex(b"\x80\x02]")
+    refuse(data[:keys] + b"\x80\x02].", "does not hold the values of all")
+    values = data.index(b".", keys) + 1
+    refuse(data[:values] + struct.pack("<q", 7) + data[values + 8 :], "more or fewer values")
+    tar = bytearray(1024)
+    tar[257:262] = b"ustar"
+    refuse(bytes(tar), "a tar of PyTorch before")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_calls_of_torch_that_would_allocate_are_refused(legacy: bool) -> None:
+    class Large:
+        def __reduce__(self) -> Any:
+            return bytearray, (1 << 40,)
+
+    refuse(saved({"a": Large()}, legacy), r"'__builtin__\.bytearray', which is not on the list")
