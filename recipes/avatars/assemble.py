@@ -15,7 +15,7 @@ import torch
 from cfclip.embedders.clip_files import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import InputError
 from cfclip.files import atomic_write
-from cfclip.generators.checkpoints import load_generator, save_generator
+from cfclip.generators.checkpoints import load_generator_file, save_generator
 from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
 from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
 from cfclip.settings import edit_settings, projection_settings
@@ -102,7 +102,7 @@ def _card(figures: Path | None) -> dict[str, str]:
 
 def _write_pack(config: Assemble, folder: Path) -> None:
     (folder / CLIP_FOLDER).mkdir(parents=True)
-    generator = load_generator(config.generator)
+    generator = load_generator_file(config.generator)
     save_generator(generator, folder / GENERATOR_FILE, dtype=torch.float16)
     for name in (CONFIG_FILE, WEIGHTS_FILE, MERGES_FILE):
         shutil.copyfile(config.clip / name, folder / CLIP_FOLDER / name)

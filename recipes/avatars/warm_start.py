@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.renderer import face_weight
 from cfclip.files import atomic_write
-from cfclip.generators.checkpoints import load_generator, save_generator
+from cfclip.generators.checkpoints import load_generator_file, save_generator
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.weights import load_tensors, read_tensors, save_tensors
 from recipes.avatars.attribute_latents import AttributeLatents
@@ -79,7 +79,7 @@ def load_start(generator: Path, latents: Path) -> WarmStart:
     Raises:
         CheckpointError: files that are missing, damaged or do not fit each other.
     """
-    loaded = load_generator(generator)
+    loaded = load_generator_file(generator)
     model = WarmStart(loaded.config)
     model.generator.load_state_dict(loaded.state_dict())
     load_tensors(model.latents, read_tensors(latents, _LATENTS)[0], str(latents))
@@ -94,7 +94,7 @@ def load_finished(out: Path) -> WarmStart:
     """
     path = out / STAGES[-1] / GENERATOR_FILE
     _require(path, STAGES[-1])
-    return load_stage(out, STAGES[-1], load_generator(path).config)
+    return load_stage(out, STAGES[-1], load_generator_file(path).config)
 
 
 def save_stage(out: Path, stage: Stage, model: WarmStart) -> None:

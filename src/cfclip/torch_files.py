@@ -77,7 +77,10 @@ def map_file(path: Path) -> memoryview:
 
 
 def _load(path: Path) -> Any:
-    # The older form, from before PyTorch 1.6, is not an archive, and cannot be mapped.
     with path.open("rb") as file:
-        archive = file.read(len(ZIP_START)) == ZIP_START
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+        # The older form, from before PyTorch 1.6, is not an archive, and cannot be mapped. A file
+        # is read by its content here, but PyTorch goes by this name where it is given one.
+        mapped = file.read(len(ZIP_START)) == ZIP_START and not path.name.endswith(".safetensors")
+        file.seek(0)
+        source = path if mapped else file
+        return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)

@@ -160,7 +160,8 @@ def _check_legacy(data: memoryview, names: Mapping[str, Any], budget: Budget) ->
         raise CheckpointError("its byte order is not little-endian, expected little-endian")
     reader.read()
     keys = reader.read()
-    if not isinstance(keys, list) or sorted(keys) != sorted(storages.found):
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not named or sorted(keys) != sorted(storages.found):
         raise CheckpointError("it does not hold the values of all of its tensors")
     position = reader.position
     for key in keys:

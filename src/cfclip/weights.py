@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cfclip.errors import CfclipError, CheckpointError, InputError
+from cfclip.errors import CfclipError, CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
 
 FORMAT_KEY = "format"
@@ -24,8 +24,14 @@ CONFIG_KEY = "config"
 """Keys of a model file's metadata that its caller cannot use."""
 
 _NAMES_SHOWN = 8
+_LONGEST_NAME = 120
 _LENGTH_BYTES = 8
 """Of the header of a safetensors file, before it."""
+_MAX_HEADER_BYTES = 8 << 20
+_MAX_TENSORS = 20_000
+"""Large models have some thousands, each of about 150 bytes in the header."""
+_NUMBERS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
+_COUNTS = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}
 
 Config = TypeVar("Config")
 
@@ -112,7 +118,7 @@ def read_model(
         return parse(json.loads(header[CONFIG_KEY])), tensors
     except (KeyError, TypeError, ValueError, RuntimeError, CfclipError) as error:
         raise CheckpointError(
-            f"{path} has no usable {model_format.noun} configuration: {error}"
+            f"{path} has no usable {model_format.noun} configuration: {reason_of(error)}"
         ) from error
 
 
@@ -149,18 +155,20 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -
 def check_tensors(
     shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor], source: str
 ) -> None:
-    """Raise `CheckpointError` naming what is missing, unknown, misshapen or not finite.
+    """Raise `CheckpointError` naming what is missing, unknown, misshapen, no number or not finite.
 
     `shapes` gives every expected name with its shape; `source` says what was read.
     """
     problems = [f"missing {name}" for name in shapes if name not in tensors]
-    problems += [f"unknown {name}" for name in tensors if name not in shapes]
+    problems += [f"unknown {_shown(name)}" for name in tensors if name not in shapes]
     for name, shape in shapes.items():
         if name not in tensors:
             continue
         found = tuple(tensors[name].shape)
         if found != shape:
             problems.append(f"{name} has shape {found}, expected {shape}")
+        elif tensors[name].dtype not in _NUMBERS | _COUNTS:
+            problems.append(f"{name} holds {tensors[name].dtype}, expected numbers of 16 bits on")
         elif not _is_finite(tensors[name]):
             problems.append(f"{name} holds values that are not finite")
     if problems:
@@ -185,19 +193,19 @@ def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
     for name, tensor in value.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(
-                f"{source}: {name!r} is a {type(tensor).__name__}, expected a tensor; give a file "
-                "that holds a state dict"
+                f"{source}: {_shown(repr(name))} is a {type(tensor).__name__}, expected a tensor; "
+                "give a file that holds a state dict"
             )
         dense = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
         if not dense or tensor.is_complex():
             raise CheckpointError(
-                f"{source}: tensor {name} is {tensor.dtype} and {tensor.layout}, expected dense "
-                "real numbers; save it as such"
+                f"{source}: tensor {_shown(name)} is {tensor.dtype} and {tensor.layout}, expected "
+                "dense real numbers; save it as such"
             )
         if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
             raise CheckpointError(
-                f"{source}: tensor {name} of shape {tuple(tensor.shape)} repeats its memory; save "
-                "it contiguous"
+                f"{source}: tensor {_shown(name)} of shape {tuple(tensor.shape)} repeats its "
+                "memory; save it contiguous"
             )
     return dict(value)
 
@@ -234,10 +242,29 @@ def _opened(path: str | Path, noun: str) -> Iterator[Any]:
     if not path.is_file():
         raise CheckpointError(f"there is no {noun} file at {path}")
     try:
+        _check_header(path, noun)
         with safe_open(path, framework="pt") as handle:
+            if (count := len(handle.keys())) > _MAX_TENSORS:
+                raise CheckpointError(
+                    f"{path} has {count} tensors, at most {_MAX_TENSORS} are read; no {noun} has "
+                    "as many"
+                )
             yield handle
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {error}") from error
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file: {reason_of(error)}; get it again"
+        ) from error
+
+
+def _check_header(path: Path, noun: str) -> None:
+    """Refuse a header that would take long to read, before it is."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    if size > _MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file: its header of {size} bytes is larger than "
+            f"{_MAX_HEADER_BYTES}, which no {noun} needs"
+        )
 
 
 def _check_format(header: Mapping[str, str], model_format: ModelFormat, path: str | Path) -> None:
@@ -245,9 +272,15 @@ def _check_format(header: Mapping[str, str], model_format: ModelFormat, path: st
     if found != model_format.tag:
         article = "an" if noun[0] in "aeiou" else "a"
         raise CheckpointError(
-            f"{path} is not {article} {noun}: its format is {found!r}, expected "
+            f"{path} is not {article} {noun}: its format is {_shown(repr(found))}, expected "
             f"{model_format.tag!r}"
         )
+
+
+def _shown(name: str) -> str:
+    """A name that a file brings, as part of a line."""
+    name = name if name.isprintable() else repr(name)
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
 
 
 def _is_finite(tensor: Tensor) -> bool:

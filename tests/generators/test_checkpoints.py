@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.checkpoints import load_generator, save_generator
+from cfclip.generators.checkpoints import load_generator_file, save_generator
 from cfclip.generators.stylegan2 import StyleGAN2
 
 MakeGenerator = Callable[..., StyleGAN2]
@@ -39,7 +39,7 @@ def rewrite(
 
 
 def test_round_trip(saved: Path, generator: StyleGAN2, ws: Tensor) -> None:
-    loaded = load_generator(saved)
+    loaded = load_generator_file(saved)
     assert loaded.config == generator.config
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -54,7 +54,7 @@ def test_half_precision_halves_the_file_and_loads_as_float32(
     generator = make_generator()
     path = tmp_path / "half.safetensors"
     save_generator(generator, path, dtype=torch.float16)
-    loaded = load_generator(path)
+    loaded = load_generator_file(path)
     assert all(value.dtype == torch.float32 for value in loaded.state_dict().values())
     expected = generator.synthesis(ws)
     assert (loaded.synthesis(ws) - expected).norm() < 0.01 * expected.norm()
@@ -88,7 +88,7 @@ def test_unknown_missing_and_misshapen_tensors_are_named(saved: Path) -> None:
 
     rewrite(saved, tensors=spoil)
     with pytest.raises(CheckpointError) as caught:
-        load_generator(saved)
+        load_generator_file(saved)
     message = str(caught.value)
     assert str(saved) in message
     assert "missing to_rgbs.1.bias" in message
@@ -101,7 +101,7 @@ def test_unknown_missing_and_misshapen_tensors_are_named(saved: Path) -> None:
 def test_a_long_list_of_problems_is_cut(saved: Path) -> None:
     rewrite(saved, tensors=lambda tensors: tensors.clear())
     with pytest.raises(CheckpointError, match=r"; and \d+ more$"):
-        load_generator(saved)
+        load_generator_file(saved)
 
 
 def change_config(**changes: object) -> Callable[[dict[str, str]], None]:
@@ -111,10 +111,46 @@ def change_config(**changes: object) -> Callable[[dict[str, str]], None]:
     return change
 
 
+def test_a_config_that_claims_much_asks_for_no_memory(saved: Path) -> None:
+    rewrite(saved, header=change_config(channels=[16384] * 4, w_dim=16384))
+    with pytest.raises(CheckpointError, match=r"w_avg has shape \(12,\), expected \(16384,\)"):
+        load_generator_file(saved)
+
+
+def test_loading_leaves_the_random_state_alone(saved: Path) -> None:
+    before = torch.random.get_rng_state()
+    load_generator_file(saved)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_tensors_that_hold_no_numbers_are_named(saved: Path) -> None:
+    def spoil(tensors: dict[str, Tensor]) -> None:
+        tensors["const"] = tensors["const"] * 1j
+        tensors["w_avg"] = tensors["w_avg"].to(torch.float8_e4m3fn)
+        tensors["a\nb"] = torch.zeros(1)
+
+    rewrite(saved, tensors=spoil)
+    with pytest.raises(
+        CheckpointError, match=r"unknown 'a\\nb'.* w_avg holds torch.float8"
+    ) as caught:
+        load_generator_file(saved)
+    assert "const holds torch.complex64" in str(caught.value)
+
+
+def test_headers_that_claim_much(tmp_path: Path) -> None:
+    path = tmp_path / "any.safetensors"
+    path.write_bytes((1 << 40).to_bytes(8, "little") + b"{")
+    with pytest.raises(CheckpointError, match="its header of 1099511627776 bytes is larger than"):
+        load_generator_file(path)
+    save_file({str(index): torch.zeros(1) for index in range(20_001)}, path)
+    with pytest.raises(CheckpointError, match="has 20001 tensors, at most 20000 are read"):
+        load_generator_file(path)
+
+
 def test_a_changed_config_does_not_fit(saved: Path) -> None:
     rewrite(saved, header=change_config(channels=[8, 6, 6, 5]))
     with pytest.raises(CheckpointError, match=r"convs\.5\.weight has shape"):
-        load_generator(saved)
+        load_generator_file(saved)
 
 
 @pytest.mark.parametrize(
@@ -130,23 +166,23 @@ def test_a_changed_config_does_not_fit(saved: Path) -> None:
 def test_an_unusable_config_is_named(saved: Path, change: Callable[[dict[str, str]], None]) -> None:
     rewrite(saved, header=change)
     with pytest.raises(CheckpointError, match="has no usable generator configuration"):
-        load_generator(saved)
+        load_generator_file(saved)
 
 
 def test_another_format_is_refused(saved: Path) -> None:
     rewrite(saved, header=lambda header: header.update(format="something.v9"))
     with pytest.raises(CheckpointError, match=r"its format is 'something\.v9', expected"):
-        load_generator(saved)
+        load_generator_file(saved)
 
 
 def test_files_that_are_not_safetensors(tmp_path: Path, saved: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no generator file at"):
-        load_generator(tmp_path / "absent.safetensors")
+        load_generator_file(tmp_path / "absent.safetensors")
     torch.save({"weight": torch.zeros(2)}, tmp_path / "pickled.safetensors")
     (tmp_path / "empty.safetensors").touch()
     truncated = tmp_path / "truncated.safetensors"
     truncated.write_bytes(saved.read_bytes()[:-100])
     for name in ("pickled", "empty", "truncated"):
         with pytest.raises(CheckpointError, match="is not a readable safetensors file") as caught:
-            load_generator(tmp_path / f"{name}.safetensors")
+            load_generator_file(tmp_path / f"{name}.safetensors")
         assert "\n" not in str(caught.value)

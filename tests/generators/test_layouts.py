@@ -1,15 +1,23 @@
 """The rosinality and NVIDIA layouts: golden numbers, and all the ways a state can be wrong."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from foreign_files import (
+    checkpoint_with_decoder,
+    nvidia_pickle,
+    nvidia_state,
+    rosinality_file,
+    rosinality_state,
+)
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip.generators import nvidia, rosinality
 from cfclip.generators.nvidia import from_nvidia
+from cfclip.generators.opening import load_generator
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.rosinality import from_rosinality
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -18,46 +26,33 @@ MakeGenerator = Callable[..., StyleGAN2]
 State = dict[str, Tensor]
 
 
-def exported(generator: StyleGAN2, module: object) -> State:
-    """The generator's tensors in another program's layout, without `w_avg`."""
-    state: State = {}
-    for name, value in generator.state_dict().items():
-        if name != "w_avg":
-            theirs, shape = module._layout(name, tuple(value.shape))  # type: ignore[attr-defined]
-            state[theirs] = value.reshape(shape)
-    return state
-
-
-def rosinality_state(generator: StyleGAN2) -> State:
-    state = exported(generator, rosinality)
-    state["convs.0.conv.blur.kernel"] = 4.0 * fir_filter()
-    state["to_rgbs.0.upsample.kernel"] = 4.0 * fir_filter()
-    return state
-
-
-def nvidia_state(generator: StyleGAN2) -> State:
-    state = exported(generator, nvidia)
-    state["mapping.w_avg"] = generator.w_avg
-    for name in ("b4.", "b4.conv1.", "b8.", "b8.conv0.", "b8.conv1."):
-        state[f"synthesis.{name}resample_filter"] = fir_filter()
-    return state
-
-
 def load_rosinality(state: State) -> StyleGAN2:
     return from_rosinality(state, torch.zeros(12))
+
+
+def loaded(folder: Path, data: bytes) -> StyleGAN2:
+    """What the public function makes of a file of these bytes, whose name tells nothing."""
+    path = folder / "anything"
+    path.write_bytes(data)
+    return load_generator(path)
 
 
 def assert_golden(value: Tensor, expected: object) -> None:
     assert relative_error(value, expected) < RELATIVE_TOLERANCE  # type: ignore[arg-type]
 
 
-# Golden numbers
+# Golden numbers, from files in the other programs' layouts
 
 
-def test_rosinality_golden_64() -> None:
+@pytest.mark.parametrize("inside", [False, True])
+def test_rosinality_golden_64(tmp_path: Path, inside: bool) -> None:
     parameters, arrays, _ = golden("rosinality_generator_64")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    generator = from_rosinality(parameters, tensors["latent_avg"])
+    average = tensors["latent_avg"]
+    if inside:
+        generator = loaded(tmp_path, checkpoint_with_decoder(parameters, average, rows=10))
+    else:
+        generator = loaded(tmp_path, rosinality_file(parameters, average))
     assert generator.num_ws == int(arrays["n_latent"])
     assert_golden(generator.mapping(tensors["z"])[:, 0], tensors["w"])
     assert_golden(generator.synthesis(tensors["w_plus"]), tensors["image"])
@@ -69,10 +64,10 @@ def test_rosinality_golden_64() -> None:
         assert_golden(style, tensors[f"style_{index}"])
 
 
-def test_rosinality_golden_256() -> None:
+def test_rosinality_golden_256(tmp_path: Path) -> None:
     parameters, arrays, _ = golden("rosinality_generator_256")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    generator = from_rosinality(parameters, tensors["latent_avg"])
+    generator = loaded(tmp_path, rosinality_file(parameters, tensors["latent_avg"], legacy=True))
     assert generator.config.channels == (512, 512, 512, 512, 256, 128, 64)
     assert_golden(generator.mapping(tensors["z"])[:, 0], tensors["w"])
     image = generator.synthesis(tensors["w_plus"])
@@ -87,10 +82,10 @@ def test_rosinality_golden_256() -> None:
     assert_golden(image.std((2, 3)), tensors["image_std"])
 
 
-def test_nvidia_golden_64() -> None:
+def test_nvidia_golden_64(tmp_path: Path) -> None:
     parameters, arrays, _ = golden("nvidia_generator_64")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    generator = from_nvidia(parameters)
+    generator = loaded(tmp_path, nvidia_pickle(parameters))
     assert generator.num_ws == int(arrays["num_ws"])
     assert_golden(generator.mapping(tensors["z"])[:, 0], tensors["w"])
     assert_golden(generator.synthesis(tensors["w_plus"]), tensors["image"])
@@ -99,11 +94,11 @@ def test_nvidia_golden_64() -> None:
     assert_golden(truncated, tensors["image_truncated_0p7"])
 
 
-def test_nvidia_golden_mapping(make_generator: MakeGenerator) -> None:
+def test_nvidia_golden_mapping(tmp_path: Path, make_generator: MakeGenerator) -> None:
     parameters, arrays, _ = golden("nvidia_mapping_truncation")
     state = nvidia_state(make_generator(StyleGAN2Config(64, (2, 2, 2, 2, 2))))
     state |= {f"mapping.{name}": value for name, value in parameters.items()}
-    generator = from_nvidia(state)
+    generator = loaded(tmp_path, nvidia_pickle(state, protocol=3))
     z = torch.from_numpy(arrays["z"])
     assert_golden(generator.mapping(z), arrays["ws"])
     cut = generator.mapping(z, truncation_psi=0.5, truncation_cutoff=4)

@@ -12,7 +12,7 @@ from torch import Tensor
 from cfclip.errors import CheckpointError
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from cfclip.weights import ModelFormat, check_tensors, load_tensors, read_model, save_model
+from cfclip.weights import ModelFormat, check_tensors, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.stylegan2.v1", "generator")
 
@@ -38,8 +38,8 @@ def save_generator(
     save_model(generator, asdict(generator.config), FORMAT, path, metadata, dtype)
 
 
-def load_generator(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
-    """Read a generator that `save_generator` wrote: float32, eval mode, no gradients.
+def load_generator_file(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
+    """Read a generator that `save_generator` wrote, as packs hold it: float32, eval mode, frozen.
 
     Raises `CheckpointError` when the file is missing, damaged, of another kind, or holds unknown,
     missing, misshapen or non-finite tensors (it names them).
@@ -56,8 +56,10 @@ def build_generator(
     Raises `CheckpointError` that starts with `source` unless names and shapes match exactly and
     all values are finite.
     """
-    generator = StyleGAN2(config)
-    load_tensors(generator, tensors, source)
+    check_tensors(_shapes(config), tensors, source)  # before memory is asked for
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and replaced
+        generator = StyleGAN2(config)
+    generator.load_state_dict(dict(tensors))
     return generator.eval().requires_grad_(False)
 
 
@@ -75,8 +77,7 @@ def build_from_layout(
     formats keep it elsewhere. Raises `CheckpointError` as `build_generator` does, in the other
     program's names.
     """
-    with torch.device("meta"):
-        own = {name: tuple(value.shape) for name, value in StyleGAN2(config).state_dict().items()}
+    own = _shapes(config)
     del own[_W_AVG]
     theirs = {name: layout(name, shape) for name, shape in own.items()}
     check_tensors(dict(theirs.values()), weights, source)
@@ -114,6 +115,11 @@ def size_of(weights: Mapping[str, Tensor], name: str, axis: int, source: str) ->
             f"{source} does not fit a StyleGAN2: {name} has shape {tuple(weights[name].shape)}"
         )
     return weights[name].shape[axis]
+
+
+def _shapes(config: StyleGAN2Config) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in StyleGAN2(config).state_dict().items()}
 
 
 def _parse_config(values: dict[str, Any]) -> StyleGAN2Config:

@@ -7,32 +7,40 @@ from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.checkpoints import build_from_layout, drop_fir_filters, size_of
-from cfclip.generators.stylegan2 import START_RESOLUTION, StyleGAN2, StyleGAN2Config
+from cfclip.generators.stylegan2 import (
+    MAPPING_LR_MULTIPLIER,
+    START_RESOLUTION,
+    StyleGAN2,
+    StyleGAN2Config,
+)
 
 _SOURCE = "NVIDIA checkpoint"
 _FILTERS = re.compile(r"synthesis\.b\d+\.(conv[01]\.)?resample_filter")
-_MAPPING_LAYER = re.compile(r"mapping\.fc(\d+)\.weight")
-_BLOCK = re.compile(r"synthesis\.b(\d+)\..*")
+_MAPPING_LAYER = re.compile(r"mapping\.fc(\d{1,3})\.weight")
+_BLOCK = re.compile(r"synthesis\.b(\d{1,4})\..*")
 _W_AVG = "mapping.w_avg"
 
 
-def from_nvidia(state: Mapping[str, Tensor]) -> StyleGAN2:
+def from_nvidia(
+    state: Mapping[str, Tensor], mapping_lr_multiplier: float = MAPPING_LR_MULTIPLIER
+) -> StyleGAN2:
     """The generator in an NVIDIA `state` dict, its sizes read from the tensors' shapes.
 
     `state` is the state dict of `G_ema` (names `mapping.*`, `synthesis.*`), unconditional, of the
-    `skip` architecture. The result is float32, in eval mode and without gradients. Filter buffers
+    `skip` architecture; no tensor tells `mapping_lr_multiplier`, the learning-rate multiplier of
+    its mapping network. The result is float32, in eval mode and without gradients. Filter buffers
     may be left out; where present they must hold the [1, 3, 3, 1] filter. Raises `CheckpointError`
     naming every unknown, missing or misshapen tensor.
     """
     weights = drop_fir_filters(state, _FILTERS, _SOURCE)
-    config = _infer_config(weights)
+    config = _infer_config(weights, mapping_lr_multiplier)
     if _W_AVG not in weights:
         raise CheckpointError(f"{_SOURCE} does not fit a StyleGAN2: missing {_W_AVG}")
     w_avg = weights.pop(_W_AVG)
     return build_from_layout(config, _layout, weights, w_avg, _SOURCE)
 
 
-def _infer_config(weights: Mapping[str, Tensor]) -> StyleGAN2Config:
+def _infer_config(weights: Mapping[str, Tensor], mapping_lr_multiplier: float) -> StyleGAN2Config:
     def size(name: str, axis: int) -> int:
         return size_of(weights, name, axis, _SOURCE)
 
@@ -49,6 +57,7 @@ def _infer_config(weights: Mapping[str, Tensor]) -> StyleGAN2Config:
             z_dim=size("mapping.fc0.weight", 1),
             w_dim=size("mapping.fc0.weight", 0),
             mapping_layers=max(mapping) + 1,
+            mapping_lr_multiplier=mapping_lr_multiplier,
             img_channels=size(f"synthesis.b{START_RESOLUTION}.torgb.weight", 0),
         )
     except InputError as error:

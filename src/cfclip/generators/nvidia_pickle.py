@@ -1,126 +1,249 @@
 """NVIDIA's `.pkl` files, read without importing or running anything that they carry.
 
-The file names what it wants called; only the names listed here mean something, and they mean
-functions of ours. Embedded module source is text that is dropped.
+Each part of a network is pickled with the source code of its class and what it was made with. The
+code is text that is dropped; the names that the file asks for mean functions of this module, and
+those that are not listed here are refused. Of the networks in a file only `G_ema` is rebuilt.
 """
 
-import io
-import pickle
-import pickletools
-from collections import OrderedDict
-from collections.abc import Callable
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cfclip.errors import CheckpointError
+from cfclip.errors import CheckpointError, reason_of
 from cfclip.generators.nvidia import from_nvidia
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER, StyleGAN2
+from cfclip.pickles import Budget, Function, PickleReader, Table, plain_set
+from cfclip.torch_files import map_file, read_torch_bytes
+from cfclip.torch_layout import check_view
+from cfclip.weights import state_dict_of
 
-_MAX_BYTES = 4 << 30
-_MAX_OPCODES = 2_000_000
-_MAX_MEMO = 1_000_000
-_MAX_DEPTH = 64
-_REFUSED_OPCODES = {"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
+_GENERATOR = "G_ema"
+_MAX_MODULES = 5_000
+_MAX_NAME = 100
+_MAX_DEPTH = 20
+_KNOWN_ARGUMENTS = {"activation": "lrelu", "architecture": "skip", "use_noise": True}
+"""What a generator is made with that its tensors do not tell; with other values it is refused."""
+_LR_MULTIPLIER = "lr_multiplier"
+_STYLEGAN3 = "synthesis.input."
+_NUMBERS = {"b1": "?", "i1": "b", "u1": "B", "i4": "i", "i8": "q", "f2": "e", "f4": "f", "f8": "d"}
+"""NumPy's names of types to those of `struct`."""
 
 
-class _Module:
-    """What the file says of one network part: attributes only, no behaviour."""
+class _Module(Table):
+    """The attributes of one part of a network."""
 
-    def __init__(self, meta: dict[str, Any]) -> None:
-        self.class_name = meta.get("class_name")
-        self.__dict__.update(meta["state"])
+
+@dataclass(frozen=True)
+class _Storage:
+    """Values as `torch.save` wrote them, not yet read."""
+
+    data: memoryview
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    storage: _Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+class _NumberType:
+    """A NumPy type."""
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if not isinstance(code, str) or code not in _NUMBERS:
+            raise CheckpointError("it has numbers of a type that no generator has")
+        self.code = code
+
+    def set_state(self, state: Any) -> None:
+        if not isinstance(state, tuple) or state[1] not in ("<", "|", "="):
+            raise CheckpointError("it has numbers that are not little-endian")
+
+
+class _Array:
+    """A NumPy array, which no generator needs."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def set_state(self, state: Any) -> None:
+        """Its values are dropped."""
 
 
 def read_nvidia_pickle(path: str | Path) -> StyleGAN2:
     """The generator (`G_ema`) of an NVIDIA StyleGAN2(-ADA) pickle in PyTorch form.
 
-    Nothing in the file is imported or run. Raises `CheckpointError` when the file is missing, too
-    large, damaged, holds a name that is not on the list (it is named), or is no StyleGAN2.
+    Nothing in the file is imported or run. Raises `CheckpointError` when the file is missing,
+    damaged, larger than any model, asks for a name that is not on the list (it is named), or is no
+    StyleGAN2; of a StyleGAN3 or a pickle of TensorFlow it says what to do.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no generator file at {path}")
-    if path.stat().st_size > _MAX_BYTES:
-        raise CheckpointError(f"{path} is larger than {_MAX_BYTES} bytes; no generator is")
-    data = path.read_bytes()
     try:
-        _check_opcodes(data, path)
-        content = _Unpickler(io.BytesIO(data), path).load()
-        state: dict[str, Tensor] = {}
-        _collect(content["G_ema"], "", state, 0)
-    except CheckpointError:
+        state, multiplier = _read(map_file(path))
+    except MemoryError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            f"{path} is not a readable NVIDIA pickle: {type(error).__name__}: {reason}"
+            f"{path} is not a pickle of NVIDIA's StyleGAN2 in PyTorch form (nothing in it was "
+            f"run); get the file again, or give another: {reason_of(error)}"
         ) from error
-    return from_nvidia(state)
+    try:
+        return from_nvidia(state, multiplier)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
-def _check_opcodes(data: bytes, path: Path) -> None:
-    """Refuse before anything is built: a memo index alone can ask for gigabytes."""
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if opcode.name in _REFUSED_OPCODES:
-            raise CheckpointError(f"{path} uses the pickle opcode {opcode.name}; it is refused")
-        if count > _MAX_OPCODES:
-            raise CheckpointError(f"{path} has more than {_MAX_OPCODES} pickle opcodes")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > _MAX_MEMO:
-            raise CheckpointError(f"{path} has a memo index above {_MAX_MEMO}")
+def _read(data: memoryview) -> tuple[dict[str, Tensor], float]:
+    """The state dict of the generator in a file, and what its tensors do not tell."""
+    budget = Budget()
+    reader = PickleReader(data, _names(budget), budget)
+    content = reader.read()
+    if reader.position != len(data):
+        raise CheckpointError("it goes on after its end")
+    network = content.get(_GENERATOR) if isinstance(content, dict) else None
+    if not isinstance(network, _Module):
+        raise CheckpointError(f"it has no {_GENERATOR}")
+    modules = dict(_modules(network))
+    multiplier = _check_arguments(modules)
+    return state_dict_of(_state(modules, len(data)), f"its {_GENERATOR}"), multiplier
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, path: Path) -> None:
-        super().__init__(file)
-        self._path = path
-        # Made anew per file: a pickle may set attributes of what it was handed.
-        self._allowed: dict[tuple[str, str], Callable[..., Any]] = {
-            ("collections", "OrderedDict"): OrderedDict,
-            ("dnnlib.util", "EasyDict"): OrderedDict,
-            # A function, not the class: what the file sets on it must not reach the class.
-            ("torch_utils.persistence", "_reconstruct_persistent_obj"): (
-                lambda meta: _Module(meta)  # noqa: PLW0108
-            ),
-            ("torch._utils", "_rebuild_tensor_v2"): lambda *args: _tensor(*args[:4]),
-            ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-            ("torch.storage", "_load_from_bytes"): lambda data: torch.load(
-                io.BytesIO(data), map_location="cpu", weights_only=True
-            ),
-        }
+def _names(budget: Budget) -> dict[str, Any]:
+    def module(meta: Any) -> _Module:
+        state = meta.get("state") if isinstance(meta, dict) else None
+        if not isinstance(state, dict):
+            raise CheckpointError("it has a part of a network without a state")
+        return _Module(state.items())
 
-    def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("dnnlib.tflib"):
+    def tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
+        budget.take("tensors")
+        if not isinstance(storage, _Storage) or any(rest[1:]):  # the first: requires_grad
+            raise CheckpointError("it has a tensor with hooks, or of something else than values")
+        return _Tensor(storage, offset, size, stride)
+
+    def parameter(data: Any, requires_grad: Any = True, hooks: Any = None) -> _Tensor:
+        if not isinstance(data, _Tensor) or hooks:
+            raise CheckpointError("it has a parameter with hooks, or that is no tensor")
+        return data
+
+    def number(kind: Any, data: Any) -> Any:
+        return struct.unpack("<" + _NUMBERS[kind.code], data)[0]
+
+    def array(*_: Any) -> _Array:
+        return _Array()
+
+    return {
+        "torch_utils.persistence._reconstruct_persistent_obj": Function(module),
+        "dnnlib.util.EasyDict": Function(Table),
+        "collections.OrderedDict": Function(Table),
+        "builtins.set": Function(plain_set),
+        "torch._utils._rebuild_tensor_v2": Function(tensor),
+        "torch._utils._rebuild_parameter": Function(parameter),
+        "torch.storage._load_from_bytes": Function(_Storage),
+        "numpy.dtype": Function(_NumberType),
+        "numpy.ndarray": "numpy.ndarray",
+        "dnnlib.tflib.network.Network": Function(_refuse_tensorflow),
+        **{
+            f"numpy.{core}.multiarray.{name}": Function(make)
+            for core in ("core", "_core")
+            for name, make in (("scalar", number), ("_reconstruct", array))
+        },
+    }
+
+
+def _refuse_tensorflow(*_: Any) -> None:
+    raise CheckpointError(
+        "it is of the TensorFlow era; convert it with legacy.py of NVIDIA's stylegan2-ada-pytorch "
+        "first"
+    )
+
+
+def _modules(network: _Module) -> Iterator[tuple[str, _Module]]:
+    """The parts of a network with their prefixes, such as "synthesis.b4."."""
+    waiting, count = [("", network, 0)], 0
+    while waiting:
+        prefix, module, depth = waiting.pop()
+        count += 1
+        if count > _MAX_MODULES or depth > _MAX_DEPTH:
             raise CheckpointError(
-                f"{self._path} is a TensorFlow-era StyleGAN pickle; convert it to PyTorch with "
-                "legacy.py of stylegan2-ada-pytorch first"
+                f"its {_GENERATOR} has more than {_MAX_MODULES} parts, or {_MAX_DEPTH} levels"
             )
-        try:
-            return self._allowed[module, name]
-        except KeyError:
-            raise CheckpointError(
-                f"{self._path} asks for {f'{module}.{name}'[:200]!r}, which is not on the list of "
-                "what a StyleGAN2 file needs; it was not run"
-            ) from None
+        yield prefix, module
+        for name, child in _group(module, "_modules"):
+            if not isinstance(child, _Module):
+                raise CheckpointError(f"its part {prefix}{name} is none of a network")
+            waiting.append((f"{prefix}{name}.", child, depth + 1))
 
 
-def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    flat = torch.tensor([], dtype=storage.dtype).set_(storage)
-    count = 1
-    for length in size:
-        count *= length
-    if count > flat.numel():
-        raise ValueError(f"a tensor of shape {size} in a storage of {flat.numel()}")
-    return flat.as_strided(size, stride, offset)
+def _group(module: _Module, group: str) -> Iterator[tuple[str, Any]]:
+    """The parameters, buffers or parts of a part, those that are there."""
+    members = module.get(group)
+    if not isinstance(members, dict):
+        raise CheckpointError(f"a part of its {_GENERATOR} has no {group}")
+    for name, value in members.items():
+        if not isinstance(name, str) or len(name) > _MAX_NAME or "." in name:
+            raise CheckpointError("it has a part or a tensor whose name is none")
+        if value is not None:
+            yield name, value
 
 
-def _collect(module: Any, prefix: str, state: dict[str, Tensor], depth: int) -> None:
-    """Fill `state` with the tensors of `module` by their state dict names."""
-    if depth > _MAX_DEPTH:
-        raise ValueError(f"modules nested deeper than {_MAX_DEPTH}")
-    for group in (module._parameters, module._buffers):
-        state.update({prefix + name: value for name, value in group.items() if value is not None})
-    for name, child in module._modules.items():
-        _collect(child, f"{prefix}{name}.", state, depth + 1)
+def _check_arguments(modules: Mapping[str, _Module]) -> float:
+    """The learning-rate multiplier of the mapping network; refuses what is not supported."""
+    mapping, synthesis = (_arguments(modules, prefix) for prefix in ("mapping.", "synthesis."))
+    for found in (mapping, synthesis):
+        for name, expected in _KNOWN_ARGUMENTS.items():
+            if found.get(name, expected) != expected:
+                value = found[name]
+                shown = repr(value) if isinstance(value, str | bool) else type(value).__name__
+                raise CheckpointError(
+                    f"its generator has {name} {shown[:_MAX_NAME]}, only {expected!r} is supported"
+                )
+    multiplier = mapping.get(_LR_MULTIPLIER, MAPPING_LR_MULTIPLIER)
+    if not isinstance(multiplier, float | int):
+        raise CheckpointError(f"its {_LR_MULTIPLIER} is no number")
+    return float(multiplier)
+
+
+def _arguments(modules: Mapping[str, _Module], prefix: str) -> dict[Any, Any]:
+    """What a part of the network was made with."""
+    arguments = modules[prefix].get("_init_kwargs", {}) if prefix in modules else {}
+    if not isinstance(arguments, dict):
+        raise CheckpointError("it has arguments of a network that are none")
+    return arguments
+
+
+def _state(modules: Mapping[str, _Module], file_size: int) -> dict[str, Tensor]:
+    """The tensors of a network by their names in a state dict."""
+    described: dict[str, Any] = {}
+    for prefix, module in modules.items():
+        for group in ("_parameters", "_buffers"):
+            described |= {f"{prefix}{name}": value for name, value in _group(module, group)}
+    if any(name.startswith(_STYLEGAN3) for name in described):
+        raise CheckpointError("it is a StyleGAN3, which cfclip does not know; give a StyleGAN2")
+    if not all(isinstance(value, _Tensor) for value in described.values()):
+        raise CheckpointError(f"its {_GENERATOR} has a parameter that is no tensor")
+    storages = {id(value.storage): value.storage for value in described.values()}
+    if sum(len(storage.data) for storage in storages.values()) > file_size:
+        raise CheckpointError("its tensors are larger than the file")
+    read = {key: _values(storage.data) for key, storage in storages.items()}
+    return {name: _view(read[id(value.storage)], value) for name, value in described.items()}
+
+
+def _values(data: memoryview) -> Tensor:
+    storage = read_torch_bytes(data)
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise CheckpointError(f"it has a {type(storage).__name__} in the place of values")
+    return torch.tensor([], dtype=storage.dtype).set_(storage)
+
+
+def _view(values: Tensor, described: _Tensor) -> Tensor:
+    check_view(values.numel(), described.offset, described.size, described.stride)
+    return values.as_strided(described.size, described.stride, described.offset)

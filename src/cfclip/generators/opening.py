@@ -1,96 +1,99 @@
-"""Opens a generator file of any known layout, told by its content and never by its name."""
+"""Opening any generator file, by its content and never by its name."""
 
-import pickle
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip.generators import checkpoints
+from cfclip.generators.checkpoints import load_generator_file, size_of
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
 from cfclip.generators.rosinality import from_rosinality
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.torch_files import read_torch_file
+from cfclip.torch_layout import LEGACY_START
+from cfclip.weights import is_model_file, state_dict_of
 
-_ZIP = b"PK\x03\x04"
-_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How torch's older files start: its magic number as a pickle."""
-_PICKLE = b"\x80"
+_PICKLE_START = b"\x80"
+_GENERATOR = "g_ema"
+_AVERAGE = "latent_avg"
 _DECODER = "decoder."
-_MAX_BYTES = 8 << 30
-_MAX_ENTRIES = 20_000
+_FIRST_LAYER = "style.1.weight"
+_AVERAGE_SAMPLES = 10_000
+"""Of z, for a mean of W that a file does not hold; as many as e4e takes."""
+_AVERAGE_BATCH = 1_000
+_AVERAGE_SEED = 0
 
 
 def load_generator(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
-    """The generator in a file of cfclip, rosinality (also inside pSp and e4e) or NVIDIA.
+    """The generator in a file of this project, of rosinality's layout or of NVIDIA's.
 
-    The result is float32, in eval mode and without gradients. Nothing that the file carries is
-    run. Raises `CheckpointError` when the file is missing, too large, damaged, asks for code, or
-    holds no StyleGAN2.
+    Args:
+        path: what it is follows from its content, never from its name: safetensors that
+            `save_generator` wrote; what `torch.save` wrote with `g_ema`, or with `state_dict` and
+            in it `decoder.`, as pSp, e4e, StyleCLIP and CF-CLIP have it; a pickle of NVIDIA's
+            StyleGAN2 in PyTorch form with `G_ema`. Nothing in the file is imported or run.
+        device: where the generator shall be; it is float32, in eval mode and without gradients.
+
+    A file of rosinality's layout without `latent_avg`, as those of StyleCLIP and CF-CLIP, gets the
+    mean of W over 10,000 draws, the same ones each time.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, larger than any model, of another kind, asks
+            for what is not on the list, or holds unknown, missing, misshapen or non-finite
+            tensors; it names them.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no generator file at {path}")
+    if is_model_file(path):
+        return load_generator_file(path, device)
     with path.open("rb") as file:
-        start = file.read(len(_LEGACY_TORCH))
-    if start.startswith((_ZIP, _LEGACY_TORCH)):
-        return _from_torch(path, is_zip=start.startswith(_ZIP)).to(device)
-    if start.startswith(_PICKLE) and start[8:9] != b"{":
+        start = file.read(len(LEGACY_START))
+    if start.startswith(_PICKLE_START) and start != LEGACY_START:
         return read_nvidia_pickle(path).to(device)
-    return checkpoints.load_generator(path, device)
+    return _from_torch(path).to(device)
 
 
-def _from_torch(path: Path, is_zip: bool) -> StyleGAN2:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise CheckpointError(f"{path} is larger than {_MAX_BYTES} bytes; no generator is")
-        if is_zip:
-            _check_zip(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except CheckpointError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged or asks for more than tensors; nothing of it was run, save its "
-            "state dict alone"
-        ) from error
-    except Exception as error:  # a damaged archive can fail in any way
-        raise CheckpointError(
-            f"{path} is not a readable torch file: {type(error).__name__}"
-        ) from error
-    return from_rosinality(*_generator_state(content, path))
-
-
-def _check_zip(path: Path) -> None:
-    """Torch stores its entries as they are; a compressed one could unpack to anything."""
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-    if len(entries) > _MAX_ENTRIES:
-        raise CheckpointError(f"{path} holds {len(entries)} entries, at most {_MAX_ENTRIES}")
-    for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED:
-            raise CheckpointError(f"{path} holds compressed entries, which torch never writes")
-    if sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise CheckpointError(f"{path} claims to hold more bytes than it has")
-
-
-def _generator_state(content: Any, path: Path) -> tuple[dict[str, Tensor], Tensor]:
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no dictionary of weights")
-    state, average = content.get("g_ema"), content.get("latent_avg")
+def _from_torch(path: Path) -> StyleGAN2:
+    content = read_torch_file(path)
+    source = f"generator checkpoint {path}"
     inside = content.get("state_dict")
-    if state is None and isinstance(inside, dict):
-        state = {
+    if _GENERATOR in content:
+        state = state_dict_of(content[_GENERATOR], f"{source}: {_GENERATOR}")
+    elif isinstance(inside, Mapping):
+        decoder = {
             name.removeprefix(_DECODER): value
             for name, value in inside.items()
             if isinstance(name, str) and name.startswith(_DECODER)
         }
-    if not isinstance(state, dict) or not state or not isinstance(average, Tensor):
-        raise CheckpointError(f"{path} holds no generator: expected g_ema or decoder, latent_avg")
-    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise CheckpointError(f"{path} holds something else than tensors among its weights")
+        state = state_dict_of(decoder, f"{source}: {_DECODER}")
+    else:
+        raise CheckpointError(
+            f"{source} holds no generator: neither {_GENERATOR} nor state_dict with {_DECODER}; "
+            "give a checkpoint with one"
+        )
+    try:
+        if content.get(_AVERAGE) is not None:
+            return from_rosinality(state, _average_of(content[_AVERAGE], source))
+        width = size_of(state, _FIRST_LAYER, 0, source)
+        return _with_average(from_rosinality(state, torch.zeros(width)))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _average_of(value: object, source: str) -> Tensor:
+    average = state_dict_of({_AVERAGE: value}, source)[_AVERAGE]
     if average.ndim == 2 and len(average) and bool((average == average[0]).all()):
-        average = average[0]  # pSp repeats the mean for every layer
-    return state, average
+        return average[0]  # pSp and e4e repeat the mean for every layer
+    return average
+
+
+def _with_average(generator: StyleGAN2) -> StyleGAN2:
+    draws = torch.Generator().manual_seed(_AVERAGE_SEED)
+    z = torch.randn(_AVERAGE_SAMPLES, generator.z_dim, generator=draws)
+    with torch.no_grad():
+        means = [generator.mapping(part)[:, 0].mean(0) for part in z.split(_AVERAGE_BATCH)]
+        generator.w_avg.copy_(torch.stack(means).mean(0))
+    return generator

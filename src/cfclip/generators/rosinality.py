@@ -11,8 +11,8 @@ from cfclip.generators.stylegan2 import START_RESOLUTION, StyleGAN2, StyleGAN2Co
 
 _SOURCE = "rosinality checkpoint"
 _FILTERS = re.compile(r"convs\.\d+\.conv\.blur\.kernel|to_rgbs\.\d+\.upsample\.kernel")
-_MAPPING_LAYER = re.compile(r"style\.(\d+)\.weight")
-_CONV = re.compile(r"convs\.(\d+)\.conv\.weight")
+_MAPPING_LAYER = re.compile(r"style\.(\d{1,3})\.weight")
+_CONV = re.compile(r"convs\.(\d{1,3})\.conv\.weight")
 _CONV_PARTS = {
     "weight": "conv.weight",
     "affine.weight": "conv.modulation.weight",

@@ -34,6 +34,9 @@ from cfclip.tensors import RGB_CHANNELS, check_latents
 START_RESOLUTION = 4
 MIN_RESOLUTION = 8
 MAX_RESOLUTION = 1024
+MAX_WIDTH = 1 << 14
+MAX_MAPPING_LAYERS = 64
+"""Far above any model: sizes that a damaged file claims are refused before memory is asked for."""
 KERNEL_SIZE = 3
 MAPPING_LR_MULTIPLIER = 0.01
 """The mapping network's learning-rate multiplier, in the paper and in every released model."""
@@ -74,12 +77,17 @@ class StyleGAN2Config:
                 f"for each of the resolutions {', '.join(map(str, self.resolutions))}"
             )
         sizes = (*self.channels, self.z_dim, self.w_dim, self.mapping_layers, self.img_channels)
-        if min(sizes) < 1:
+        if not all(type(size) is int and 1 <= size <= MAX_WIDTH for size in sizes):
             raise InputError(
                 f"channels {self.channels}, z_dim {self.z_dim}, w_dim {self.w_dim}, mapping_layers "
-                f"{self.mapping_layers}, img_channels {self.img_channels}: all must be at least 1"
+                f"{self.mapping_layers}, img_channels {self.img_channels}: all must be whole "
+                f"numbers from 1 to {MAX_WIDTH}"
             )
-        if not self.mapping_lr_multiplier > 0:
+        if self.mapping_layers > MAX_MAPPING_LAYERS:
+            raise InputError(
+                f"mapping_layers is {self.mapping_layers}, expected {MAX_MAPPING_LAYERS} at most"
+            )
+        if not 0 < self.mapping_lr_multiplier < math.inf:
             raise InputError(
                 f"mapping_lr_multiplier is {self.mapping_lr_multiplier}, expected a number above 0"
             )

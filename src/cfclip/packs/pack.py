@@ -201,9 +201,9 @@ class Pack:
         return kept
 
     def _load_generator(self) -> "Generator":
-        from cfclip.generators.checkpoints import load_generator
+        from cfclip.generators.checkpoints import load_generator_file
 
-        generator = load_generator(self.folder / GENERATOR_FILE)
+        generator = load_generator_file(self.folder / GENERATOR_FILE)
         if generator.resolution != self.manifest.resolution:
             raise PackError(
                 f"{self.folder / MANIFEST_FILE} says resolution {self.manifest.resolution}, "
