@@ -1,6 +1,7 @@
 """Writes generators as other programs do: NVIDIA's pickles, rosinality's and pSp's checkpoints."""
 
 import io
+import json
 import pickle
 import sys
 import types
@@ -8,13 +9,16 @@ from argparse import Namespace
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from cfclip.generators import nvidia, rosinality
+from cfclip.generators.checkpoints import FORMAT
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2
 
@@ -209,3 +213,16 @@ def checkpoint_with_decoder(
     if average is not None:
         content["latent_avg"] = average.repeat(rows, 1) if rows > 1 else average
     return torch_file(content, legacy)
+
+
+def good_files(generator: StyleGAN2) -> dict[str, bytes]:
+    """A generator in a file of every form that opens."""
+    state, average = rosinality_state(generator), generator.w_avg
+    metadata = {"format": FORMAT.tag, "config": json.dumps(asdict(generator.config))}
+    return {
+        "nvidia.pkl": nvidia_pickle(nvidia_state(generator)),
+        "rosinality.pt": rosinality_file(state, average),
+        "legacy.pt": rosinality_file(state, average, legacy=True),
+        "decoder.pt": checkpoint_with_decoder(state, average, rows=generator.num_ws),
+        "own.safetensors": save(generator.state_dict(), metadata),
+    }

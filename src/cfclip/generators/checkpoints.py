@@ -57,6 +57,11 @@ def build_generator(
     all values are finite.
     """
     check_tensors(_shapes(config), tensors, source)  # before memory is asked for
+    if whole := [name for name, value in tensors.items() if not value.is_floating_point()]:
+        raise CheckpointError(
+            f"{source} holds {tensors[whole[0]].dtype} in {whole[0]}, expected floating point "
+            "numbers; save it anew"
+        )
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and replaced
         generator = StyleGAN2(config)
     generator.load_state_dict(dict(tensors))
