@@ -11,6 +11,7 @@ import tyro
 from cfclip.apps.apply import Apply
 from cfclip.apps.bench import Bench
 from cfclip.apps.console import Console
+from cfclip.apps.convert import Convert
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_global_directions import FitGlobalDirections
 from cfclip.apps.fit_text_map import FitTextMap
@@ -51,6 +52,7 @@ COMMANDS: dict[str, type[Command]] = {
     "apply": Apply,
     "bench": Bench,
     "tune": Tune,
+    "convert": Convert,
 }
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.

@@ -1,19 +1,21 @@
 """Opening any generator file, by its content and never by its name."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip.generators.checkpoints import load_generator_file, size_of
+from cfclip.generators.checkpoints import FORMAT, load_generator_file, size_of
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
 from cfclip.generators.rosinality import from_rosinality
 from cfclip.generators.stylegan2 import StyleGAN2
 from cfclip.torch_files import read_torch_file
 from cfclip.torch_layout import LEGACY_START
-from cfclip.weights import is_model_file, state_dict_of
+from cfclip.weights import is_model_file, read_metadata, state_dict_of
 
 _PICKLE_START = b"\x80"
 _GENERATOR = "g_ema"
@@ -24,6 +26,17 @@ _AVERAGE_SAMPLES = 10_000
 """Of z, for a mean of W that a file does not hold; as many as e4e takes."""
 _AVERAGE_BATCH = 1_000
 _AVERAGE_SEED = 0
+
+
+@dataclass(frozen=True)
+class OpenedGenerator:
+    """A generator with what its file tells about it."""
+
+    generator: StyleGAN2
+    layout: str
+    """What kind of file it is, in a few words."""
+    metadata: Mapping[str, str]
+    """What `save_generator` was given; empty for the files of other programs."""
 
 
 def load_generator(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
@@ -44,20 +57,27 @@ def load_generator(path: str | Path, device: str | torch.device = "cpu") -> Styl
             for what is not on the list, or holds unknown, missing, misshapen or non-finite
             tensors; it names them.
     """
+    return open_generator(path).generator.to(device)
+
+
+def open_generator(path: str | Path) -> OpenedGenerator:
+    """The generator in a file, on the CPU, and what the file tells; otherwise `load_generator`."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no generator file at {path}")
     if is_model_file(path):
-        return load_generator_file(path, device)
+        metadata = read_metadata(path, FORMAT)
+        return OpenedGenerator(load_generator_file(path), "cfclip", metadata)
     with path.open("rb") as file:
         start = file.read(len(LEGACY_START))
     if start.startswith(_PICKLE_START) and start != LEGACY_START:
-        return read_nvidia_pickle(path).to(device)
-    return _from_torch(path).to(device)
-
-
-def _from_torch(path: Path) -> StyleGAN2:
+        return OpenedGenerator(read_nvidia_pickle(path), "NVIDIA pickle", {})
     content = read_torch_file(path)
+    layout = "rosinality" if _GENERATOR in content else "decoder of another checkpoint"
+    return OpenedGenerator(_from_torch(content, path), layout, {})
+
+
+def _from_torch(content: Mapping[str, Any], path: Path) -> StyleGAN2:
     source = f"generator checkpoint {path}"
     inside = content.get("state_dict")
     if _GENERATOR in content:

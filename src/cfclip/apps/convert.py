@@ -1,0 +1,60 @@
+"""`cfclip convert`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from cfclip.apps.options import OK, SAFETENSORS, Output
+from cfclip.errors import InputError
+
+
+@dataclass(frozen=True)
+class Convert(Output):
+    """Write a generator of another program as safetensors, with its origin, hash and licence.
+
+    IN is a .pt of rosinality, a checkpoint of pSp, e4e, StyleCLIP or CF-CLIP with a generator in
+    it, a .pkl of NVIDIA's StyleGAN2 in PyTorch form, or a file of cfclip. Nothing in it is run.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IN")]
+    """The file to read; what it is follows from its content."""
+
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """Where to write the generator, a .safetensors file."""
+
+    licence: str | None = None
+    """Licence of the weights, as whoever published them says; needed unless IN is a file of cfclip
+    that tells."""
+
+    origin: str | None = None
+    """Who made the weights, from what; the name of IN if not given."""
+
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+    def run(self) -> int:
+        """Read, write, tell what it is."""
+        from cfclip.images import check_outputs
+
+        if self.out.suffix != SAFETENSORS:
+            raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")
+        check_outputs([self.out], self.overwrite)
+
+        from cfclip.generators.conversion import convert_generator
+
+        converted = convert_generator(self.source, self.out, self.licence, self.origin)
+        config, console = converted.config, self.console
+        content = {
+            "generator": str(self.out),
+            "resolution": config.resolution,
+            "channels": config.channels,
+            **converted.metadata,
+        }
+        console.result(content, str(self.out))
+        console.note(
+            f"a generator of {config.resolution} px with codes of {config.num_ws} x "
+            f"{config.w_dim}; {converted.metadata['origin']}"
+        )
+        return OK
