@@ -12,7 +12,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 FOUNDATION = {
     *("errors", "files", "tensors", "version", "weights"),
-    *("pickles", "zip_index", "torch_layout", "torch_files"),
+    *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files"),
 }
 DESCENT = {"schedule", "descent"}
 PARTS = {
@@ -32,9 +32,10 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "tensors": {"errors"},
     "weights": {"errors", "files"},
-    "pickles": {"errors"},
+    "pickle_values": {"errors"},
+    "pickles": {"errors", "pickle_values"},
     "zip_index": {"errors"},
-    "torch_layout": {"errors", "pickles", "zip_index"},
+    "torch_layout": {"errors", "pickle_values", "pickles", "zip_index"},
     "torch_files": {"errors", "torch_layout", "zip_index"},
     "images": {"errors", "files"},
     "schedule": {"errors"},

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cfclip.errors import CheckpointError
-from cfclip.pickles import Budget, Function, PickleReader, Table, plain_set
+from cfclip.pickle_values import Budget, Function, Table, plain_set
+from cfclip.pickles import PickleReader
 
 NAMES: dict[str, Any] = {
     "collections.OrderedDict": Function(Table),

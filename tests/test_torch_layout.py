@@ -69,6 +69,24 @@ def test_what_torch_saves_is_read(tmp_path: Path, content: Any, legacy: bool) ->
     assert repr(read_torch_bytes(memoryview(path.read_bytes()))) == repr(content)
 
 
+class OldParameter:
+    """Pickled as parameters were before PyTorch 0.4."""
+
+    def __init__(self, *state: Any) -> None:
+        self.state = state
+
+    def __reduce__(self) -> Any:
+        return torch.nn.Parameter, (torch.ones(2),), self.state
+
+
+def test_old_parameters_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.pth"
+    path.write_bytes(saved({"a": OldParameter(False, False, OrderedDict())}, legacy=True))
+    assert torch.equal(read_torch_object(path)["a"], torch.ones(2))
+    refuse(saved({"a": OldParameter(False, False, OrderedDict(x=1))}), "with hooks")
+    refuse(saved({"a": OldParameter(torch.ones(9), 0, (9,), (1,))}), "of an unknown form")
+
+
 def test_archives_of_others_are_read() -> None:
     check_torch_layout(memoryview(rewritten(lambda entries: None)))
 

@@ -8,7 +8,7 @@ import pytest
 from foreign_files import nvidia_pickle, nvidia_state
 from tiny_models import tiny_generator
 
-from cfclip import pickles, zip_index
+from cfclip import pickle_values, zip_index
 from cfclip.apps.cli import main
 
 PAGE = (Path(__file__).parents[1] / "docs" / "WEIGHTS.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_its_python_runs() -> None:
 
 
 def test_its_limits_are_those_of_the_code() -> None:
-    budget = pickles.Budget()
+    budget = pickle_values.Budget()
     assert f"{budget.tensors:,} tensors, {budget.opcodes:,} pickle opcodes" in " ".join(
         PAGE.split()
     )

@@ -9,18 +9,23 @@ Source of the opcodes: the standard library's `pickletools`.
 """
 
 import pickletools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from struct import unpack
 from typing import Any
 
 from cfclip.errors import CheckpointError
+from cfclip.pickle_values import (
+    MAX_NESTING,
+    Budget,
+    Function,
+    check_key,
+    check_nesting,
+    kind_of,
+    plain_set,
+    too_deep,
+)
 
-_MAX_NESTING = 100
-"""Containers within containers. A generator's modules need about 20."""
-_MAX_KEY = 1 << 60
-"""Python hashes integers below this to themselves, so that many cannot be made to collide."""
 _MAX_NAME = 255
 _SHOWN = 100
 _OPCODES = {ord(each.code): each.name for each in pickletools.opcodes}
@@ -37,51 +42,6 @@ _TEXTS = {"SHORT_BINUNICODE": 1, "BINUNICODE": 4, "BINUNICODE8": 8, "SHORT_BINST
 _BYTES = {"SHORT_BINBYTES": 1, "BINBYTES": 4, "BINBYTES8": 8}
 """Opcodes to the bytes of the length that they begin with. `SHORT_BINSTRING` is Python 2's text."""
 _STOP = next(code for code, name in _OPCODES.items() if name == "STOP")
-
-
-@dataclass
-class Budget:
-    """What reading one file may take, counted down; shared by all pickles in the file."""
-
-    opcodes: int = 600_000
-    """A generator with its discriminator needs about 100,000."""
-    text_bytes: int = 32 << 20
-    """Of strings, which are copied; NVIDIA's files carry source code of some 100 KB."""
-    tensors: int = 20_000
-    """An encoder, a generator and the state of an optimizer are about 5,000."""
-
-    def __post_init__(self) -> None:
-        self._limits = asdict(self)
-
-    def take(self, what: str, amount: int = 1) -> None:
-        """Count `amount` down from the field `what`. Raises `CheckpointError` below zero."""
-        left = getattr(self, what) - amount
-        if left < 0:
-            limit, name = self._limits[what], what.replace("_", " ")
-            raise CheckpointError(f"it has more than {limit} {name}, which no model needs")
-        setattr(self, what, left)
-
-
-@dataclass(frozen=True)
-class Function:
-    """What a name in a pickle stands for, if it may be called: `make` of the arguments."""
-
-    make: Callable[..., Any]
-
-
-class Table(dict[Any, Any]):
-    """What `collections.OrderedDict` becomes."""
-
-    def __init__(self, items: Iterable[Any] = ()) -> None:
-        super().__init__()
-        for key, value in items:
-            check_key(key)
-            self[key] = value
-
-    def set_state(self, state: Any) -> None:
-        """Attributes: of a state dict its `_metadata`, which is dropped; others are refused."""
-        if not isinstance(state, dict) or set(state) - {"_metadata"}:
-            raise CheckpointError("it sets attributes of a dictionary")
 
 
 class PickleReader:
@@ -122,7 +82,7 @@ class PickleReader:
             code = self._take(1)[0]
             if code == _STOP:
                 value = self._stack.pop()
-                _check_nesting(value)
+                check_nesting(value)
                 return value
             self._budget.take("opcodes")
             step = self._steps.get(code)
@@ -189,8 +149,8 @@ class PickleReader:
         self._stack.append(self._memo[self._number(4)])
 
     def _mark(self) -> None:
-        if len(self._below) >= _MAX_NESTING:
-            raise _too_deep()
+        if len(self._below) >= MAX_NESTING:
+            raise too_deep()
         self._below.append(self._stack)
         self._stack = []
 
@@ -243,13 +203,13 @@ class PickleReader:
 
     def _extend(self, items: list[Any]) -> None:
         if type(self._stack[-1]) is not list:
-            raise CheckpointError(f"it appends to {_kind(self._stack[-1])}")
+            raise CheckpointError(f"it appends to {kind_of(self._stack[-1])}")
         self._stack[-1].extend(items)
 
     def _additems(self) -> None:
         items = self._down_to_mark()
         if type(self._stack[-1]) is not set:
-            raise CheckpointError(f"it adds to {_kind(self._stack[-1])}")
+            raise CheckpointError(f"it adds to {kind_of(self._stack[-1])}")
         self._stack[-1] |= plain_set(items)
 
     def _frozenset(self) -> None:
@@ -265,7 +225,7 @@ class PickleReader:
 
     def _update(self, items: list[Any]) -> None:
         if not isinstance(self._stack[-1], dict):
-            raise CheckpointError(f"it sets an item of {_kind(self._stack[-1])}")
+            raise CheckpointError(f"it sets an item of {kind_of(self._stack[-1])}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             check_key(key)
             self._stack[-1][key] = value
@@ -293,7 +253,7 @@ class PickleReader:
     def _reduce(self) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()
         if not isinstance(function, Function) or not isinstance(arguments, tuple):
-            raise CheckpointError(f"it calls {_kind(function)}")
+            raise CheckpointError(f"it calls {kind_of(function)}")
         self._stack.append(function.make(*arguments))
 
     _newobj = _reduce  # a class and its arguments
@@ -302,50 +262,10 @@ class PickleReader:
         state, value = self._stack.pop(), self._stack[-1]
         set_state = getattr(value, "set_state", None)
         if set_state is None:
-            raise CheckpointError(f"it sets attributes of {_kind(value)}")
+            raise CheckpointError(f"it sets attributes of {kind_of(value)}")
         set_state(state)
 
     def _binpersid(self) -> None:
         if self._persistent is None:
             raise CheckpointError("it asks for persistent objects, which it cannot have")
         self._stack.append(self._persistent(self._stack.pop()))
-
-
-def check_key(key: Any) -> None:
-    """Raise `CheckpointError` unless `key` is a name or a small integer.
-
-    Hashing anything else may take for ever, such as tuples that hold one another twice.
-    """
-    if not (isinstance(key, str) or (isinstance(key, int) and abs(key) < _MAX_KEY)):
-        raise CheckpointError(f"it has {_kind(key)} as a key")
-
-
-def plain_set(items: Iterable[Any] = ()) -> set[Any]:
-    """A set of names and integers. Raises `CheckpointError` as `check_key` does."""
-    items = list(items)
-    for item in items:
-        check_key(item)
-    return set(items)
-
-
-def _check_nesting(value: Any) -> None:
-    seen: set[int] = set()
-    level = [value]
-    for _ in range(_MAX_NESTING + 1):
-        inner: list[Any] = []
-        for each in level:
-            if isinstance(each, dict | list | tuple) and id(each) not in seen:
-                seen.add(id(each))
-                inner.extend(each.values() if isinstance(each, dict) else each)
-        if not inner:
-            return
-        level = inner
-    raise _too_deep()
-
-
-def _too_deep() -> CheckpointError:
-    return CheckpointError(f"it nests deeper than {_MAX_NESTING} levels")
-
-
-def _kind(value: Any) -> str:
-    return f"a {type(value).__name__}"

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfclip.errors import CheckpointError
-from cfclip.pickles import Budget, Function, PickleReader, Table, check_key, plain_set
+from cfclip.pickle_values import Budget, Function, Table, check_key, plain_set
+from cfclip.pickles import PickleReader
 from cfclip.zip_index import ZIP_START, zip_entries
 
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -51,10 +52,24 @@ class _Tensor:
     """Stands for a tensor."""
 
 
+class _OldParameter(_Tensor):
+    """A parameter as PyTorch wrote it before 0.4: a tensor, which is then told its attributes."""
+
+    def __init__(self, data: Any, requires_grad: Any = True) -> None:
+        if not isinstance(data, _Tensor):
+            raise CheckpointError("it has a parameter that is no tensor")
+
+    def set_state(self, state: Any) -> None:
+        """`requires_grad`, `volatile`, hooks; of hooks there must be none."""
+        if not isinstance(state, tuple) or len(state) != 3 or state[2]:
+            raise CheckpointError("it has a parameter with hooks, or of an unknown form")
+
+
 class _Plain:
     """Stands for an object that only keeps what it is given."""
 
     def set_state(self, state: Any) -> None:
+        """Attributes, whatever they are."""
         if not isinstance(state, dict):
             raise CheckpointError("it sets attributes by something else than a dictionary")
 
@@ -120,6 +135,7 @@ def _names(budget: Budget, plain_classes: tuple[str, ...]) -> tuple[dict[str, An
         "torch._utils._rebuild_tensor": Function(tensor),
         "torch._utils._rebuild_tensor_v2": Function(tensor),
         "torch._utils._rebuild_parameter": Function(parameter),
+        "torch.nn.parameter.Parameter": Function(_OldParameter),
         "torch.Size": Function(tuple),
         "torch.device": Function(device),
         "builtins.set": Function(plain_set),
