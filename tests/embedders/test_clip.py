@@ -245,7 +245,7 @@ def test_statistics_are_checked(embedder):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("no/such/folder", "neither a folder nor a model:tag"),
+        ("no/such/folder", "is no CLIP that can be opened; give a folder"),
         ("ViT-B-32-quickgelu:nobody", "its tags are"),
         ("ViT-B-31:openai", "no model 'ViT-B-31'"),
         ("ViT-B-32-quickgelu:laion2b_s34b_b79k", "no model|use ViT-B-32:laion2b_s34b_b79k"),

@@ -1,6 +1,7 @@
 """CLIP models of open_clip as embedders."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.embedders.base import Embedder
-from cfclip.embedders.bpe import load_tokenizer
-from cfclip.embedders.clip_files import MERGES_FILE, read_clip
-from cfclip.errors import CheckpointError, InputError
+from cfclip.embedders.opening import open_clip_model
+from cfclip.errors import InputError
 from cfclip.tensors import unit_range_from_signed
+
+_LOG = logging.getLogger(__name__)
 
 # open_clip shows intermediate maps of its transformers per block; this many, evenly spaced.
 _TRANSFORMER_MAPS = 4
@@ -121,91 +123,23 @@ class ClipEmbedder(Embedder):
 
 
 def load_clip(source: str | Path, device: str | torch.device = "cpu") -> ClipEmbedder:
-    """A CLIP embedder in float32 from a CLIP folder, or from open_clip's collection.
+    """A CLIP embedder in float32 from any source that `cfclip.embedders.opening` knows.
+
+    Where it came from and which activation it has are logged at level INFO.
 
     Args:
-        source: a folder (see `cfclip.embedders.clip_files`), or a `"model:tag"` of open_clip's
-            collection, such as `"ViT-B-32-quickgelu:openai"`, which open_clip downloads once.
+        source: a folder, a file, or a name of open_clip's; see `open_clip_model`.
         device: where the model shall be.
 
     Raises:
-        InputError: neither a folder nor a known name.
+        InputError: a source of no known form.
         CheckpointError: files that are missing or damaged, weights that do not fit the config.
     """
-    if Path(source).is_dir():
-        embedder = _from_folder(Path(source))
-    elif isinstance(source, str) and source.count(":") == 1 and "/" not in source:
-        embedder = _from_collection(*source.split(":"))
-    else:
-        raise InputError(
-            f"{str(source)!r} is neither a folder nor a model:tag of open_clip, such as "
-            "ViT-B-32-quickgelu:openai"
-        )
+    opened = open_clip_model(source)
+    _LOG.info("%s: %s", opened.origin, opened.activation)
+    preprocess = opened.config["preprocess_cfg"]
+    embedder = ClipEmbedder(opened.model, opened.tokenizer, preprocess["mean"], preprocess["std"])
     return embedder.to(device)
-
-
-def _from_folder(folder: Path) -> ClipEmbedder:
-    from open_clip.transform import PreprocessCfg
-
-    model, config = read_clip(folder)
-    preprocess = {
-        "mean": PreprocessCfg.mean,
-        "std": PreprocessCfg.std,
-        **config.get("preprocess_cfg", {}),
-    }
-    tokenizer = _folder_tokenizer(folder, config["model_cfg"]["text_cfg"])
-    return ClipEmbedder(model, tokenizer, preprocess["mean"], preprocess["std"])
-
-
-def _folder_tokenizer(folder: Path, text_cfg: Mapping[str, Any]) -> Any:
-    from open_clip import get_tokenizer
-    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH
-
-    merges = folder / MERGES_FILE
-    if merges.is_file():
-        tokenizer = load_tokenizer(merges, text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH))
-    else:
-        tokenizer = get_tokenizer(f"local-dir:{folder}")
-    wanted, size = text_cfg.get("vocab_size"), getattr(tokenizer, "vocab_size", None)
-    if wanted is not None and size is not None and wanted != size:
-        raise CheckpointError(
-            f"the text encoder in {folder} has {wanted} tokens and its tokenizer {size}; "
-            f"{merges.name} is {'of another model' if merges.is_file() else 'missing'}, restore it"
-        )
-    return tokenizer
-
-
-def _from_collection(name: str, tag: str) -> ClipEmbedder:
-    import open_clip
-
-    pretrained = open_clip.get_pretrained_cfg(name, tag)
-    if not pretrained:
-        tags = open_clip.list_pretrained_tags_by_model(name)
-        remedy = f"its tags are {', '.join(tags)}" if tags else "see open_clip.list_pretrained()"
-        raise InputError(f"open_clip has no model {name!r} with weights {tag!r}; {remedy}")
-    # A config that disagrees with the weights about the activation gives wrong features, silently.
-    quick_gelu = bool(pretrained.get("quick_gelu", False))
-    if open_clip.get_model_config(name).get("quick_gelu", False) and not quick_gelu:
-        raise InputError(
-            f"the weights {tag!r} were not trained with QuickGELU; use "
-            f"{name.replace('-quickgelu', '')}:{tag}"
-        )
-    try:
-        model = open_clip.create_model(
-            name,
-            pretrained=tag,
-            precision="fp32",
-            force_quick_gelu=quick_gelu,
-            require_pretrained=True,
-        )
-        tokenizer = open_clip.get_tokenizer(name)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"the weights of {name}:{tag} could not be loaded ({error}); connect to the internet "
-            "once, or give a folder"
-        ) from error
-    preprocess = open_clip.get_model_preprocess_cfg(model)
-    return ClipEmbedder(model, tokenizer, preprocess["mean"], preprocess["std"])
 
 
 def _map_indices(vision: Any) -> list[int]:

@@ -1,8 +1,9 @@
 """CLIP models on disk, loaded strictly: none with a random part can come out of here.
 
 A CLIP folder is open_clip's local directory, `open_clip_config.json` and
-`open_clip_model.safetensors`, and optionally `bpe_merges.txt.gz`, the trimmed vocabulary of the
-text encoder (see `cfclip.embedders.bpe`).
+`open_clip_model.safetensors` (or the weights under one of the names that they have on the Hugging
+Face hub), and optionally `bpe_merges.txt.gz`, the trimmed vocabulary of the text encoder (see
+`cfclip.embedders.bpe`).
 """
 
 import copy
@@ -12,17 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.files import atomic_write
-from cfclip.weights import load_tensors, read_tensors, save_tensors
+from cfclip.torch_files import read_torch_file
+from cfclip.weights import load_tensors, read_tensors, save_tensors, state_dict_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
+HUB_WEIGHTS_FILES = (
+    "open_clip_pytorch_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+"""Names of the weights in folders that are not our own, the safest format first."""
 MERGES_FILE = "bpe_merges.txt.gz"
 
 _NOUN = "CLIP"
+_STATE = "state_dict"
+_PARALLEL = "module."
+_SCALES = ("logit_scale", "logit_bias")
+_UNUSED = ".position_ids"
+"""Of text encoders by transformers: a count from 0 on, in older files."""
 
 
 def build_clip_model(model_cfg: Mapping[str, Any]) -> nn.Module:
@@ -94,7 +107,10 @@ def read_clip(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         CheckpointError: files that are missing or damaged, weights that do not fit the config.
     """
     folder = Path(folder)
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
+    weights = next((n for n in HUB_WEIGHTS_FILES if (folder / n).is_file()), WEIGHTS_FILE)
+    if (folder / WEIGHTS_FILE).is_file():
+        weights = WEIGHTS_FILE
+    for name in (CONFIG_FILE, weights):
         if not (folder / name).is_file():
             raise CheckpointError(
                 f"{folder / name} is missing; restore the folder from where the model is from"
@@ -104,6 +120,40 @@ def read_clip(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         model = build_clip_model(config["model_cfg"])
     except (ValueError, KeyError, TypeError, InputError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} is not a CLIP config: {error}") from error
-    tensors, _ = read_tensors(folder / WEIGHTS_FILE, _NOUN)
-    load_tensors(model, tensors, str(folder / WEIGHTS_FILE))
+    load_clip_tensors(model, _read_weights(folder / weights), str(folder / weights))
     return model, config
+
+
+def load_clip_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict by open_clip's names, strictly.
+
+    The marks of a training on several processes ("module.") are taken off, the text tower moves to
+    where the model has it, and a scale that is stored as one number or as a vector of one fits.
+    Raises `CheckpointError` as `cfclip.weights.load_tensors` does.
+    """
+    own = model.state_dict()
+    fitting: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        name = name.removeprefix(_PARALLEL)
+        if name not in own and f"text.{name}" in own:
+            name = f"text.{name}"
+        if name in _SCALES and name in own and tensor.numel() == 1:
+            tensor = tensor.reshape(own[name].shape)
+        if name in own or not name.endswith(_UNUSED):
+            fitting[name] = tensor
+    load_tensors(model, fitting, source)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return read_tensors(path, _NOUN)[0]
+    return state_dict_in(path)
+
+
+def state_dict_in(path: str | Path) -> dict[str, Tensor]:
+    """The state dict of a file of `torch.save`, by itself or as `state_dict` in a checkpoint.
+
+    Raises `CheckpointError` when the file is missing, damaged, or holds none.
+    """
+    content = read_torch_file(path)
+    return state_dict_of(content.get(_STATE, content), str(path))

@@ -1,0 +1,187 @@
+"""CLIP folders of Hugging Face's transformers: `config.json` and the weights of a `CLIPModel`.
+
+Only names differ from OpenAI's: queries, keys and values are three matrices instead of one, and
+projections are stored transposed. The text encoder takes the last token of a text, as OpenAI's.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cfclip.embedders.clip_files import state_dict_in
+from cfclip.embedders.clip_layouts import openai_config
+from cfclip.errors import CheckpointError
+from cfclip.weights import read_tensors
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+PREPROCESSOR_FILE = "preprocessor_config.json"
+
+_MODEL_TYPE = "clip"
+_ACTIVATIONS = {"quick_gelu": True, "gelu": False}
+_EPS = 1e-5
+_DEFAULT_HEADS = {"vision": 12, "text": 8}
+_DEFAULT_ACTIVATION = "quick_gelu"
+"""What transformers leaves out of a `config.json` when it is as usual."""
+
+_TOWERS = {"vision_model": "visual.", "text_model": ""}
+_PLAIN = {
+    "visual_projection.weight": ("visual.proj", True),
+    "text_projection.weight": ("text_projection", True),
+    "logit_scale": ("logit_scale", False),
+    "vision_model.embeddings.class_embedding": ("visual.class_embedding", False),
+    "vision_model.embeddings.patch_embedding.weight": ("visual.conv1.weight", False),
+    "vision_model.embeddings.position_embedding.weight": ("visual.positional_embedding", False),
+    "vision_model.pre_layrnorm.weight": ("visual.ln_pre.weight", False),
+    "vision_model.pre_layrnorm.bias": ("visual.ln_pre.bias", False),
+    "vision_model.post_layernorm.weight": ("visual.ln_post.weight", False),
+    "vision_model.post_layernorm.bias": ("visual.ln_post.bias", False),
+    "text_model.embeddings.token_embedding.weight": ("token_embedding.weight", False),
+    "text_model.embeddings.position_embedding.weight": ("positional_embedding", False),
+    "text_model.final_layer_norm.weight": ("ln_final.weight", False),
+    "text_model.final_layer_norm.bias": ("ln_final.bias", False),
+}
+"""Their name to ours, and whether the matrix is transposed."""
+_LAYER_PARTS = {
+    "self_attn.out_proj": "attn.out_proj",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+_LAYER = re.compile(r"(vision_model|text_model)\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
+_QUERIES = "self_attn.q_proj"
+_KEYS_AND_VALUES = ("self_attn.k_proj", "self_attn.v_proj")
+_UNUSED = ".position_ids"
+
+
+def is_huggingface_folder(folder: Path) -> bool:
+    """Whether a folder has the configuration of a model of transformers."""
+    return (folder / CONFIG_FILE).is_file()
+
+
+def read_huggingface_clip(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors by open_clip's names, and `{"model_cfg": ..., "preprocess_cfg": ...}`.
+
+    Raises `CheckpointError` for files that are missing or damaged, and a model of another kind.
+    """
+    source = str(folder / CONFIG_FILE)
+    config = _json(folder / CONFIG_FILE)
+    if config.get("model_type") != _MODEL_TYPE:
+        raise CheckpointError(
+            f"{source} describes a {config.get('model_type')!r} model; only CLIP ({_MODEL_TYPE!r}) "
+            "is read from a folder of transformers, others as open_clip's MODEL:TAG"
+        )
+    tensors = _renamed(_read_weights(folder), str(folder))
+    model_cfg = openai_config(tensors, str(folder))
+    for name in ("vision", "text"):
+        _adapt(model_cfg[f"{name}_cfg"], _part(config, name, source), name, tensors, source)
+    model_cfg["quick_gelu"] = _quick_gelu(config, source)
+    preprocessing = _json(folder / PREPROCESSOR_FILE)
+    try:
+        statistics = {each: preprocessing[f"image_{each}"] for each in ("mean", "std")}
+    except KeyError as error:
+        raise CheckpointError(f"{folder / PREPROCESSOR_FILE} lacks {error}; get it again") from None
+    return tensors, {"model_cfg": model_cfg, "preprocess_cfg": statistics}
+
+
+def _adapt(cfg: dict[str, Any], part: Mapping[str, Any], name: str, tensors: Mapping[str, Tensor],
+           source: str) -> None:  # fmt: skip
+    """Put into `cfg` what a configuration of transformers says and shapes do not."""
+    eps = part.get("layer_norm_eps", _EPS)
+    heads = part.get("num_attention_heads", _DEFAULT_HEADS[name])
+    if eps != _EPS or type(heads) is not int or heads < 1 or cfg["width"] % heads:
+        raise CheckpointError(
+            f"{source}: {name}_config has layer_norm_eps {eps} and {heads!r} heads for a width of "
+            f"{cfg['width']}; a CLIP has {_EPS} and a divisor of the width"
+        )
+    if name == "vision":
+        cfg["head_width"] = cfg["width"] // heads
+    else:
+        cfg["heads"] = heads
+    first = f"{_TOWERS[f'{name}_model']}transformer.resblocks.0.mlp.c_fc.weight"
+    if first in tensors:
+        cfg["mlp_ratio"] = tensors[first].shape[0] / cfg["width"]
+
+
+def _quick_gelu(config: Mapping[str, Any], source: str) -> bool:
+    names = {
+        _part(config, name, source).get("hidden_act", _DEFAULT_ACTIVATION)
+        for name in ("vision", "text")
+    }
+    if len(names) > 1 or not names <= set(_ACTIVATIONS):
+        raise CheckpointError(
+            f"{source}: hidden_act is {', '.join(sorted(map(str, names)))}; both towers must have "
+            f"one of {', '.join(_ACTIVATIONS)}"
+        )
+    return _ACTIVATIONS[names.pop()]
+
+
+def _part(config: Mapping[str, Any], name: str, source: str) -> Mapping[str, Any]:
+    # Older folders keep what differs from the defaults in a second table, which then counts.
+    tables = [config.get(key) or {} for key in (f"{name}_config", f"{name}_config_dict")]
+    if not all(isinstance(table, dict) for table in tables):
+        raise CheckpointError(f"{source}: {name}_config is not a table; get it again")
+    return {**tables[0], **tables[1]}
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    for name in WEIGHTS_FILES:
+        path = folder / name
+        if path.is_file():
+            if path.suffix == ".safetensors":
+                return read_tensors(path, "CLIP")[0]
+            return state_dict_in(path)
+    raise CheckpointError(
+        f"{folder} has no {' or '.join(WEIGHTS_FILES)}; get the weights, in one file"
+    )
+
+
+def _renamed(theirs: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Tensors by open_clip's names; what is not known keeps its name, and is refused later."""
+    ours: dict[str, Tensor] = {}
+    for name, tensor in theirs.items():
+        if name.endswith(_UNUSED):
+            continue
+        if name in _PLAIN:
+            new, transposed = _PLAIN[name]
+            ours[new] = tensor.T.contiguous() if transposed and tensor.ndim == 2 else tensor
+            continue
+        match = _LAYER.fullmatch(name)
+        if match is None:
+            ours[name] = tensor
+            continue
+        tower, index, part, kind = match.groups()
+        block = f"{_TOWERS[tower]}transformer.resblocks.{index}"
+        if part in _LAYER_PARTS:
+            ours[f"{block}.{_LAYER_PARTS[part]}.{kind}"] = tensor
+        elif part == _QUERIES:
+            ours[f"{block}.attn.in_proj_{kind}"] = _joined(theirs, name, source)
+        elif part not in _KEYS_AND_VALUES:
+            ours[name] = tensor
+    return ours
+
+
+def _joined(theirs: Mapping[str, Tensor], name: str, source: str) -> Tensor:
+    """Queries, keys and values of one layer in one tensor."""
+    names = [name, *(name.replace(_QUERIES, part) for part in _KEYS_AND_VALUES)]
+    if missing := [each for each in names if each not in theirs]:
+        raise CheckpointError(f"{source} lacks {', '.join(missing)}; get the weights again")
+    if len({theirs[each].shape for each in names}) > 1:
+        raise CheckpointError(f"{source}: {', '.join(names)} differ in shape; get it again")
+    return torch.cat([theirs[each] for each in names])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; get it again") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds no table of settings; get it again")
+    return content

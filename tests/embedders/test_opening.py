@@ -1,0 +1,259 @@
+"""CLIPs of every origin, against the numbers of the reference implementation."""
+
+import json
+import logging
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from clip_origins import HALF, openai_tensors, write_archive, write_huggingface, write_weights
+from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
+
+from cfclip.embedders.clip import ClipEmbedder, load_clip
+from cfclip.embedders.opening import open_clip_model
+from cfclip.embedders.torchscript import is_torchscript, read_torchscript
+from cfclip.errors import CheckpointError, InputError
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("openai") / "tiny.pt"
+    write_archive(path, openai_tensors())
+    return path
+
+
+@pytest.fixture
+def huggingface(tmp_path: Path) -> Path:
+    write_huggingface(tmp_path / "hf", openai_tensors())
+    return tmp_path / "hf"
+
+
+def check_against_the_reference(source: str | Path) -> None:
+    arrays = golden("openai_clip_tiny")[1]
+    opened = open_clip_model(source)
+    embedder = ClipEmbedder(opened.model, opened.tokenizer, HALF, HALF)
+    texts = embedder.text_features([str(text) for text in arrays["texts"]])
+    assert relative_error(texts, arrays["text_features"]) < RELATIVE_TOLERANCE
+    images = embedder.image_features(torch.as_tensor(arrays["image"]))
+    assert relative_error(images, arrays["image_features"]) < RELATIVE_TOLERANCE
+
+
+def test_openais_archive(archive: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_against_the_reference(archive)
+    opened = open_clip_model(archive)
+    assert opened.activation == "QuickGELU: it is one of OpenAI's archives"
+    assert opened.config["model_cfg"]["quick_gelu"] is True
+    assert opened.config["preprocess_cfg"]["mean"] == pytest.approx([0.4815, 0.4578, 0.4082], 1e-3)
+    with caplog.at_level(logging.INFO, "cfclip"):
+        load_clip(archive)
+    assert caplog.messages == [f"{archive}: QuickGELU: it is one of OpenAI's archives"]
+
+
+def test_an_archive_in_half_precision(tmp_path: Path) -> None:
+    tensors = {name: value.half() for name, value in openai_tensors().items()}
+    write_archive(tmp_path / "half.pt", tensors)
+    read = read_torchscript(tmp_path / "half.pt")
+    assert read["visual.proj"].dtype == torch.float16
+    assert all(torch.equal(read[name], value) for name, value in tensors.items())
+    model = open_clip_model(tmp_path / "half.pt").model
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+def test_a_residual_archive(tmp_path: Path) -> None:
+    from cfclip.embedders.clip_files import build_clip_model
+
+    config = {
+        "embed_dim": 16,
+        "quick_gelu": True,
+        "vision_cfg": {"layers": [1, 2, 1, 1], "width": 16, "image_size": 64},
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 64,
+            "heads": 1,
+            "layers": 1,
+        },
+    }
+    tensors = build_clip_model(config).state_dict()
+    write_archive(tmp_path / "rn.pt", tensors)
+    opened = open_clip_model(tmp_path / "rn.pt")
+    assert opened.config["model_cfg"] == config
+    read = opened.model.state_dict()
+    assert all(torch.equal(read[name], value) for name, value in tensors.items())
+
+
+def test_weights_for_a_named_configuration(archive: Path, tmp_path: Path) -> None:
+    import open_clip
+
+    configuration = {
+        "embed_dim": 64,
+        "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
+        "text_cfg": {
+            "context_length": 77,
+            "vocab_size": 49408,
+            "width": 64,
+            "heads": 1,
+            "layers": 2,
+        },
+    }
+    (tmp_path / "tiny-plain.json").write_text(json.dumps(configuration))
+    (tmp_path / "tiny-quick.json").write_text(json.dumps({**configuration, "quick_gelu": True}))
+    open_clip.add_model_config(tmp_path)
+    torch.save(openai_tensors(), tmp_path / "own.pt")
+    torch.save(
+        {"state_dict": {f"module.{n}": v for n, v in openai_tensors().items()}, "epoch": 3},
+        tmp_path / "run.pt",
+    )
+    for file in ("own.pt", "run.pt"):
+        check_against_the_reference(f"tiny-quick:{tmp_path / file}")
+    # The archive's origin decides over a configuration that was named wrongly.
+    check_against_the_reference(f"tiny-plain:{archive}")
+    opened = open_clip_model(f"tiny-plain:{tmp_path / 'own.pt'}")
+    assert opened.activation == "GELU: open_clip's configuration tiny-plain says so"
+    with pytest.raises(InputError, match="no configuration 'tiny-none'"):
+        open_clip_model(f"tiny-none:{archive}")
+    with pytest.raises(InputError, match=r"give MODEL:FILE .* ViT-B-32-quickgelu:.*own\.pt"):
+        open_clip_model(tmp_path / "own.pt")
+
+
+def test_a_folder_of_transformers(huggingface: Path) -> None:
+    check_against_the_reference(huggingface)
+    opened = open_clip_model(huggingface)
+    assert opened.activation.startswith("QuickGELU: hidden_act")
+    assert opened.config["preprocess_cfg"] == {"mean": HALF, "std": HALF}
+
+
+def test_transformers_with_plain_gelu(huggingface: Path) -> None:
+    config = json.loads((huggingface / "config.json").read_text())
+    for part in ("vision_config", "text_config"):
+        config[part]["hidden_act"] = "gelu"
+    (huggingface / "config.json").write_text(json.dumps(config))
+    assert open_clip_model(huggingface).activation.startswith("GELU")
+    config["text_config"]["hidden_act"] = "quick_gelu"
+    (huggingface / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="hidden_act is gelu, quick_gelu"):
+        open_clip_model(huggingface)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "siglip"}, "'siglip' model"),
+        ({"text_config": {"num_attention_heads": 7}}, "7 heads for a width of 64"),
+        ({"vision_config": [1]}, "vision_config is not a table"),
+    ],
+)
+def test_other_models_of_transformers(huggingface: Path, change: dict, message: str) -> None:
+    config = json.loads((huggingface / "config.json").read_text())
+    (huggingface / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(CheckpointError, match=message):
+        open_clip_model(huggingface)
+
+
+def test_damaged_folders_of_transformers(huggingface: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = huggingface / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["text_model.encoder.layers.0.self_attn.k_proj.weight"]
+    save_file(tensors, path)
+    with pytest.raises(CheckpointError, match=r"lacks text_model.*k_proj\.weight"):
+        open_clip_model(huggingface)
+    write_weights(huggingface, openai_tensors() | {"extra": torch.zeros(2)})
+    with pytest.raises(CheckpointError, match="unknown extra"):
+        open_clip_model(huggingface)
+    write_weights(huggingface, openai_tensors())
+    (huggingface / "preprocessor_config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json cannot be read"):
+        open_clip_model(huggingface)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"has no model\.safetensors or pytorch_model\.bin"):
+        open_clip_model(huggingface)
+
+
+def test_open_clip_folders_with_the_hubs_names(clip_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "clip")
+    weights = folder / "open_clip_model.safetensors"
+    expected = load_clip(folder).text_features(["avatar"])
+    from safetensors.torch import load_file
+
+    torch.save(load_file(weights), folder / "open_clip_pytorch_model.bin")
+    weights.rename(folder / "open_clip_pytorch_model.safetensors")
+    assert torch.equal(load_clip(folder).text_features(["avatar"]), expected)
+    (folder / "open_clip_pytorch_model.safetensors").unlink()
+    assert torch.equal(load_clip(folder).text_features(["avatar"]), expected)
+
+
+def test_the_hub_without_a_network(
+    huggingface: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What huggingface_hub keeps of an earlier download.
+    from huggingface_hub import constants
+
+    kept = tmp_path / "hub" / "models--owner--tiny"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(huggingface, kept / "snapshots" / ("0" * 40))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    check_against_the_reference("hf-hub:owner/tiny")
+    assert open_clip_model("hf-hub:owner/tiny").origin == "owner/tiny of the Hugging Face hub"
+    with pytest.raises(CheckpointError, match="hf-hub:owner/other could not be downloaded"):
+        open_clip_model("hf-hub:owner/other")
+    with pytest.raises(InputError, match="give OWNER/NAME"):
+        open_clip_model("hf-hub:a/b/c")
+
+
+class _Evil:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("was-run"),))
+
+
+def rewrite(archive: Path, path: Path, content: bytes, compression: int) -> None:
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(path, "w", compression) as new:
+        for name in old.namelist():
+            new.writestr(name, content if name.endswith("/data.pkl") else old.read(name))
+
+
+def test_archives_that_ask_for_more(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rewrite(archive, tmp_path / "evil.pt", pickle.dumps(_Evil()), zipfile.ZIP_STORED)
+    assert is_torchscript(tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match=r"evil\.pt: .*asks for pathlib.*nothing in it was"):
+        open_clip_model(tmp_path / "evil.pt")
+    assert not (tmp_path / "was-run").exists()
+    rewrite(archive, tmp_path / "zip.pt", b"", zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match="compressed data"):
+        open_clip_model(tmp_path / "zip.pt")
+    rewrite(archive, tmp_path / "empty.pt", b"", zipfile.ZIP_STORED)
+    with pytest.raises(CheckpointError, match="not a readable TorchScript archive"):
+        open_clip_model(tmp_path / "empty.pt")
+    (tmp_path / "cut.pt").write_bytes(archive.read_bytes()[:-100])
+    assert not is_torchscript(tmp_path / "cut.pt")
+
+
+@pytest.mark.parametrize(
+    ("offset", "size", "stride"),
+    [(0, (8,), (0,)), (3, (2,), (1,)), (-1, (1,), (1,)), (0, (2, 2), (2,)), (0, (2.0,), (1,))],
+)
+def test_tensors_that_leave_their_memory(offset: int, size: tuple, stride: tuple) -> None:
+    from cfclip.embedders.torchscript import _rebuild
+
+    with pytest.raises(CheckpointError, match="does not fit its memory"):
+        _rebuild(torch.zeros(4), offset, size, stride)
+
+
+def test_a_state_dict_that_is_no_clip(archive: Path, tmp_path: Path) -> None:
+    write_archive(tmp_path / "other.pt", {"layer.weight": torch.zeros(2, 2)})
+    with pytest.raises(CheckpointError, match=r"no tensor ln_final\.weight"):
+        open_clip_model(tmp_path / "other.pt")
+    tensors = openai_tensors()
+    tensors["visual.positional_embedding"] = torch.zeros(6, 64)
+    write_archive(tmp_path / "odd.pt", tensors)
+    with pytest.raises(CheckpointError, match="5 patches, not a square"):
+        open_clip_model(tmp_path / "odd.pt")
