@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
         "encoders.base",
     },
     "packs": {
-        *(*FOUNDATION, "generators", "embedders", "encoders"),
+        *(*FOUNDATION, "generators", "embedders", "encoders", "features"),
         *("editors.channel_statistics", "editors.linear_text_map"),
     },
     # What puts the parts together.

@@ -49,7 +49,7 @@ def test_openais_archive(archive: Path, caplog: pytest.LogCaptureFixture) -> Non
     assert opened.config["preprocess_cfg"]["mean"] == pytest.approx([0.4815, 0.4578, 0.4082], 1e-3)
     with caplog.at_level(logging.INFO, "cfclip"):
         load_clip(archive)
-    assert caplog.messages == [f"{archive}: QuickGELU: it is one of OpenAI's archives"]
+    assert caplog.messages == [f"{archive.name}: QuickGELU: it is one of OpenAI's archives"]
 
 
 def test_an_archive_in_half_precision(tmp_path: Path) -> None:

@@ -55,6 +55,9 @@ COMMANDS: dict[str, type[Command]] = {
     "convert": Convert,
 }
 
+ALIASES = {"pack": "packs"}
+"""Other names of commands, for whoever speaks of one pack."""
+
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
 
   cfclip edit sample:7 "green hair" --out out
@@ -95,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command of a command line. Raises `InputError` for a setting out of its limits."""
+    arguments = [ALIASES.get(each, each) for each in arguments[:1]] + list(arguments[1:])
     command: Command = tyro.cli(
         _command_type(pack_in(arguments), preset_in(arguments)),
         prog="cfclip",

@@ -56,7 +56,8 @@ class Train(Output):
     """Earlier mapper to begin with, file or folder: to learn more texts without starting anew."""
 
     identity_network: Path | None = None
-    """Weights of the network for --identity, laid out as model_ir_se50.pth."""
+    """Weights of the network for --identity, laid out as model_ir_se50.pth; the pack's if it has
+    one."""
 
     perceptual_network: Path | None = None
     """Weights of the network for --perceptual: vgg19_conv.pth, or torchvision's VGG19."""
@@ -90,7 +91,10 @@ class Train(Output):
         from cfclip.training.networks import NetworkFiles
 
         session = Session.open(self.pack, self.device)
-        networks = NetworkFiles(self.identity_network, self.perceptual_network)
+        identity = self.identity_network
+        if identity is None and self.settings.identity:
+            identity = session.pack.identity_file
+        networks = NetworkFiles(identity, self.perceptual_network)
         warnings = check_training(
             session, given.prompts, self.out, self.settings, self.start, self.resume, networks
         )

@@ -46,7 +46,7 @@ class OpenedClip:
     tokenizer: Any
     """One of open_clip's tokenizers."""
     origin: str
-    """Where it came from, in a few words."""
+    """Where it came from, in a few words that are the same on other machines."""
     activation: str
     """Which activation it has, and who says so."""
     merges: Path | None = None
@@ -72,7 +72,7 @@ def open_clip_model(source: str | Path) -> OpenedClip:
     """
     path = Path(source)
     if path.is_dir():
-        return _from_folder(path, str(path))
+        return _from_folder(path, path.name)
     if path.is_file():
         return _from_file(path)
     name, colon, rest = str(source).partition(":")
@@ -137,7 +137,7 @@ def _built(
     load_clip_tensors(model, tensors, str(path))
     config = {"model_cfg": model_cfg, "preprocess_cfg": _usual_preprocessing()}
     tokenizer = _openai_tokenizer(model_cfg["text_cfg"], str(path))
-    return OpenedClip(model, config, tokenizer, str(path), _activation(config, reason))
+    return OpenedClip(model, config, tokenizer, path.name, _activation(config, reason))
 
 
 def _from_collection(name: str, tag: str) -> OpenedClip:

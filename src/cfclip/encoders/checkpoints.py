@@ -6,7 +6,12 @@ import torch
 
 from cfclip.encoders import latent_encoder, style_encoder
 from cfclip.encoders.base import Encoder
-from cfclip.encoders.style_encoder import StyleEncoderKind, style_encoder_from_released
+from cfclip.encoders.latent_encoder import LatentEncoder
+from cfclip.encoders.style_encoder import (
+    StyleEncoder,
+    StyleEncoderKind,
+    style_encoder_from_released,
+)
 from cfclip.errors import CheckpointError
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import is_model_file, read_format
@@ -44,3 +49,18 @@ def load_encoder_file(path: str | Path, device: str | torch.device = "cpu") -> E
     else:
         encoder = latent_encoder.load_encoder(path)
     return encoder.to(device)
+
+
+def save_encoder_file(encoder: Encoder, path: str | Path) -> None:
+    """Write an encoder as packs hold it, atomically.
+
+    Raises `CheckpointError` when a weight is not finite, or for an encoder that has no format.
+    """
+    if isinstance(encoder, StyleEncoder):
+        style_encoder.save_style_encoder(encoder, path)
+    elif isinstance(encoder, LatentEncoder):
+        latent_encoder.save_encoder(encoder, path)
+    else:
+        raise CheckpointError(
+            f"a {type(encoder).__name__} has no file format; give another encoder"
+        )

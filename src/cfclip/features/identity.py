@@ -13,8 +13,9 @@ from cfclip.errors import CheckpointError
 from cfclip.features.irse import EXPANSION, load_normed, stem_of, units_of, width_of
 from cfclip.tensors import check_images, unit
 from cfclip.torch_files import read_torch_file
-from cfclip.weights import state_dict_of
+from cfclip.weights import is_model_file, read_tensors, save_tensors, state_dict_of
 
+_NOUN = "identity network"
 _FACE_SIZE = 256
 _ROWS = slice(35, 223)
 _COLUMNS = slice(32, 220)
@@ -61,14 +62,26 @@ class IdentityNetwork(nn.Module):
 def load_identity(path: str | Path, device: str | torch.device = "cpu") -> IdentityNetwork:
     """The identity network in a file laid out as `model_ir_se50.pth`: eval mode, no gradients.
 
+    The file is one of torch's or, as `save_identity` writes it, of safetensors.
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    source = f"identity network {path}"
-    tensors = state_dict_of(read_torch_file(path), source)
+    source = f"{_NOUN} {path}"
+    if Path(path).is_file() and is_model_file(path):
+        tensors = read_tensors(path, _NOUN)[0]
+    else:
+        tensors = state_dict_of(read_torch_file(path), source)
     if _LINEAR not in tensors or tensors[_LINEAR].ndim != 2:
         raise CheckpointError(f"{source} has no matrix {_LINEAR}; give a model_ir_se50.pth")
     with torch.device("meta"):
         network = IdentityNetwork(width_of(tensors, source), tensors[_LINEAR].shape[0])
     load_normed(network, tensors, source)
     return network.to(device)
+
+
+def save_identity(network: IdentityNetwork, path: str | Path) -> None:
+    """Write the network to one safetensors file, by the same names, atomically.
+
+    Raises `CheckpointError` when a weight is not finite.
+    """
+    save_tensors(network.state_dict(), path, _NOUN)

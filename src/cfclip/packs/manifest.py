@@ -168,6 +168,12 @@ def check_file_name(name: str) -> None:
         )
 
 
+def check_name(name: str) -> None:
+    """Raise `PackError` unless `name` can be that of a pack."""
+    if not _NAME.fullmatch(name):
+        raise PackError(f"name {name!r} is not lower-case letters, digits and hyphens")
+
+
 def _from_content(content: dict[str, Any]) -> PackManifest:
     version = content.pop("format", None)
     if version != FORMAT_VERSION or isinstance(version, bool):
@@ -213,8 +219,7 @@ def _check(manifest: PackManifest) -> None:
             raise PackError(f"{each.name} is {value!r}, expected a text")
         if each.type is str and not value.strip() and each.name not in _OPTIONAL_TEXTS:
             raise PackError(f"{each.name} is empty")
-    if not _NAME.fullmatch(manifest.name):
-        raise PackError(f"name {manifest.name!r} is not lower-case letters, digits and hyphens")
+    check_name(manifest.name)
     resolution: object = manifest.resolution
     if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
         raise PackError(f"resolution is {resolution!r}, expected a whole number of pixels")

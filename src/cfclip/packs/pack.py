@@ -27,13 +27,19 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     from cfclip.editors.linear_text_map import LinearTextMap
     from cfclip.embedders.base import Embedder
     from cfclip.encoders.base import Encoder
+    from cfclip.features.identity import IdentityNetwork
     from cfclip.generators.base import Generator
+    from cfclip.generators.latent_statistics import LatentStatistics
 
 GENERATOR_FILE = "generator.safetensors"
 ENCODER_FILE = "encoder.safetensors"
 """Optional: without it, inversion starts from the generator's mean latent."""
 TEXT_MAP_FILE = "linear_text_map.safetensors"
 """Optional: without it, an edit starts from the text only with a map of the user's."""
+IDENTITY_FILE = "identity.safetensors"
+"""Optional: the network that trainings of a face pack keep the identity with."""
+LATENT_STATISTICS_FILE = "latent_statistics.safetensors"
+"""Optional: where the generator's latents lie."""
 CLIP_FOLDER = "clip"
 REQUIRED_FILES = (
     GENERATOR_FILE,
@@ -121,6 +127,28 @@ class Pack:
                 f"the generator {expected}; {_GET_AGAIN}"
             )
         return encoder
+
+    @property
+    def identity_file(self) -> Path | None:
+        """The file of the pack's identity network, if it brings one."""
+        return self.folder / IDENTITY_FILE if IDENTITY_FILE in self.manifest.files else None
+
+    def identity(self, device: "str | torch.device" = "cpu") -> "IdentityNetwork":
+        """The identity network on `device`. Raises `PackError` if there is none."""
+        if self.identity_file is None:
+            raise PackError(
+                f"pack {self.manifest.name!r} has no identity network; make the pack with one "
+                "(cfclip packs create --identity FILE)"
+            )
+        return self._once("identity", device, self._load_identity)
+
+    def latent_statistics(self) -> "LatentStatistics | None":
+        """Mean and spread of the generator's W, if they were measured. Raises `CheckpointError`."""
+        from cfclip.generators.latent_statistics import load_latent_statistics
+
+        if LATENT_STATISTICS_FILE not in self.manifest.files:
+            return None
+        return load_latent_statistics(self.folder / LATENT_STATISTICS_FILE)
 
     @property
     def mapped_models(self) -> dict[str, str]:
@@ -220,6 +248,11 @@ class Pack:
         from cfclip.encoders.checkpoints import load_encoder_file
 
         return load_encoder_file(self.folder / ENCODER_FILE)
+
+    def _load_identity(self) -> "IdentityNetwork":
+        from cfclip.features.identity import load_identity
+
+        return load_identity(self.folder / IDENTITY_FILE)
 
 
 def assemble_pack(folder: str | Path, manifest: PackManifest) -> Pack:

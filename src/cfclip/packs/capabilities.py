@@ -1,0 +1,50 @@
+"""What a pack can do and what it cannot, with what would change that; free of torch."""
+
+from dataclasses import dataclass
+
+from cfclip.packs.manifest import PackManifest
+from cfclip.packs.pack import ENCODER_FILE, IDENTITY_FILE, TEXT_MAP_FILE
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """One line each, for a person."""
+
+    can: tuple[str, ...]
+    cannot: tuple[str, ...]
+
+
+def capabilities_of(manifest: PackManifest) -> Capabilities:
+    """What follows from the files that a pack has and from what its `pack.toml` says."""
+    files, name = manifest.files, manifest.name
+    can = [f"edit its own samples with text (cfclip edit sample:1 TEXT --pack {name})"]
+    cannot = []
+    if ENCODER_FILE in files:
+        can.append("invert pictures by its encoder, refined by optimisation")
+    else:
+        can.append("invert pictures by optimisation alone, from the generator's mean picture")
+        cannot.append(
+            "give a first guess of a picture's code: it has no encoder (packs create --encoder), "
+            "so inverting takes longer and reproduces unusual pictures worse"
+        )
+    if TEXT_MAP_FILE in files:
+        can.append("start an edit from the text (--start text-map)")
+    else:
+        cannot.append(
+            "start an edit from the text: it has no text map (cfclip fit-text-map makes one from "
+            "pictures with captions)"
+        )
+    if IDENTITY_FILE in files:
+        can.append("keep a face's identity when text mappers are trained (train --identity)")
+    else:
+        cannot.append("keep a face's identity in trainings: it has no network for it (--identity)")
+    if manifest.vocabulary:
+        can.append(f"warn about words that it does not know ({manifest.vocabulary})")
+    if manifest.aspects:
+        can.append(f"keep apart {len(manifest.aspects)} aspects of a picture (--aspects)")
+    else:
+        cannot.append("tell aspects of a picture apart: pack.toml lists none (--aspects is 0)")
+    cannot.append(
+        "crop or align pictures: give them framed as the generator's training pictures were"
+    )
+    return Capabilities(tuple(can), tuple(cannot))

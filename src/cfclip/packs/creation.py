@@ -1,0 +1,283 @@
+"""Makes a pack of models that were trained elsewhere: a generator, a CLIP, and what helps them.
+
+Every model is opened by its content, checked against the others, written in the pack's formats and
+tried once, before the pack appears under its name; until then nothing of it can be seen.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cfclip.embedders.bpe import load_tokenizer
+from cfclip.embedders.clip_files import MERGES_FILE, save_clip
+from cfclip.embedders.opening import OpenedClip, open_clip_model
+from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
+from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
+from cfclip.errors import CheckpointError, InputError, PackError
+from cfclip.features.identity import load_identity, save_identity
+from cfclip.files import sha256_of
+from cfclip.generators.checkpoints import load_generator, save_generator
+from cfclip.generators.latent_statistics import (
+    LatentStatistics,
+    measure_latents,
+    save_latent_statistics,
+)
+from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.packs.manifest import PackManifest, check_name
+from cfclip.packs.pack import (
+    CLIP_FOLDER,
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    IDENTITY_FILE,
+    LATENT_STATISTICS_FILE,
+    Pack,
+    assemble_pack,
+)
+from cfclip.packs.registry import available_packs
+from cfclip.tensors import RGB_CHANNELS
+
+VERSION = "1"
+UNREALISTIC_TEXT = "a blurry, distorted picture"
+"""What a broken picture of any pack looks like, where its maker says nothing better."""
+UNSTATED = "not stated"
+
+_FARTHEST_MEAN = 0.5
+"""Distance of a generator's own mean latent from the measured one, in spreads, that is told; that
+of 10,000 samples is off by 0.01."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PackParts:
+    """What a pack is made of."""
+
+    name: str
+    """Lower-case letters, digits and hyphens."""
+    generator: Path
+    """A file that `load_generator` opens."""
+    clip: str
+    """A source that `open_clip_model` opens."""
+    source_text: str
+    """What any picture of the generator shows."""
+    encoder: Path | None = None
+    """A file that `load_encoder` opens, for this generator."""
+    identity: Path | None = None
+    """A file laid out as `model_ir_se50.pth`; for faces."""
+    unrealistic_text: str = UNREALISTIC_TEXT
+    """What a broken picture looks like."""
+    licence: str = UNSTATED
+    """Of the weights."""
+    attribution: str = ""
+    """Whom to credit."""
+    origin: str = ""
+    """Where the weights are from; their file names and hashes are always told."""
+    templates: tuple[str, ...] = field(default=IMAGENET_TEMPLATES)
+    """Prompt templates."""
+
+
+@dataclass(frozen=True)
+class CreatedPack:
+    """A pack that was made, and what is worth knowing about it."""
+
+    pack: Pack
+    warnings: tuple[str, ...]
+
+
+def create_pack(
+    parts: PackParts, place: str | Path, report: Report = lambda line: None
+) -> CreatedPack:
+    """Make the pack `place`/NAME; `place` is made if needed.
+
+    Args:
+        parts: what it is made of.
+        place: folder that the pack's folder shall be in.
+        report: told in a line before each step that takes long, and what was found.
+
+    Raises:
+        InputError: a text that cannot be used, or a name that is taken.
+        CheckpointError: a file that cannot be opened, or models that do not fit each other.
+        PackError: a name of another form, or a pack that does not work when it is tried.
+    """
+    check_name(parts.name)
+    source_text, unrealistic = check_prompt(parts.source_text), check_prompt(parts.unrealistic_text)
+    folder = _free_folder(Path(place), parts.name)
+    report(f"opening the generator {parts.generator}")
+    generator = load_generator(parts.generator)
+    if generator.img_channels != RGB_CHANNELS:
+        raise CheckpointError(
+            f"{parts.generator} makes pictures of {generator.img_channels} channels, expected "
+            f"{RGB_CHANNELS}; packs are of colour pictures"
+        )
+    statistics = measure_latents(generator)
+    report(f"opening the CLIP {parts.clip}")
+    clip = open_clip_model(parts.clip)
+    report(f"CLIP with {clip.activation}")
+    report(f"writing and trying {folder}")
+    with _built_aside(folder) as building:
+        save_generator(generator, building / GENERATOR_FILE)
+        save_latent_statistics(statistics, building / LATENT_STATISTICS_FILE)
+        _write_clip(clip, building / CLIP_FOLDER)
+        if parts.encoder is not None:
+            _write_encoder(parts.encoder, generator, building / ENCODER_FILE)
+        if parts.identity is not None:
+            save_identity(load_identity(parts.identity), building / IDENTITY_FILE)
+        manifest = PackManifest(
+            name=parts.name,
+            version=VERSION,
+            licence=parts.licence,
+            origin=_origin(parts, clip),
+            attribution=parts.attribution,
+            resolution=generator.resolution,
+            source_text=source_text,
+            unrealistic_text=unrealistic,
+            templates=parts.templates,
+            card={"models": _models_text(parts, generator, statistics, clip)},
+        )
+        _try(assemble_pack(building, manifest))
+    return CreatedPack(Pack.open(folder), _warnings(parts, generator, statistics))
+
+
+def _free_folder(place: Path, name: str) -> Path:
+    folder = place / name
+    if folder.exists() or folder.is_symlink():
+        raise InputError(f"{folder} exists; choose another --name or --out, or remove it")
+    if (other := available_packs().get(name)) is not None:
+        raise InputError(f"there is a pack {name!r} already, {other}; choose another --name")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {place}: {error.strerror}; choose another") from (
+            error
+        )
+    return folder
+
+
+@contextmanager
+def _built_aside(folder: Path) -> Iterator[Path]:
+    """An empty folder of the same name in a hidden one beside `folder`; moved there at the end."""
+    try:
+        hidden = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".cfclip-", suffix=".partial"))
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder.parent}: {error.strerror}; choose another --out"
+        ) from error
+    try:
+        building = hidden / folder.name
+        building.mkdir()
+        yield building
+        building.rename(folder)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _write_clip(clip: OpenedClip, folder: Path) -> None:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    if not isinstance(clip.tokenizer, SimpleTokenizer):
+        raise CheckpointError(
+            f"{clip.origin} splits texts by a {type(clip.tokenizer).__name__}, which packs do not "
+            "hold; take a CLIP with CLIP's own tokenizer, such as ViT-B-32-quickgelu:openai"
+        )
+    model_cfg, preprocess_cfg = clip.config["model_cfg"], clip.config["preprocess_cfg"]
+    save_clip(clip.model, model_cfg, preprocess_cfg, folder, _smallest_exact(clip.model))
+    if clip.merges is not None:
+        shutil.copyfile(clip.merges, folder / MERGES_FILE)
+        load_tokenizer(folder / MERGES_FILE, clip.tokenizer.context_length)
+
+
+def _smallest_exact(model: nn.Module) -> torch.dtype:
+    """float16 if it holds every matrix exactly, as OpenAI's weights are; else float32."""
+    matrices = (value for value in model.state_dict().values() if value.ndim > 1)
+    exact = all(torch.equal(value.half().to(value.dtype), value) for value in matrices)
+    return torch.float16 if exact else torch.float32
+
+
+def _write_encoder(path: Path, generator: StyleGAN2, target: Path) -> None:
+    encoder = load_encoder(path)
+    found, expected = (encoder.num_ws, encoder.w_dim), (generator.num_ws, generator.w_dim)
+    if found != expected:
+        raise CheckpointError(
+            f"{path} gives latents of (num_ws, w_dim) {found}, the generator takes {expected}; "
+            "give the encoder that was trained for this generator"
+        )
+    save_encoder_file(encoder, target)
+
+
+@torch.no_grad()
+def _try(pack: Pack) -> None:
+    """Render, encode and embed once. Raises `PackError` for a pack that does not work."""
+    generator, embedder = pack.generator(), pack.embedder()
+    latents = generator.w_avg.expand(1, generator.num_ws, -1)
+    images = generator.synthesis(latents)
+    manifest = pack.manifest
+    results = {
+        GENERATOR_FILE: images,
+        CLIP_FOLDER: embedder.embed_images(images),
+        f"{CLIP_FOLDER} (texts)": embedder.embed_texts(
+            [
+                *fill_templates(manifest.templates, manifest.source_text),
+                *fill_templates(manifest.templates, manifest.unrealistic_text),
+            ]
+        ),
+    }
+    if pack.has_encoder:
+        results[ENCODER_FILE] = pack.encoder().encode(images)
+    if pack.identity_file is not None:
+        results[IDENTITY_FILE] = pack.identity()(images)
+    for name, values in results.items():
+        if not torch.isfinite(values).all():
+            raise PackError(
+                f"{name} of pack {manifest.name!r} gives values that are not finite for the mean "
+                "picture; its weights are damaged, get them again"
+            )
+
+
+def _warnings(
+    parts: PackParts, generator: StyleGAN2, statistics: LatentStatistics
+) -> tuple[str, ...]:
+    warnings = []
+    distance = statistics.distance(generator.w_avg)
+    if distance > _FARTHEST_MEAN:
+        warnings.append(
+            f"the mean latent in {parts.generator} is {distance:.1f} spreads from that of "
+            f"{statistics.count} samples; truncated samples and inversions start from an odd "
+            "picture"
+        )
+    if parts.licence == UNSTATED:
+        warnings.append(
+            "the licence of the weights is not stated; find out what it allows, and give it "
+            "(--licence)"
+        )
+    return tuple(warnings)
+
+
+def _origin(parts: PackParts, clip: OpenedClip) -> str:
+    files = [parts.generator, parts.encoder, parts.identity]
+    made_of = [f"{path.name} (SHA-256 {sha256_of(path)})" for path in files if path is not None]
+    made_of.append(clip.origin)
+    stated = f"{parts.origin}; " if parts.origin else ""
+    return f"{stated}made by cfclip packs create of {', '.join(made_of)}"
+
+
+def _models_text(
+    parts: PackParts, generator: StyleGAN2, statistics: LatentStatistics, clip: OpenedClip
+) -> str:
+    lines = [
+        f"StyleGAN2 of {generator.resolution} px, {generator.num_ws} layers of {generator.w_dim}; "
+        f"latents spread {statistics.spread:.3g} about their mean ({statistics.count} samples).",
+        f"CLIP: {clip.origin}; {clip.activation}.",
+    ]
+    if parts.encoder is not None:
+        lines.append(f"Encoder: {parts.encoder.name}.")
+    if parts.identity is not None:
+        lines.append(f"Identity network: {parts.identity.name}.")
+    return "\n".join(lines)
