@@ -21,6 +21,10 @@ class CheckpointError(CfclipError):
     """A weight file that is missing, damaged or does not fit its model."""
 
 
+class DownloadError(CfclipError):
+    """A file that could not be fetched, or is not the one that was expected."""
+
+
 class TrainingError(CfclipError):
     """A training that went wrong and stopped; its last good checkpoint is kept."""
 

@@ -74,7 +74,8 @@ def measure_latents(generator: Generator, count: int = SAMPLES, seed: int = 0) -
     if not statistics.spread > _ROUNDING * (1.0 + length):
         raise CheckpointError(
             f"the generator's mapping gives latents of mean length {length:.3g} "
-            f"and spread {statistics.spread:.3g}; it was not trained, or its file is of another kind"
+            f"and spread {statistics.spread:.3g}; it was not trained, or its file is of another "
+            "kind"
         )
     return statistics
 

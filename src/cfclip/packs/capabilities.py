@@ -13,6 +13,13 @@ class Capabilities:
     can: tuple[str, ...]
     cannot: tuple[str, ...]
 
+    def lines(self) -> list[str]:
+        """All of it, for a terminal."""
+        return [
+            *(f"can          {line}" for line in self.can),
+            *(f"cannot       {line}" for line in self.cannot),
+        ]
+
 
 def capabilities_of(manifest: PackManifest) -> Capabilities:
     """What follows from the files that a pack has and from what its `pack.toml` says."""

@@ -105,16 +105,10 @@ def create_pack(
         CheckpointError: a file that cannot be opened, or models that do not fit each other.
         PackError: a name of another form, or a pack that does not work when it is tried.
     """
-    check_name(parts.name)
     source_text, unrealistic = check_prompt(parts.source_text), check_prompt(parts.unrealistic_text)
-    folder = _free_folder(Path(place), parts.name)
+    folder = free_folder(place, parts.name)
     report(f"opening the generator {parts.generator}")
-    generator = load_generator(parts.generator)
-    if generator.img_channels != RGB_CHANNELS:
-        raise CheckpointError(
-            f"{parts.generator} makes pictures of {generator.img_channels} channels, expected "
-            f"{RGB_CHANNELS}; packs are of colour pictures"
-        )
+    generator = open_generator(parts.generator)
     statistics = measure_latents(generator)
     report(f"opening the CLIP {parts.clip}")
     clip = open_clip_model(parts.clip)
@@ -144,7 +138,25 @@ def create_pack(
     return CreatedPack(Pack.open(folder), _warnings(parts, generator, statistics))
 
 
-def _free_folder(place: Path, name: str) -> Path:
+def open_generator(path: Path) -> StyleGAN2:
+    """The generator of a pack to be. Raises `CheckpointError` for a file that holds none."""
+    generator = load_generator(path)
+    if generator.img_channels != RGB_CHANNELS:
+        raise CheckpointError(
+            f"{path} makes pictures of {generator.img_channels} channels, expected "
+            f"{RGB_CHANNELS}; packs are of colour pictures"
+        )
+    return generator
+
+
+def free_folder(place: str | Path, name: str) -> Path:
+    """The folder that a pack of this name shall get in `place`, which is made if needed.
+
+    Raises `PackError` for a name of another form, `InputError` for one that is taken or a place
+    that cannot be made.
+    """
+    check_name(name)
+    place = Path(place)
     folder = place / name
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{folder} exists; choose another --name or --out, or remove it")

@@ -1,0 +1,198 @@
+"""`cfclip packs create` and `cfclip packs download`: packs of models from elsewhere."""
+
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cfclip.apps.console import Console
+from cfclip.apps.options import INTERRUPTED, OK, Output
+from cfclip.errors import InputError
+from cfclip.packs.addresses import PublishedGenerator, published_generator
+from cfclip.packs.registry import PACKS_VARIABLE
+
+if TYPE_CHECKING:
+    from cfclip.packs.creation import CreatedPack
+    from cfclip.packs.downloads import DownloadProgress
+
+DEFAULT_CLIP = "ViT-B-32-quickgelu:openai"
+"""The CLIP of the papers on StyleGAN2 with text: StyleCLIP, StyleGAN-NADA, CF-CLIP."""
+
+_NOTED_SHARES = 10
+
+
+@dataclass(frozen=True)
+class PacksCreate(Output):
+    """Make a pack of models that were trained elsewhere.
+
+    The models are opened by their content; docs/YOUR-OWN-DOMAIN.md walks through it. The pack is
+    then used by its folder (--pack OUT/NAME), or by its name where CFCLIP_PACKS lists OUT.
+    """
+
+    name: str
+    """Of the pack: lower-case letters, digits and hyphens."""
+
+    generator: Path
+    """StyleGAN2: a file of NVIDIA's (.pkl), rosinality's (.pt) or cfclip's (.safetensors)."""
+
+    source_text: str
+    """What any picture of the generator shows, such as "dog"."""
+
+    clip: str = DEFAULT_CLIP
+    """CLIP: MODEL:TAG of open_clip, MODEL:FILE, hf-hub:OWNER/NAME, a folder, or a .pt archive of
+    OpenAI's."""
+
+    encoder: Path | None = None
+    """Encoder for this generator: pSp or e4e (.pt), or cfclip's (.safetensors)."""
+
+    identity: Path | None = None
+    """Identity network for faces, laid out as model_ir_se50.pth."""
+
+    unrealistic_text: str | None = None
+    """What a broken picture looks like, for the logit objective."""
+
+    licence: Annotated[str | None, tyro.conf.arg(aliases=["--license"])] = None
+    """Licence of the weights, kept in the pack."""
+
+    attribution: str = ""
+    """Whom to credit, kept in the pack."""
+
+    out: Path = Path(".")
+    """Folder that the pack's folder is made in."""
+
+    def run(self) -> int:
+        """Open, check, write, try; tell what the pack can do."""
+        from cfclip.packs.creation import UNREALISTIC_TEXT, UNSTATED, PackParts, create_pack
+
+        parts = PackParts(
+            name=self.name,
+            generator=self.generator,
+            clip=self.clip,
+            source_text=self.source_text,
+            encoder=self.encoder,
+            identity=self.identity,
+            unrealistic_text=self.unrealistic_text or UNREALISTIC_TEXT,
+            licence=self.licence or UNSTATED,
+            attribution=self.attribution,
+        )
+        tell_created(self.console, create_pack(parts, self.out, self.console.note))
+        return OK
+
+
+@dataclass(frozen=True)
+class PacksDownload(Output):
+    """Download a published generator, once its licence is accepted, and make a pack of it.
+
+    Known are ffhq, afhqdog, afhqcat, afhqwild and metfaces. A download that was broken off goes on
+    where it was; the file's hash is remembered at first use and checked ever after.
+    """
+
+    generator: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Which generator."""
+
+    accept_licence: Annotated[bool, tyro.conf.arg(aliases=["--accept-license"])] = False
+    """You have read the licence that is shown without this, and accept it."""
+
+    name: str | None = None
+    """Of the pack; that of the generator if not given."""
+
+    clip: str = DEFAULT_CLIP
+    """CLIP, as for `packs create`."""
+
+    encoder: Path | None = None
+    """Encoder for this generator, as for `packs create`."""
+
+    identity: Path | None = None
+    """Identity network for faces, as for `packs create`."""
+
+    out: Path = Path(".")
+    """Folder that the pack's folder is made in."""
+
+    address: str | None = None
+    """Another place of the same file."""
+
+    downloads: Path | None = None
+    """Folder that keeps what is downloaded; in your cache if not given."""
+
+    def run(self) -> int:
+        """Show the licence; if it is accepted: fetch, check, make the pack."""
+        console = self.console
+        published = published_generator(self.generator)
+        for line in _about(published):
+            console.note(line)
+        if not self.accept_licence:
+            raise InputError(
+                f"{published.name} is under the {published.licence}, {published.terms}; read "
+                f"{published.licence_address} and give --accept-license if you accept it"
+            )
+        from cfclip.packs.creation import create_pack, free_folder
+        from cfclip.packs.downloads import Downloads
+        from cfclip.packs.fetching import downloads_folder, fetch_generator, published_parts
+
+        name = self.name or published.name
+        free_folder(self.out, name)
+        kept = Downloads(self.downloads or downloads_folder())
+        try:
+            with console.progress(f"downloading {published.file} (MB)") as update:
+                noted = 0
+
+                def watch(progress: "DownloadProgress") -> None:
+                    nonlocal noted
+                    update(progress)
+                    share = _NOTED_SHARES * progress.step // max(progress.steps, 1)
+                    if share > noted and not sys.stderr.isatty():
+                        noted = share
+                        console.note(_line(progress))
+
+                path = fetch_generator(published, kept, self.address, watch)
+        except KeyboardInterrupt:
+            console.error(
+                f"interrupted; what came is kept in {kept.folder}, the same command goes on from "
+                "there"
+            )
+            return INTERRUPTED
+        parts = published_parts(published, path, name, self.clip)
+        parts = replace(parts, encoder=self.encoder, identity=self.identity)
+        tell_created(console, create_pack(parts, self.out, console.note))
+        return OK
+
+
+def tell_created(console: Console, created: "CreatedPack") -> None:
+    """Folder of a pack that was made, what it can and cannot do, and how it is used."""
+    from cfclip.packs.capabilities import capabilities_of
+
+    pack = created.pack
+    able = capabilities_of(pack.manifest)
+    for warning in created.warnings:
+        console.warning(warning)
+    content = {
+        "pack": str(pack.folder),
+        "fingerprint": pack.fingerprint,
+        **asdict(able),
+        "warnings": created.warnings,
+    }
+    console.result(content, str(pack.folder))
+    for line in able.lines():
+        console.note(line)
+    console.note(
+        f"use it as --pack {pack.folder}, or by its name where {PACKS_VARIABLE} lists "
+        f"{pack.folder.parent.resolve()}"
+    )
+
+
+def _about(published: PublishedGenerator) -> list[str]:
+    return [
+        f"{published.name}: {published.shows}",
+        f"from         {published.address}",
+        f"told by      {published.source}",
+        f"licence      {published.licence}: {published.terms}",
+        f"             {published.licence_address}",
+        f"attribution  {published.attribution}",
+    ]
+
+
+def _line(progress: "DownloadProgress") -> str:
+    left = (progress.steps - progress.step) / max(progress.terms["MB/s"], 1e-3)
+    return f"{progress.step} of {progress.steps} MB, about {left:.0f} s left"

@@ -1,0 +1,64 @@
+"""Published generators: fetched, checked, pinned, and described as parts of a pack."""
+
+import os
+from pathlib import Path
+
+from cfclip.errors import CheckpointError, DownloadError
+from cfclip.packs.addresses import PublishedGenerator
+from cfclip.packs.creation import PackParts, open_generator
+from cfclip.packs.downloads import Callback, Downloads
+
+_CACHE_VARIABLE = "XDG_CACHE_HOME"
+
+
+def downloads_folder() -> Path:
+    """Where downloads are kept if no other folder is named: the user's cache."""
+    cache = os.environ.get(_CACHE_VARIABLE)
+    return (Path(cache) if cache else Path.home() / ".cache") / "cfclip" / "downloads"
+
+
+def fetch_generator(
+    published: PublishedGenerator,
+    downloads: Downloads,
+    address: str | None = None,
+    callback: Callback | None = None,
+) -> Path:
+    """The file of a published generator, which `open_generator` opens, and whose hash is pinned.
+
+    Args:
+        published: what is fetched, whose licence the caller has accepted.
+        downloads: where it is kept.
+        address: another place that has the same file.
+        callback: told how far the download is.
+
+    Raises:
+        DownloadError: as `Downloads.fetch` does, or for a file that is no generator; it is removed.
+    """
+    address = address or published.address
+    path = downloads.fetch(address, published.file, callback)
+    if not downloads.is_pinned(published.file):
+        try:
+            open_generator(path)
+        except CheckpointError as error:
+            downloads.discard(published.file)
+            raise DownloadError(
+                f"what came from {address} is no usable generator and was removed; try again, or "
+                f"give the file itself (packs create --generator): {error}"
+            ) from error
+        downloads.pin(published.file, address)
+    return path
+
+
+def published_parts(
+    published: PublishedGenerator, generator: Path, name: str, clip: str
+) -> PackParts:
+    """What a pack of a fetched generator is made of; `dataclasses.replace` adds to it."""
+    return PackParts(
+        name=name,
+        generator=generator,
+        clip=clip,
+        source_text=published.source_text,
+        licence=f"{published.licence} ({published.licence_address})",
+        attribution=published.attribution,
+        origin=f"generator from {published.address}, named by {published.source}",
+    )

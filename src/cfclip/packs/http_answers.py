@@ -1,0 +1,87 @@
+"""HTTP as downloads need it: requests that continue, redirects, and answers that are checked."""
+
+import re
+from dataclasses import dataclass
+from http.client import HTTPMessage
+from typing import IO, Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+
+from cfclip.errors import DownloadError
+from cfclip.version import __version__
+
+CHUNK_BYTES = 1 << 18
+
+_PARTIAL = 206
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_PAGE_STARTS = (b"<!doctype html", b"<html")
+
+
+class BrokenAnswer(Exception):
+    """An attempt that brought less than the whole file; another may bring the rest."""
+
+
+class StaleRange(BrokenAnswer):
+    """The rest of a file that is not the one which was begun."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The head of an answer, and the first bytes of its body."""
+
+    start: int
+    """Where in the file the body begins."""
+    total: int | None
+    """Bytes of the whole file, if the server says so."""
+    validator: str | None
+    """What tells this version of the file from others: its ETag, or when it was changed."""
+    first: bytes
+
+
+def opener() -> OpenerDirector:
+    """Opens addresses, proxies of the environment included; follows redirects, but never from
+    https to http."""
+    return build_opener(_Redirects)
+
+
+def request(address: str, have: int, validator: str | None) -> Request:
+    """A request for what follows the first `have` bytes, if the file is still of `validator`."""
+    headers = {"User-Agent": f"cfclip/{__version__}", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if validator:
+            headers["If-Range"] = validator
+    return Request(address, headers=headers)
+
+
+def read_answer(response: Any, address: str, have: int, known_total: int | None) -> Answer:
+    """The answer to `request(address, have, ...)`; `known_total` is what an earlier one said.
+
+    Raises `DownloadError` for a web page, `StaleRange` for a range that does not continue.
+    """
+    headers = response.headers
+    first = response.read1(CHUNK_BYTES)
+    html = headers.get_content_type() == "text/html" if "Content-Type" in headers else False
+    if html or first.lstrip()[:32].lower().startswith(_PAGE_STARTS):
+        raise DownloadError(
+            f"{address} gives a web page instead of the file (a notice, a login or a quota); open "
+            "it in a browser, and give the file that you get (packs create --generator)"
+        )
+    etag = headers.get("ETag", "")
+    validator = etag if etag.startswith('"') else headers.get("Last-Modified")
+    if response.status != _PARTIAL:
+        length = headers.get("Content-Length", "")
+        return Answer(0, int(length) if length.isdigit() else None, validator, first)
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    if not match or int(match[1]) != have or known_total not in (None, int(match[2])):
+        raise StaleRange("answered with another part of the file than was asked for")
+    return Answer(have, int(match[2]), validator, first)
+
+
+class _Redirects(HTTPRedirectHandler):
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if req.type == "https" and not newurl.lower().startswith("https:"):
+            raise HTTPError(newurl, code, "a redirect from https to http", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
