@@ -22,7 +22,7 @@ PARTS = {
 FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
-    *("mappers", "mapper_training", "channel_fitting"),
+    *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -65,6 +65,9 @@ ALLOWED: dict[str, set[str]] = {
     "sheets": {"errors"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
     "devices": {"errors"},
+    "provenance": {"errors", "version"},
+    "credentials": {"errors", "provenance"},
+    "marking": {"errors", "images", "provenance", "credentials"},
     "captions": {"errors", "images", "embedders.prompts"},
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},

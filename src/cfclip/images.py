@@ -7,7 +7,7 @@ that says why not. What it had to change is listed as warnings, so that nothing 
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,22 @@ def prepare_image(
         return _prepared(name, image, size, max_pixels, ground)
 
 
+def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
+    """The XMP packet of a picture file, as it is in there; None if it has none.
+
+    Raises `InputError` for anything but a regular, complete file of the formats that `open_image`
+    reads, of at most `max_pixels`.
+    """
+    path = Path(path)
+    _check_regular(path)
+    with _decoding(str(path), max_pixels), Image.open(path, formats=_FORMATS) as opened:
+        if opened.width * opened.height > max_pixels:
+            raise InputError(_too_many_pixels(str(path), max_pixels, opened.size))
+        opened.load()  # PNG allows text behind the pixels
+        packet = opened.info.get("xmp")
+        return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
+
+
 def find_images(path: str | Path) -> list[Path]:
     """`[path]` for a file; for a folder the pictures directly in it, by suffix, sorted by name.
 
@@ -156,10 +172,12 @@ def write_png(
     path: str | Path,
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
+    seal: Callable[[bytes], bytes] | None = None,
 ) -> None:
     """Write a PNG, whole or not at all, with `metadata` as its text chunks (keyword to text).
 
-    The same picture and metadata give the same bytes. Raises `InputError` if `path` exists and not
+    `seal` turns the bytes of the file into those that are written, as signing does. Without it, the
+    same picture and metadata give the same bytes. Raises `InputError` if `path` exists and not
     `overwrite`, if it cannot be written, or if a keyword is not 1 to 79 plain ASCII characters.
     """
     check_outputs([path], overwrite)
@@ -174,6 +192,8 @@ def write_png(
     try:
         with atomic_write(path) as temporary:
             image.save(temporary, format="PNG", pnginfo=texts)
+            if seal is not None:
+                temporary.write_bytes(seal(temporary.read_bytes()))
     except OSError as error:
         raise InputError(f"cannot write {path}: {_one_line(error)}") from error
 

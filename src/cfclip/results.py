@@ -15,9 +15,11 @@ from cfclip.editors.base import EditResult as BatchEdit
 from cfclip.editors.base import confine
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.errors import InputError
-from cfclip.images import check_outputs, write_png
+from cfclip.images import check_outputs
+from cfclip.marking import MARKED, Marking, write_picture
 from cfclip.outputs import EditFiles, edit_files, edit_name
 from cfclip.packs.pack import Pack
+from cfclip.provenance import provenance_of
 from cfclip.record import finished_record, write_json
 from cfclip.sheets import strip
 from cfclip.sources import Source
@@ -86,6 +88,7 @@ class EditResult:
         name: str | None = None,
         strengths: Sequence[float] | None = None,
         overwrite: bool = False,
+        marking: Marking = MARKED,
     ) -> EditFiles:
         """Write the edited PNG (one per strength), a before/after strip and the JSON record.
 
@@ -96,6 +99,7 @@ class EditResult:
             name: base name of the files; from source and prompts if not given.
             strengths: strengths to render; the result's own if not given.
             overwrite: replace existing files.
+            marking: what the pictures tell of how they were made; all of it if not given.
 
         Raises:
             InputError: an output exists and not `overwrite`, cannot be written, or a strength is
@@ -107,10 +111,10 @@ class EditResult:
         files = edit_files(directory, self.name if name is None else _checked(name), chosen)
         check_outputs(files.all, overwrite)
         edited = [self if s == self.strength else self.at_strength(s) for s in chosen]
-        description = {"Software": "cfclip", "Description": "; ".join(self.prompts)}
+        provenance = provenance_of(self.record)
         for result, path in zip(edited, files.images, strict=True):
-            write_png(result.image, path, description, overwrite)
-        write_png(before_after(edited), files.strip, description, overwrite)
+            write_picture(result.image, path, provenance, marking, overwrite)
+        write_picture(before_after(edited), files.strip, provenance, marking, overwrite)
         record = finished_record(
             self.record,
             [(r.strength, p.name, r.image) for r, p in zip(edited, files.images, strict=True)],

@@ -128,6 +128,7 @@ class _Work:
         self._prompts = prompts
         self._strengths = strengths
         self._options = options
+        self._marking = options.marking()
 
     def files(self, task: Task) -> list[EditFiles]:
         """What is written of a picture, for each prompt."""
@@ -189,6 +190,7 @@ class _Work:
                             files,
                             self._strengths,
                             self._options.overwrite,
+                            self._marking,
                             self.console,
                             task.name,
                             picture,

@@ -15,6 +15,7 @@ from cfclip.apps.convert import Convert
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_global_directions import FitGlobalDirections
 from cfclip.apps.fit_text_map import FitTextMap
+from cfclip.apps.inspect import Inspect
 from cfclip.apps.options import (
     BROKEN_PIPE,
     FAILED,
@@ -53,6 +54,7 @@ COMMANDS: dict[str, type[Command]] = {
     "bench": Bench,
     "tune": Tune,
     "convert": Convert,
+    "inspect": Inspect,
 }
 
 ALIASES = {"pack": "packs"}

@@ -25,6 +25,7 @@ from cfclip.errors import CfclipError, InputError
 from cfclip.outputs import EditFiles, edit_files, edit_name
 
 if TYPE_CHECKING:
+    from cfclip.marking import Marking
     from cfclip.results import EditResult
     from cfclip.session import Session
 
@@ -79,7 +80,7 @@ class Edit(PackWork):
         strengths = self._strengths()
         planned = [edit_files(self.out, edit_name(task.name, prompts), strengths) for task in tasks]
         check_plan(tasks, [files.all for files in planned], self.overwrite)
-        return self._edit_all(tasks, planned, prompts, strengths)
+        return self._edit_all(tasks, planned, prompts, strengths, self.marking())
 
     def _strengths(self) -> tuple[float, ...]:
         given = [strength for group in self.strength for strength in group]
@@ -94,6 +95,7 @@ class Edit(PackWork):
         planned: Sequence[EditFiles],
         prompts: tuple[str, ...],
         strengths: tuple[float, ...],
+        marking: "Marking",
     ) -> int:
         from cfclip.session import Session
         from cfclip.sources import open_mask
@@ -123,6 +125,7 @@ class Edit(PackWork):
                         files,
                         strengths,
                         self.overwrite,
+                        marking,
                         console,
                         task.name,
                         str(task.picture),
@@ -199,6 +202,7 @@ class Rerun(Work):
         strengths = tuple(strength for strength, _ in record.outputs)
         files = edit_files(self.out, self.record.stem, strengths)
         check_plan([Task(self.record, self.record.stem)], [files.all], self.overwrite)
+        marking = self.marking()
         from cfclip.replay import rerun
 
         with console.progress(f"{self.record.stem}: editing again") as update:
@@ -219,6 +223,7 @@ class Rerun(Work):
                 files,
                 strengths,
                 self.overwrite,
+                marking,
                 console,
                 self.record.stem,
                 str(self.record),
@@ -237,13 +242,14 @@ def save(
     files: EditFiles,
     strengths: Sequence[float],
     overwrite: bool,
+    marking: "Marking",
     console: Console,
     name: str,
     source: str,
     **more: object,
 ) -> None:
     """Save an edit and tell where."""
-    result.save(files.record.parent, files.record.stem, strengths, overwrite)
+    result.save(files.record.parent, files.record.stem, strengths, overwrite, marking)
     for warning in result.warnings:
         console.warning(warning, name)
     content = {

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
 
 from cfclip.apps.console import Console
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.encoders.config import ProjectionConfig
-from cfclip.errors import CfclipError
+from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
 from cfclip.settings import edit_settings, projection_settings
 from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TRAINING_PRESETS
+
+if TYPE_CHECKING:
+    from cfclip.marking import Marking
 
 DEFAULT_PACK = "avatars"
 SAFETENSORS = ".safetensors"
@@ -58,6 +61,27 @@ class Work(Output):
 
     overwrite: bool = False
     """Replace files that exist. Without it, nothing is ever replaced."""
+
+    no_metadata: bool = False
+    """Leave out what pictures otherwise tell of how they were made (see `cfclip inspect`)."""
+
+    c2pa_certificate: Path | None = None
+    """PEM file of a certificate and the chain above it: sign the pictures as Content Credentials.
+    Needs --c2pa-key, and the c2pa extra."""
+
+    c2pa_key: Path | None = None
+    """PEM file of the certificate's private key, without a password."""
+
+    def marking(self) -> "Marking":
+        """What the pictures shall tell. Raises `InputError` for what cannot be signed with."""
+        from cfclip.credentials import PictureSigner
+        from cfclip.marking import Marking
+
+        certificate, key = self.c2pa_certificate, self.c2pa_key
+        if (certificate is None) != (key is None):
+            raise InputError("to sign, give both --c2pa-certificate and --c2pa-key")
+        signer = PictureSigner(certificate, key) if certificate and key else None
+        return Marking(not self.no_metadata, signer)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """`cfclip sample` and `cfclip invert`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ from cfclip.errors import CfclipError
 from cfclip.settings import SAMPLE_TRUNCATION
 
 if TYPE_CHECKING:
+    from cfclip.marking import Marking
+    from cfclip.provenance import Provenance
+    from cfclip.session import Session
     from cfclip.sources import Source
 
 _SHEET_COLUMNS = 6
@@ -43,9 +46,11 @@ class Sample(PackWork):
         paths = [self.out / f"sample-{self.seed + i}.png" for i in range(self.count)]
         last = self.seed + self.count - 1
         sheet_path = self.out / f"samples-{self.seed}-{last}.png" if self.count > 1 else None
-        from cfclip.images import check_outputs, write_png
+        from cfclip.images import check_outputs
 
         check_outputs([*paths, *([sheet_path] if sheet_path else [])], self.overwrite)
+        marking = self.marking()
+        from cfclip.marking import write_picture
         from cfclip.session import Session
         from cfclip.sheets import sheet
 
@@ -54,7 +59,8 @@ class Sample(PackWork):
         sources: list[Source] = []
         for index, path in enumerate(paths):
             source = session.sample(1, self.seed + index, self.truncation)[0]
-            write_png(source.image, path, {"Software": "cfclip"}, self.overwrite)
+            provenance = _provenance(session, source)
+            write_picture(source.image, path, provenance, marking, self.overwrite)
             told: dict[str, Any] = {
                 "seed": self.seed + index,
                 "truncation": self.truncation,
@@ -67,7 +73,8 @@ class Sample(PackWork):
         if sheet_path is not None:
             tiles = [(source.image, source.name) for source in sources]
             rows = [tiles[i : i + _SHEET_COLUMNS] for i in range(0, len(tiles), _SHEET_COLUMNS)]
-            write_png(sheet(rows), sheet_path, {"Software": "cfclip"}, self.overwrite)
+            of_all = replace(provenance, sample_seed=None)
+            write_picture(sheet(rows), sheet_path, of_all, marking, self.overwrite)
             console.result({"sheet": str(sheet_path)}, str(sheet_path))
         return OK
 
@@ -91,6 +98,7 @@ class Invert(PackWork):
         tasks = find_tasks(self.image)
         planned = [_inversion_files(self.out, task.name) for task in tasks]
         check_plan(tasks, planned, self.overwrite)
+        marking = self.marking()
         from cfclip.session import Session
 
         session = Session.open(self.pack, self.device)
@@ -102,7 +110,7 @@ class Invert(PackWork):
                 for warning in source.warnings:
                     console.warning(warning, task.name)
                 with uninterrupted():
-                    _save(source, files, self.overwrite)
+                    _save(source, files, _provenance(session, source), marking, self.overwrite)
                 _tell(console, source, str(task.picture), files)
             except (CfclipError, MemoryError, RuntimeError) as error:
                 failures.append(report_failure(console, task, error))
@@ -121,16 +129,31 @@ def _inversion_files(out: Path, name: str) -> tuple[Path, Path, Path]:
     )
 
 
-def _save(source: "Source", files: Sequence[Path], overwrite: bool) -> None:
-    from cfclip.images import write_png
+def _provenance(session: "Session", source: "Source") -> "Provenance":
+    from cfclip.provenance import provenance_of
+    from cfclip.results import circumstances
+
+    return provenance_of(
+        {**circumstances(session.pack, session.device), "source": dict(source.origin)}
+    )
+
+
+def _save(
+    source: "Source",
+    files: Sequence[Path],
+    provenance: "Provenance",
+    marking: "Marking",
+    overwrite: bool,
+) -> None:
     from cfclip.inversions import inversion_content
+    from cfclip.marking import write_picture
     from cfclip.record import write_json
     from cfclip.sheets import strip
 
     image, beside, facts = files
-    write_png(source.reconstruction, image, {"Software": "cfclip"}, overwrite)
+    write_picture(source.reconstruction, image, provenance, marking, overwrite)
     tiles = [(source.image, "source"), (source.reconstruction, "reconstruction")]
-    write_png(strip(tiles), beside, {"Software": "cfclip"}, overwrite)
+    write_picture(strip(tiles), beside, provenance, marking, overwrite)
     write_json(inversion_content(source), facts)
 
 

@@ -1,0 +1,81 @@
+"""Writing pictures that tell how they were made, and reading what pictures tell."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from cfclip.credentials import (
+    Credentials,
+    PictureSigner,
+    credentials_available,
+    read_credentials,
+)
+from cfclip.errors import InputError
+from cfclip.images import read_xmp, write_png
+from cfclip.provenance import Provenance, png_texts, read_packet
+
+
+@dataclass(frozen=True)
+class Marking:
+    """How written pictures tell what they are. Raises `InputError` for a contradiction."""
+
+    metadata: bool = True
+    """Whether they carry their provenance as XMP."""
+    signer: PictureSigner | None = None
+    """Signs them (C2PA) if given; what is signed includes the XMP."""
+
+    def __post_init__(self) -> None:
+        if self.signer is not None and not self.metadata:
+            raise InputError(
+                "a signature and no metadata (--no-metadata) are asked for, but a signature is "
+                "metadata; ask for one of them"
+            )
+
+
+MARKED = Marking()
+"""What holds where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a picture file tells of how it was made."""
+
+    provenance: Provenance | None
+    """None if it states nothing."""
+    credentials: Credentials | None
+    """None if it is not signed, or that was not looked for."""
+    credentials_read: bool
+    """Whether the library that reads signatures is installed."""
+
+
+def write_picture(
+    image: Image.Image,
+    path: str | Path,
+    provenance: Provenance,
+    marking: Marking = MARKED,
+    overwrite: bool = False,
+) -> None:
+    """Write a PNG with its provenance, whole or not at all.
+
+    The pixels are those of `image` whatever the marking; unless it is signed, the same picture and
+    provenance give the same bytes. Raises `InputError` as `images.write_png` does.
+    """
+    texts = png_texts(provenance) if marking.metadata else {}
+    seal = None if marking.signer is None else partial(marking.signer.sign, provenance=provenance)
+    write_png(image, path, texts, overwrite, seal)
+
+
+def inspect_picture(path: str | Path) -> Inspection:
+    """What a picture file tells of how it was made; signatures only with the `c2pa` extra.
+
+    Raises `InputError` for an unusable picture, or XMP or a manifest that is damaged or hostile.
+    """
+    packet = read_xmp(path)
+    try:
+        provenance = None if packet is None else read_packet(packet)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    available = credentials_available()
+    return Inspection(provenance, read_credentials(path) if available else None, available)

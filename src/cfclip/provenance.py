@@ -1,0 +1,212 @@
+"""What a picture tells of how it was made, and its XMP form.
+
+The statement follows the IPTC Photo Metadata Standard 2025.1: the digital source type
+(https://cv.iptc.org/newscodes/digitalsourcetype/), the AI system and its version, the prompts. What
+that standard has no property for (pack, seeds, prompts one by one) is in a namespace of cfclip's
+own. Nothing tells of files, folders or people, or of the time: the same edit gives the same bytes.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.etree import ElementTree
+
+from cfclip.errors import InputError
+from cfclip.version import __version__
+
+TOOL = "cfclip"
+
+_SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+GENERATED = f"{_SOURCE_TYPES}trainedAlgorithmicMedia"
+"""Source type of what a model made alone: samples, and edits of samples."""
+COMPOSED = f"{_SOURCE_TYPES}compositeWithTrainedAlgorithmicMedia"
+"""Source type of what a model made of a picture: edits and inversions of pictures."""
+
+XMP_KEYWORD = "XML:com.adobe.xmp"
+"""Keyword of the PNG text chunk that holds XMP (PNG specification, third edition, 11.3.3.2)."""
+
+MAX_PACKET_CHARACTERS = 1_000_000
+"""Longer XMP is not read: it is no statement on one picture, and parsing takes memory."""
+
+_MAX_PROMPT_CHARACTERS = 16_000
+"""Of all prompts together; what is longer is cut, so that a packet stays readable."""
+
+_NAMESPACES = {
+    "x": "adobe:ns:meta/",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "cfclip": "cfclip:ns:1.0/",
+}
+# The wrapper by which programs find XMP in a file (XMP specification, part 1, 7.3.2): its begin
+# is a byte order mark, its id a fixed text; "r": not to be changed in place.
+_PACKET_BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+_PACKET_END = '<?xpacket end="r"?>'
+
+_NOT_XML = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold, or that act on a terminal."""
+_REPLACEMENT = "\ufffd"
+_NUMBER = re.compile(r"\d{1,20}")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a picture was made. What another program wrote may lack anything."""
+
+    source_type: str
+    """URI of an IPTC digital source type; empty if none is stated."""
+    prompts: tuple[str, ...] = ()
+    """What it was asked to show."""
+    pack: str = ""
+    """Name of the model pack."""
+    pack_version: str = ""
+    pack_hash: str = ""
+    """SHA-256 of `pack.toml`, which stands for every byte of the pack."""
+    seed: int | None = None
+    """Of the random draws of an edit."""
+    sample_seed: int | None = None
+    """Of the sample that the picture is, or that was edited."""
+    tool: str = TOOL
+    version: str = __version__
+    """Of the tool."""
+
+
+def provenance_of(record: Mapping[str, Any]) -> Provenance:
+    """The statement on an edit from its record, or on a picture from the record's entries "pack"
+    and "source"."""
+    pack, source = record["pack"], record["source"]
+    return Provenance(
+        source_type=COMPOSED if source["kind"] in ("file", "pixels") else GENERATED,
+        prompts=tuple(record.get("prompts", ())),
+        pack=pack["name"],
+        pack_version=pack["version"],
+        pack_hash=pack["fingerprint"],
+        seed=record.get("seed"),
+        sample_seed=source["seed"] if source["kind"] == "sample" else None,
+    )
+
+
+def png_texts(provenance: Provenance) -> dict[str, str]:
+    """Keyword to text of PNG text chunks: the XMP packet, and two plain ones that any program
+    shows."""
+    texts = {"Software": TOOL}
+    if provenance.prompts:
+        texts["Description"] = "; ".join(_limited(provenance.prompts))
+    return {**texts, XMP_KEYWORD: xmp_packet(provenance)}
+
+
+def xmp_packet(provenance: Provenance) -> str:
+    """The statement as an XMP packet.
+
+    Whatever the texts hold, the packet is well-formed: markup is escaped, characters that XML
+    cannot hold become U+FFFD, and prompts are cut at 16,000 characters in all.
+    """
+    prompts = _limited(provenance.prompts)
+    # Prefixes are written out: registering them with ElementTree would be global state.
+    meta = ElementTree.Element("x:xmpmeta", {"xmlns:x": _NAMESPACES["x"]})
+    rdf = ElementTree.SubElement(meta, "rdf:RDF", {"xmlns:rdf": _NAMESPACES["rdf"]})
+    declared = {f"xmlns:{name}": _NAMESPACES[name] for name in ("xmp", "Iptc4xmpExt", "cfclip")}
+    about = ElementTree.SubElement(rdf, "rdf:Description", {"rdf:about": "", **declared})
+    for name, value in (
+        ("xmp:CreatorTool", f"{provenance.tool} {provenance.version}".strip()),
+        ("Iptc4xmpExt:DigitalSourceType", provenance.source_type),
+        ("Iptc4xmpExt:AISystemUsed", provenance.tool),
+        ("Iptc4xmpExt:AISystemVersionUsed", provenance.version),
+        ("Iptc4xmpExt:AIPromptInformation", "; ".join(prompts)),
+        ("cfclip:Pack", provenance.pack),
+        ("cfclip:PackVersion", provenance.pack_version),
+        ("cfclip:PackHash", provenance.pack_hash),
+        ("cfclip:Seed", provenance.seed),
+        ("cfclip:SampleSeed", provenance.sample_seed),
+    ):
+        if value not in ("", None):
+            ElementTree.SubElement(about, name).text = _plain(str(value))
+    if prompts:
+        listed = ElementTree.SubElement(about, "cfclip:Prompts")
+        items = ElementTree.SubElement(listed, "rdf:Seq")
+        for prompt in prompts:
+            ElementTree.SubElement(items, "rdf:li").text = prompt
+    ElementTree.indent(meta, " ")
+    body = ElementTree.tostring(meta, encoding="unicode")
+    return f"{_PACKET_BEGIN}\n{body}\n{_PACKET_END}"
+
+
+def read_packet(packet: str) -> Provenance | None:
+    """What an XMP packet of any program states on how its picture was made; None if nothing.
+
+    Raises `InputError` for a packet that is too long, damaged, or has a document type, whose
+    entities could unpack to gigabytes.
+    """
+    if len(packet) > MAX_PACKET_CHARACTERS:
+        raise InputError(
+            f"its XMP has {len(packet):,} characters, the limit is {MAX_PACKET_CHARACTERS:,}; "
+            "have it written again by the program it is from"
+        )
+    if "<!DOCTYPE" in packet:
+        raise InputError("its XMP declares a document type, which XMP does not have; not read")
+    try:
+        root = ElementTree.fromstring(packet.strip("\ufeff\0 \t\r\n"))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise InputError(f"its XMP is damaged ({error}); nothing of it is read") from error
+    found: dict[str, str] = {}
+    prompts: tuple[str, ...] = ()
+    for name, element, text in _properties(root):
+        found.setdefault(name, text)
+        if name == "cfclip:Prompts" and element is not None:
+            items = element.iter(f"{{{_NAMESPACES['rdf']}}}li")
+            prompts = prompts or tuple(item.text or "" for item in items)
+    stated = found.get("Iptc4xmpExt:AIPromptInformation", "")
+    provenance = Provenance(
+        source_type=found.get("Iptc4xmpExt:DigitalSourceType", ""),
+        prompts=prompts or ((stated,) if stated else ()),
+        pack=found.get("cfclip:Pack", ""),
+        pack_version=found.get("cfclip:PackVersion", ""),
+        pack_hash=found.get("cfclip:PackHash", ""),
+        seed=_number(found.get("cfclip:Seed", "")),
+        sample_seed=_number(found.get("cfclip:SampleSeed", "")),
+        tool=found.get("Iptc4xmpExt:AISystemUsed", ""),
+        version=found.get("Iptc4xmpExt:AISystemVersionUsed", ""),
+    )
+    if provenance == Provenance("", tool="", version=""):
+        return None
+    # The creator tool may be a camera's as well: by itself it states nothing.
+    return replace(provenance, tool=provenance.tool or found.get("xmp:CreatorTool", ""))
+
+
+def _properties(root: ElementTree.Element) -> Iterator[tuple[str, ElementTree.Element | None, str]]:
+    """Each property of the known namespaces: prefixed name, element if it is one, text.
+
+    XMP writes a simple property as a child of its description or as an attribute.
+    """
+    prefixes = {uri: prefix for prefix, uri in _NAMESPACES.items()}
+
+    def prefixed(tag: str) -> str:
+        uri, _, name = tag.removeprefix("{").rpartition("}")
+        return f"{prefixes.get(uri, '')}:{name}"
+
+    for about in root.iter(f"{{{_NAMESPACES['rdf']}}}Description"):
+        for tag, text in about.items():
+            yield prefixed(tag), None, text
+        for element in about:
+            yield prefixed(element.tag), element, (element.text or "").strip()
+
+
+def _limited(prompts: Sequence[str]) -> tuple[str, ...]:
+    """The prompts, in characters that XML can hold, up to the limit on all of them together."""
+    kept: list[str] = []
+    left = _MAX_PROMPT_CHARACTERS
+    for prompt in prompts:
+        if left <= 0:
+            break
+        kept.append(_plain(prompt)[:left])
+        left -= len(kept[-1])
+    return tuple(kept)
+
+
+def _plain(text: str) -> str:
+    return _NOT_XML.sub(_REPLACEMENT, text)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
