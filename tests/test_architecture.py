@@ -23,6 +23,7 @@ FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
+    "diagnosis",
 }
 
 ALLOWED: dict[str, set[str]] = {

@@ -12,6 +12,7 @@ from cfclip.apps.apply import Apply
 from cfclip.apps.bench import Bench
 from cfclip.apps.console import Console
 from cfclip.apps.convert import Convert
+from cfclip.apps.doctor import Doctor
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_global_directions import FitGlobalDirections
 from cfclip.apps.fit_text_map import FitTextMap
@@ -55,6 +56,7 @@ COMMANDS: dict[str, type[Command]] = {
     "tune": Tune,
     "convert": Convert,
     "inspect": Inspect,
+    "doctor": Doctor,
 }
 
 ALIASES = {"pack": "packs"}

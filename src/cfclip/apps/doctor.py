@@ -1,0 +1,70 @@
+"""`cfclip doctor`."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from cfclip.apps.console import one_line
+from cfclip.apps.options import DEFAULT_PACK, FAILED, OK, Output
+
+if TYPE_CHECKING:
+    from cfclip.diagnosis import Diagnosis
+
+_WIDTH = 17
+
+
+@dataclass(frozen=True)
+class Doctor(Output):
+    """Check the installation: versions, machine, packs, and an edit of ten seconds at most.
+
+    What it prints can be pasted into a bug report: it names no user and no folder.
+    """
+
+    pack: str = DEFAULT_PACK
+    """Model pack to try an edit with, by name or folder."""
+
+    device: str = "cpu"
+    """Where to try it: cpu, cuda, cuda:1, mps."""
+
+    def run(self) -> int:
+        """Look, try, tell; fails with one line if anything is broken."""
+        from cfclip.diagnosis import SELF_TEST_SECONDS, diagnose
+
+        console = self.console
+        with console.progress("self-test") as update:
+            found = diagnose(self.pack, self.device, SELF_TEST_SECONDS, update)
+        test = found.self_test
+        speed = None if test is None else round(test.steps_per_second, 2)
+        content = {**asdict(found), "steps_per_second": speed}
+        console.result(content, "\n".join(_lines(found)))
+        if found.problems:
+            console.error("; ".join(found.problems))
+            return FAILED
+        return OK
+
+
+def _lines(found: "Diagnosis") -> Iterator[str]:
+    for name, value in _facts(found):
+        yield f"{name:<{_WIDTH}}{one_line(value)}"
+
+
+def _facts(found: "Diagnosis") -> Iterator[tuple[str, str]]:
+    yield from found.versions.items()
+    machine = found.machine
+    yield "system", f"{machine['system']} {machine['architecture']}"
+    yield "cores", f"{machine['cores']}, {machine['usable_cores']} of them usable"
+    yield "threads", str(machine["threads"])
+    yield "memory", f"{machine['memory_gigabytes']} GB, {machine['free_memory_gigabytes']} GB free"
+    yield "gpu", ", ".join(machine["gpus"] or ()) or "none"
+    for pack in found.packs:
+        whole = f"{pack.version}, whole, {pack.fingerprint}"
+        yield f"pack {pack.name}", whole if pack.fingerprint else "broken"
+    test = found.self_test
+    if test is None:
+        yield "self-test", "failed"
+    else:
+        yield "self-test", f"{test.pack} on {test.device}: opened in {test.load_seconds} s"
+        yield "", f"{test.steps} steps in {test.edit_seconds} s ({test.stop_reason})"
+        yield "speed", f"{test.steps_per_second:.2f} steps a second"
+    for problem in found.problems:
+        yield "problem", problem
