@@ -22,12 +22,13 @@ from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
 from cfclip.errors import CheckpointError, InputError, PackError
 from cfclip.features.identity import load_identity, save_identity
 from cfclip.files import sha256_of
-from cfclip.generators.checkpoints import load_generator, save_generator
+from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.latent_statistics import (
     LatentStatistics,
     measure_latents,
     save_latent_statistics,
 )
+from cfclip.generators.opening import load_generator
 from cfclip.generators.stylegan2 import StyleGAN2
 from cfclip.packs.manifest import PackManifest, check_name
 from cfclip.packs.pack import (
