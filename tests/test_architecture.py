@@ -17,6 +17,7 @@ FOUNDATION = {
 DESCENT = {"schedule", "descent"}
 PARTS = {
     *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
+    "photos",
     *DESCENT,
 }
 FACADE = {
@@ -61,6 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         *(*FOUNDATION, "generators", "embedders", "encoders", "features"),
         *("editors.channel_statistics", "editors.linear_text_map"),
     },
+    "photos": {"errors", "files", "schedule", "images"},  # pixels and points: no model
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "sheets": {"errors"},  # pictures and names only: no part of a model

@@ -1,0 +1,1 @@
+"""Photographs of people: faces found, cut as FFHQ's pictures were, and put back after the edit."""
