@@ -62,3 +62,41 @@ class ProjectionConfig:
             patience=self.patience,
             keep_best=True,
         )
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """How a generator is tuned on a picture (pivotal tuning, Roich et al. 2021), for a closer
+    likeness. Raises `InputError` naming a value outside its limits."""
+
+    steps: int = 0
+    """Steps of tuning the generator on each picture; 0 leaves it as it is, 350 are the paper's."""
+
+    lr: float = 3e-4
+    """Peak learning rate of Adam on the generator's weights."""
+
+    mse_weight: float = 1.0
+    """Weight of the mean squared pixel error (pixels in [-1, 1])."""
+
+    perceptual_weight: float = 1.0
+    """Weight of the distance between feature maps of the CLIP image tower."""
+
+    locality_weight: float = 0.1
+    """Weight of both for other pictures, which shall stay as the generator made them; 0 does not
+    look at any."""
+
+    locality_share: float = 0.5
+    """How far those are from the picture: the share of the way from its latents to a sample's."""
+
+    def __post_init__(self) -> None:
+        check_number("steps", self.steps, 0)
+        for name in ("mse_weight", "perceptual_weight", "locality_weight"):
+            check_number(name, getattr(self, name), 0.0)
+        total = self.mse_weight + self.perceptual_weight
+        check_number("mse_weight + perceptual_weight", total, 0.0, open_low=True)
+        check_number("locality_share", self.locality_share, 0.0, 1.0)
+        self.descent()
+
+    def descent(self) -> DescentSettings:
+        """The settings of the descent; for `steps` 0, those of a single step."""
+        return DescentSettings(steps=max(1, self.steps), lr=self.lr)

@@ -123,13 +123,14 @@ def measure_inversion(
         reconstruction=made,
         psnr=quality,
         perceptual=distance,
-        warnings=tuple(_warning(value, warn_below_psnr) for value in quality.tolist()),
+        warnings=tuple(reproduction_warning(value, warn_below_psnr) for value in quality.tolist()),
         steps=steps or (0,) * len(latents),
         stop_reasons=stop_reasons or (ENCODED,) * len(latents),
     )
 
 
-def _warning(decibels: float, expected: float) -> str | None:
+def reproduction_warning(decibels: float, expected: float) -> str | None:
+    """A line for the user if a reproduction has fewer decibels than expected, else None."""
     # Written so that a PSNR that is not a number warns too.
     if decibels >= expected:
         return None
