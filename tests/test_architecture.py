@@ -24,7 +24,7 @@ FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
-    "diagnosis",
+    *("diagnosis", "tuned_sources", "likeness"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         *(*FOUNDATION, "generators", "embedders", "encoders", "features"),
         *("editors.channel_statistics", "editors.linear_text_map"),
     },
-    "photos": {"errors", "files", "schedule", "images"},  # pixels and points: no model
+    "photos": {"errors", "files", "schedule", "images", "record"},  # pixels, points: no model
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "sheets": {"errors"},  # pictures and names only: no part of a model

@@ -55,7 +55,7 @@ class OpenedImage:
     """A picture ready for use."""
 
     image: Image.Image
-    """Mode RGB, 8 bits, square, of the size asked for."""
+    """Mode RGB, 8 bits, upright; square, of the size asked for, unless it was to be kept whole."""
     warnings: tuple[str, ...]
     """What was changed on the way in, one line each."""
 
@@ -70,7 +70,24 @@ def open_image(
     complete PNG, JPEG, WebP, GIF, BMP or TIFF file of at most `max_pixels`, at least `MIN_SIDE` a
     side and no longer than `ASPECT_LIMIT` times its width (or the reverse).
     """
-    path = Path(path)
+    return _opened(Path(path), size, max_pixels, ground)
+
+
+def open_whole(
+    picture: Image.Image | str | Path, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
+) -> OpenedImage:
+    """Open a picture as 8-bit RGB, upright, with all of its pixels and in any shape.
+
+    Otherwise as `open_image`, and for a picture in memory as `prepare_image`.
+    """
+    if not isinstance(picture, Image.Image):
+        return _opened(Path(picture), None, max_pixels, ground)
+    name = "the image"
+    with _decoding(name, max_pixels):
+        return _prepared(name, picture, None, max_pixels, ground)
+
+
+def _opened(path: Path, size: int | None, max_pixels: int, ground: Ground) -> OpenedImage:
     _check_regular(path)
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; give a {_known_formats()} file")
@@ -232,18 +249,20 @@ def _decoding(name: str, max_pixels: int) -> Iterator[None]:
 
 
 def _prepared(
-    name: str, image: Image.Image, size: int, max_pixels: int, ground: Ground
+    name: str, image: Image.Image, size: int | None, max_pixels: int, ground: Ground
 ) -> OpenedImage:
+    """Cut to a square of `size` pixels, or whole if there is none."""
     warnings: list[str] = []
-    _check_size(name, image.size, max_pixels)
+    _check_size(name, image.size, max_pixels, whole=size is None)
     if _is_animated(image):
         warnings.append(f"{name} has several frames; only number {image.tell() + 1} is used")
     image.load()
     rgb = _as_rgb(name, _upright(image), ground, warnings)
-    return OpenedImage(_square(name, rgb, size, warnings), tuple(warnings))
+    made = rgb if size is None else _square(name, rgb, size, warnings)
+    return OpenedImage(made, tuple(warnings))
 
 
-def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+def _check_size(name: str, size: tuple[int, int], max_pixels: int, whole: bool) -> None:
     width, height = size
     if width * height > max_pixels:
         raise InputError(_too_many_pixels(name, max_pixels, size))
@@ -253,7 +272,7 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
             f"{name} is {width}x{height} pixels, at least {MIN_SIDE} a side are needed; "
             "use a larger version"
         )
-    if long > ASPECT_LIMIT * short:
+    if long > ASPECT_LIMIT * short and not whole:
         raise InputError(
             f"{name} is {width}x{height} pixels, one side more than {ASPECT_LIMIT:g} times the "
             "other; crop it to a square first"

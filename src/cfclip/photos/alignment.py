@@ -207,7 +207,7 @@ def _continued(window: Image.Image, corners: Points) -> tuple[Image.Image, Point
     return Image.fromarray(made), corners + np.array(pads[:2])
 
 
-def _depth(size: tuple[int, int], pads: list[int]) -> NDArray[np.float32]:
+def _depth(size: tuple[int, int], pads: list[int]) -> NDArray[Any]:
     """How far out a pixel lies, `(height, width)`: 1 at the outer edge, 0 where the photo ends,
     below 0 within it, in units of the padding of the side that is nearest by that measure."""
     width, height = size
@@ -215,5 +215,5 @@ def _depth(size: tuple[int, int], pads: list[int]) -> NDArray[np.float32]:
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     horizontal = np.minimum(x / left, (width - 1 - x) / right)
     vertical = np.minimum(y / top, (height - 1 - y) / bottom)
-    depth: NDArray[np.float32] = 1.0 - np.minimum(horizontal[None, :], vertical[:, None])
-    return depth
+    inwards: NDArray[Any] = np.minimum(horizontal[None, :], vertical[:, None])
+    return 1.0 - inwards

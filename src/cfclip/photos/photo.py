@@ -1,0 +1,117 @@
+"""A photo with the face in it that is edited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from cfclip.errors import InputError
+from cfclip.images import ENLARGED_WARNING, open_whole
+from cfclip.photos.alignment import Quad, align, check_quad
+from cfclip.photos.config import FaceConfig
+from cfclip.photos.detector import find_quads
+from cfclip.photos.landmarks import read_quads
+from cfclip.record import file_origin, image_sha256
+
+_NAME_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo and the square of its face; make one with `open_photo`.
+
+    Raises `InputError` for a square that cannot be cut from the photo.
+    """
+
+    image: Image.Image
+    """All of it, RGB, upright."""
+    quad: Quad
+    """Where the face is."""
+    origin: Mapping[str, Any]
+    """Where it came from, as records tell it, with the corners of the square."""
+    name: str
+    """Short name, for file names."""
+    warnings: tuple[str, ...] = ()
+    """What was changed on the way in, and other faces; one line each."""
+
+    def __post_init__(self) -> None:
+        check_quad(self.quad, self.image.size)
+
+    def crop(self, size: int) -> Image.Image:
+        """The face as FFHQ has it, `size` pixels wide."""
+        return align(self.image, self.quad, size)
+
+    def crop_warnings(self, size: int) -> tuple[str, ...]:
+        """All warnings of the crop, one of them if its face is enlarged much."""
+        if size <= ENLARGED_WARNING * self.quad.size:
+            return self.warnings
+        wide = f"the crop of the face is {self.quad.size:.0f} pixels wide"
+        return (*self.warnings, f"{wide}; it is enlarged to {size}x{size}")
+
+    def crop_mask(self, mask: Image.Image, size: int) -> Image.Image:
+        """The same square of an RGB mask that was painted over the whole photo.
+
+        Raises `InputError` if it is of another size than the photo.
+        """
+        if mask.size != self.image.size:
+            raise InputError(
+                f"the mask is {mask.width}x{mask.height} pixels, the photo "
+                f"{self.image.width}x{self.image.height}; paint it over the whole photo"
+            )
+        return align(mask, self.quad, size)
+
+
+def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = None) -> Photo:
+    """Open a photo and choose a face in it, by given landmarks or by finding it.
+
+    Args:
+        picture: a file, or an image in memory.
+        config: where the landmarks are, if they are given, and which face is meant; finds the
+            largest face if not given.
+
+    Raises:
+        InputError: an unusable photo, no face, no face of that number, landmarks that do not fit,
+            or no detector where one is needed (the extra `photos`).
+    """
+    config = config or FaceConfig(align=True)
+    opened = open_whole(picture)
+    name = "the image" if isinstance(picture, Image.Image) else str(picture)
+    if config.landmarks is None:
+        quads, about = find_quads(opened.image), f"{name} shows"
+        if not quads:
+            raise InputError(
+                f"no face was found in {name}; give its landmarks (--landmarks FILE), or do "
+                "without alignment if the picture is cut already"
+            )
+    else:
+        quads, about = read_quads(config.landmarks), f"{config.landmarks} tells of"
+    if config.face > len(quads):
+        faces = "1 face" if len(quads) == 1 else f"{len(quads)} faces"
+        raise InputError(f"face is {config.face}, but {about} {faces}; give a lower number")
+    warnings = opened.warnings
+    if config.face == 1 and len(quads) > 1:
+        warnings += (
+            f"{about} {len(quads)} faces; the largest is used, choose another by its number "
+            f"(--face 2 to {len(quads)})",
+        )
+    return _photo(picture, opened.image, quads[config.face - 1], warnings)
+
+
+def photo_at(picture: str | Path, quad: Quad) -> Photo:
+    """A photo whose face is known to be in a square. Raises `InputError` as `open_photo` does."""
+    opened = open_whole(picture)
+    return _photo(picture, opened.image, quad, opened.warnings)
+
+
+def _photo(
+    picture: Image.Image | str | Path, image: Image.Image, quad: Quad, warnings: tuple[str, ...]
+) -> Photo:
+    corners = [list(corner) for corner in quad.corners]
+    if isinstance(picture, Image.Image):
+        digest = image_sha256(image)
+        origin = {"kind": "pixels", "sha256": digest, "quad": corners}
+        return Photo(image, quad, origin, f"image-{digest[:_NAME_DIGITS]}", warnings)
+    origin = {**file_origin(picture), "quad": corners}
+    return Photo(image, quad, origin, Path(picture).stem, warnings)
