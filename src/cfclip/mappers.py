@@ -41,6 +41,7 @@ from cfclip.results import EditResult, circumstances
 from cfclip.schedule import check_number
 from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed
+from cfclip.tuned_sources import generator_of
 from cfclip.weights import is_model_file
 
 BATCH = 16
@@ -235,6 +236,7 @@ def _apply(
 ) -> list[EditResult]:
     """The edits of one group of sources."""
     began = time.perf_counter()
+    generator = generator_of(sources, generator)
     latents = torch.stack([source.latents for source in sources]).to(mapper.device)
     offset = mapper.offset(latents, codes)
     images = pil_from_signed(generator.synthesis(latents + strength * offset))
@@ -293,4 +295,5 @@ def _result(
         record=record,
         name=edit_name(source.name, prompts),
         render=render,
+        photo=source.photo,
     )

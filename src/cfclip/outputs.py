@@ -21,17 +21,25 @@ class EditFiles:
     """PNG with the source and the edits side by side."""
     record: Path
     """JSON from which `rerun` makes the same images again."""
+    photos: tuple[Path, ...] = ()
+    """One PNG per strength, of the whole photo with the edit in it; none if it is not put back."""
 
     @property
     def all(self) -> tuple[Path, ...]:
-        return (*self.images, self.strip, self.record)
+        return (*self.images, *self.photos, self.strip, self.record)
 
 
-def edit_files(directory: str | Path, name: str, strengths: Sequence[float]) -> EditFiles:
+def edit_files(
+    directory: str | Path, name: str, strengths: Sequence[float], pasted: bool = False
+) -> EditFiles:
     """The files of an edit called `name`; several strengths each get their own image.
+
+    With `pasted` each gets that of the whole photo too.
 
     >>> [path.name for path in edit_files("out", "a_green-hair", [0.5, 1.0]).all]
     ['a_green-hair_x0.5.png', 'a_green-hair_x1.png', 'a_green-hair_strip.png', 'a_green-hair.json']
+    >>> edit_files("out", "a_green-hair", [1.0], pasted=True).photos[0].name
+    'a_green-hair_photo.png'
     """
     directory = Path(directory)
     suffixes = [""] if len(strengths) == 1 else [f"_x{strength:g}" for strength in strengths]
@@ -39,6 +47,7 @@ def edit_files(directory: str | Path, name: str, strengths: Sequence[float]) -> 
         images=tuple(directory / f"{name}{suffix}.png" for suffix in suffixes),
         strip=directory / f"{name}_strip.png",
         record=directory / f"{name}.json",
+        photos=tuple(directory / f"{name}{s}_photo.png" for s in suffixes) if pasted else (),
     )
 
 

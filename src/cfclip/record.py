@@ -11,7 +11,9 @@ Free of torch, like all that only reads records. The layout, format 1::
                         {"kind": "file", "path" (as given), "sha256"}
                         {"kind": "pixels", "sha256"}: given without a file; of what was made of it
                         {"kind": "latents", "float32" (base64), "shape"}
-    inversion           null, or settings, psnr, perceptual, steps, stop_reason, seconds
+                        of a photo that a face was cut from also "quad", the corners of its square
+    inversion           null, or settings, psnr, perceptual, steps, stop_reason, seconds, and
+                        "tuning", the same of tuning the generator, if it was
     mask                null, or {"path", "sha256"} like a source
     text_map            the same; null also for that of the pack; older records do not have it
     seed, settings      every setting of the edit
@@ -19,6 +21,8 @@ Free of torch, like all that only reads records. The layout, format 1::
     steps, stop_reason, stopped_from_outside, interrupted, seconds, warnings
     loss, history       each unweighted term at the end, and at every step
     outputs             [{"strength", "file", "pixels_sha256"}], strip
+    paste_back          region and feather, if the edit was put back into its photo
+    identity            network, and similarities to the source, if they were measured
 """
 
 import hashlib
@@ -59,6 +63,10 @@ class EditRecord:
     """Settings of the projection, if the source was inverted."""
     projection_stop: int | None
     """Step at which the projection was stopped from outside."""
+    tuning: Mapping[str, Any] | None
+    """Settings of tuning the generator on the source, if it was."""
+    tuning_stop: int | None
+    """Step at which the tuning was stopped from outside."""
     mask: Mapping[str, Any] | None
     text_map: Mapping[str, Any] | None
     """File of the text map, if it is not the pack's."""
@@ -69,6 +77,8 @@ class EditRecord:
     batch: int
     outputs: tuple[tuple[float, str], ...]
     """(strength, SHA-256 of the pixels)."""
+    paste_back: Mapping[str, Any] | None
+    """How the edit was put back into its photo, if it was."""
 
 
 def image_sha256(image: Image.Image) -> str:
@@ -153,6 +163,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 def _parse(content: Mapping[str, Any]) -> EditRecord:
     inversion = content["inversion"]
+    tuning = (inversion or {}).get("tuning")
     outputs = [(float(each["strength"]), str(each["pixels_sha256"])) for each in content["outputs"]]
     if not outputs:
         raise ValueError("no outputs")
@@ -168,6 +179,8 @@ def _parse(content: Mapping[str, Any]) -> EditRecord:
         source=_origin(content["source"]),
         projection=None if inversion is None else dict(inversion["settings"]),
         projection_stop=None if inversion is None else _outside_stop(inversion),
+        tuning=None if tuning is None else dict(tuning["settings"]),
+        tuning_stop=None if tuning is None else _outside_stop(tuning),
         mask=None if content["mask"] is None else _origin(content["mask"]),
         text_map=None if content.get("text_map") is None else _origin(content["text_map"]),
         seed=int(content["seed"]),
@@ -175,6 +188,7 @@ def _parse(content: Mapping[str, Any]) -> EditRecord:
         edit_stop=_outside_stop(content),
         batch=int(content["batch"]),
         outputs=tuple(outputs),
+        paste_back=None if content.get("paste_back") is None else dict(content["paste_back"]),
     )
 
 
@@ -193,6 +207,8 @@ def _origin(entry: Mapping[str, Any]) -> dict[str, Any]:
     for name, kinds in _ORIGIN_FIELDS[kind].items():
         if not isinstance(entry[name], kinds):
             raise ValueError(f"{name} is {entry[name]!r}")
+    if "quad" in entry:
+        return {**entry, "quad": tuple((float(x), float(y)) for x, y in entry["quad"])}
     return dict(entry)
 
 

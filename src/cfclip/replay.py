@@ -9,15 +9,18 @@ from torch import Tensor
 
 from cfclip.editors.base import EditCallback
 from cfclip.editors.config import LatentOptimisationConfig
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
-from cfclip.images import open_image
+from cfclip.images import open_image, open_whole
 from cfclip.packs.pack import Pack
+from cfclip.photos.alignment import Quad
+from cfclip.photos.photo import photo_at
 from cfclip.record import EditRecord, file_origin, image_sha256, read_record
 from cfclip.results import EditResult
 from cfclip.session import Session
 from cfclip.settings import make_config
 from cfclip.sources import Source, latents_of
+from cfclip.tuned_sources import tuned_source
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def rerun(
     _check_pack(session.pack, read)
     config = make_config(LatentOptimisationConfig, read.settings)
     source = _source(session, read, image)
-    chosen_mask = None if read.mask is None else _located("mask", read.mask, mask, session)
+    cut = "quad" in read.source
+    chosen_mask = None if read.mask is None else _located("mask", read.mask, mask, session, cut)
     chosen_map = (
         None if read.text_map is None else _located("text-map", read.text_map, text_map, session)
     )
@@ -112,24 +116,36 @@ def _source(session: Session, read: EditRecord, image: str | Path | None) -> Sou
         return latents_of(origin)
     if read.projection is None:
         raise InputError("the record is damaged: a picture without an inversion")
-    return session.invert(
-        _located("image", origin, image, session),
+    path = _located("image", origin, image, session)
+    source = session.invert(
+        photo_at(path, Quad(origin["quad"])) if "quad" in origin else path,
         make_config(ProjectionConfig, read.projection),
         _stopping(read.projection_stop, None),
     )
+    if read.tuning is None:
+        return source
+    tuning = make_config(TuningConfig, read.tuning)
+    stopping = _stopping(read.tuning_stop, None)
+    return tuned_source(session.pack, source, tuning, session.device, stopping)
 
 
 def _located(
-    what: str, origin: Mapping[str, Any], given: str | Path | None, session: Session
+    what: str,
+    origin: Mapping[str, Any],
+    given: str | Path | None,
+    session: Session,
+    cut: bool = False,
 ) -> Path:
-    """The recorded file, found and unchanged."""
+    """The recorded file, found and unchanged; `cut` if only a face's square of it is used."""
     path = given or origin.get("path")
     if path is None:
         raise InputError(f"the {what} of the record was given without a file; name it by --{what}")
     if not Path(path).is_file():
         raise InputError(f"there is no file {path}, the {what} of the record; give it by --{what}")
     if origin["kind"] == "pixels":
-        digest = image_sha256(open_image(path, session.pack.manifest.resolution).image)
+        whole = cut or "quad" in origin
+        size = session.pack.manifest.resolution
+        digest = image_sha256((open_whole(path) if whole else open_image(path, size)).image)
     else:
         digest = file_origin(path)["sha256"]
     if digest != origin["sha256"]:

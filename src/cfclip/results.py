@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from cfclip.images import check_outputs
 from cfclip.marking import MARKED, Marking, write_picture
 from cfclip.outputs import EditFiles, edit_files, edit_name
 from cfclip.packs.pack import Pack
+from cfclip.photos.config import PasteBack
+from cfclip.photos.paste_back import paste_back
+from cfclip.photos.photo import Photo
 from cfclip.provenance import provenance_of
 from cfclip.record import finished_record, write_json
 from cfclip.sheets import strip
@@ -68,6 +71,8 @@ class EditResult:
     """Base name of its files."""
     render: Callable[[float], Image.Image] = field(repr=False)
     """The picture at a strength; `at_strength` wraps it."""
+    photo: Photo | None = None
+    """What the source was cut from, if a face was."""
 
     @property
     def interrupted(self) -> bool:
@@ -82,6 +87,22 @@ class EditResult:
         LatentOptimisationConfig(strength=strength)  # which knows the limits
         return replace(self, image=self.render(strength), strength=float(strength))
 
+    def pasted(self, paste: PasteBack | None = None) -> Image.Image:
+        """The whole photo with the edit in it, at this strength.
+
+        Raises `InputError` if no face was cut from a photo.
+        """
+        photo = self._photo_to_paste()
+        return paste_back(photo.image, photo.quad, self.image, self.reconstruction, paste)
+
+    def _photo_to_paste(self) -> Photo:
+        if self.photo is None:
+            raise InputError(
+                f"{self.name} was not cut from a photo, so there is nothing to put it back into; "
+                "edit a photo with its face found (--align) or given (--landmarks FILE)"
+            )
+        return self.photo
+
     def save(
         self,
         directory: str | Path,
@@ -89,6 +110,7 @@ class EditResult:
         strengths: Sequence[float] | None = None,
         overwrite: bool = False,
         marking: Marking = MARKED,
+        paste: PasteBack | None = None,
     ) -> EditFiles:
         """Write the edited PNG (one per strength), a before/after strip and the JSON record.
 
@@ -100,23 +122,30 @@ class EditResult:
             strengths: strengths to render; the result's own if not given.
             overwrite: replace existing files.
             marking: what the pictures tell of how they were made; all of it if not given.
+            paste: also write the whole photo with the edit in it (one per strength), this way.
 
         Raises:
-            InputError: an output exists and not `overwrite`, cannot be written, or a strength is
-                out of limits.
+            InputError: an output exists and not `overwrite`, or cannot be written, a strength is
+                out of limits, or there is no photo to paste into.
         """
         chosen = (self.strength,) if strengths is None else tuple(dict.fromkeys(strengths))
         if not chosen:
             raise InputError("strengths is empty; give at least one, such as 1")
-        files = edit_files(directory, self.name if name is None else _checked(name), chosen)
+        if paste is not None:
+            self._photo_to_paste()  # before anything is written
+        called = self.name if name is None else _checked(name)
+        files = edit_files(directory, called, chosen, pasted=paste is not None)
         check_outputs(files.all, overwrite)
         edited = [self if s == self.strength else self.at_strength(s) for s in chosen]
         provenance = provenance_of(self.record)
         for result, path in zip(edited, files.images, strict=True):
             write_picture(result.image, path, provenance, marking, overwrite)
+        for result, path in zip(edited, files.photos, strict=False):
+            write_picture(result.pasted(paste), path, provenance, marking, overwrite)
         write_picture(before_after(edited), files.strip, provenance, marking, overwrite)
+        pasting = {} if paste is None else {"paste_back": asdict(paste)}
         record = finished_record(
-            self.record,
+            {**self.record, **pasting},
             [(r.strength, p.name, r.image) for r, p in zip(edited, files.images, strict=True)],
             files.strip.name,
         )
@@ -191,6 +220,7 @@ def edit_result(
         record=record,
         name=edit_name(source.name, prompts),
         render=render,
+        photo=source.photo,
     )
 
 

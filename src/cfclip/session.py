@@ -26,6 +26,7 @@ from cfclip.record import file_origin
 from cfclip.results import EditResult, circumstances, edit_result
 from cfclip.settings import SAMPLE_TRUNCATION, edit_settings, projection_settings
 from cfclip.sources import Editable, Picture, Source, SourceMaker, mask_tensor, open_mask
+from cfclip.tuned_sources import generator_of
 
 
 class Session:
@@ -106,7 +107,8 @@ class Session:
         reproduced comes with a warning.
 
         Args:
-            image: a PIL image, a file (both cut to their central square) or "sample:SEED".
+            image: a PIL image, a file (both cut to their central square), a `Photo` (cut to its
+                face) or "sample:SEED".
             projection: settings; those of the pack if not given.
             callback: called after each step; returning False ends with what has been reached.
 
@@ -176,8 +178,8 @@ class Session:
         Ctrl-C during the optimisation ends it with the last good result, marked `interrupted`.
 
         Args:
-            image: a PIL image, a file, "sample:SEED", a `Source` of `sample` or `invert`, latents
-                `(num_ws, w_dim)`, or a sequence of these, which are edited as one batch.
+            image: a PIL image, a file, a `Photo`, "sample:SEED", a `Source` of `sample` or
+                `invert`, latents `(num_ws, w_dim)`, or a sequence of these, edited as one batch.
             text: what the picture shall show; of several texts, all of them together.
             seed: decides every random draw.
             config: all settings of the edit at once; or
@@ -204,9 +206,9 @@ class Session:
         )
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
-        confined = None if mask is None else open_mask(mask, manifest.resolution)
         one = isinstance(image, Editable)
         images = [image] if isinstance(image, Editable) else image
+        confined = None if mask is None else open_mask(mask, manifest.resolution, images)
         sources = self._sources.sources_of(images, projection)
         request = EditRequest(
             latents=torch.stack([source.latents for source in sources]).to(self.device),
@@ -221,7 +223,8 @@ class Session:
             mask=None if confined is None else mask_tensor(confined),
         )
         mapping = self._text_map(chosen, text_map)
-        editor = LatentOptimisation(self.generator, self.embedder, chosen, mapping)
+        generator = generator_of(sources, self.generator)
+        editor = LatentOptimisation(generator, self.embedder, chosen, mapping)
         edit = editor.edit(request, callback)
         facts = {
             **circumstances(self.pack, self.device),

@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.mapper_config import MapperEditConfig
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
+from cfclip.photos.config import PasteBack
 
 if TYPE_CHECKING:
     from cfclip.packs.manifest import PackManifest
 
 Config = TypeVar(
-    "Config", LatentOptimisationConfig, ProjectionConfig, GlobalDirectionsConfig, MapperEditConfig
+    "Config",
+    LatentOptimisationConfig,
+    ProjectionConfig,
+    TuningConfig,
+    PasteBack,
+    GlobalDirectionsConfig,
+    MapperEditConfig,
 )
 
 SAMPLE_TRUNCATION = 0.7

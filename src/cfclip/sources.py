@@ -18,14 +18,16 @@ from cfclip.encoders.base import Inversion
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.encoders.projection import project
 from cfclip.errors import InputError
-from cfclip.images import Ground, open_image, prepare_image
+from cfclip.generators.base import Generator
+from cfclip.images import Ground, open_image, open_whole, prepare_image
 from cfclip.packs.pack import Pack
+from cfclip.photos.photo import Photo
 from cfclip.record import file_origin, image_sha256
 from cfclip.settings import SAMPLE_TRUNCATION, projection_settings
 from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
 
-Picture: TypeAlias = Image.Image | str | Path
-"""A PIL image, the path of an image file, or a text "sample:SEED"."""
+Picture: TypeAlias = Image.Image | str | Path | Photo
+"""A PIL image, the path of an image file, a photo with a face, or a text "sample:SEED"."""
 
 _MAX_SEED = 2**63 - 1
 _SAMPLE_SPEC = re.compile(r"sample:(\d+)(?:-(\d+))?")
@@ -58,6 +60,10 @@ class Source:
     """Distance of the reconstruction in the embedder's feature maps, 0 (alike) to 4."""
     inversion: Mapping[str, Any] | None = None
     """Settings, steps, stop reason and seconds of the projection; None for a sample."""
+    photo: Photo | None = None
+    """What the image was cut from, if a face was."""
+    generator: Generator | None = None
+    """One tuned on this picture, if one was; the pack's otherwise."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Opened:
     origin: Mapping[str, Any]
     name: str
     warnings: tuple[str, ...]
+    photo: Photo | None = None
 
 
 def is_sample_spec(image: object) -> bool:
@@ -98,11 +105,14 @@ def check_count(name: str, count: int) -> None:
         raise InputError(f"{name} is {count}, it must be from 1 to {MOST_SAMPLES:,}")
 
 
-def open_picture(picture: Image.Image | str | Path, size: int, ground: Ground = "white") -> Opened:
+def open_picture(picture: Picture, size: int, ground: Ground = "white") -> Opened:
     """A picture as 8-bit RGB, `size` x `size`, on `ground`, and where it came from.
 
     Raises `InputError` if it cannot be used.
     """
+    if isinstance(picture, Photo):
+        photo, warnings = picture, picture.crop_warnings(size)
+        return Opened(photo.crop(size), photo.origin, photo.name, warnings, photo)
     if isinstance(picture, Image.Image):
         prepared = prepare_image(picture, size, ground=ground)
         digest = image_sha256(prepared.image)
@@ -117,15 +127,35 @@ def _name(kind: str, digest: str) -> str:
     return f"{kind}-{digest[:_NAME_DIGITS]}"
 
 
-def open_mask(mask: Image.Image | str | Path, size: int) -> Opened:
+def open_mask(
+    mask: Image.Image | str | Path, size: int, images: "Sequence[Editable]" = ()
+) -> Opened:
     """A mask, white where an edit may change the picture, black where it is transparent.
 
-    Raises `InputError` if it is unusable.
+    It is cut as the image was. Raises `InputError` if it is unusable, or if one of several images
+    is a photo that a face is cut from.
     """
-    opened = open_picture(mask, size, ground="black")
+    photos = [image.photo if isinstance(image, Source) else image for image in images]
+    cut = [photo for photo in photos if isinstance(photo, Photo)]
+    if cut and len(images) > 1:
+        raise InputError(
+            f"one mask for {len(images)} pictures, of which some are photos that a face is cut "
+            "from; edit them one at a time"
+        )
+    opened = _photo_mask(mask, size, cut[0]) if cut else open_picture(mask, size, ground="black")
     if opened.image.convert("L").getextrema()[1] == 0:
         raise InputError("the mask is black all over; paint white what the edit may change")
     return opened
+
+
+def _photo_mask(mask: Image.Image | str | Path, size: int, photo: Photo) -> Opened:
+    whole = open_whole(mask, ground="black")
+    origin = (
+        {"kind": "pixels", "sha256": image_sha256(whole.image)}
+        if isinstance(mask, Image.Image)
+        else file_origin(mask)
+    )
+    return Opened(photo.crop_mask(whole.image, size), origin, "mask", whole.warnings)
 
 
 def mask_tensor(mask: Opened) -> Tensor:
@@ -287,6 +317,7 @@ def _inverted(
         latents=inversion.latents[0].detach().float().cpu(),
         origin=opened.origin,
         name=opened.name,
+        photo=opened.photo,
         warnings=(*opened.warnings, poor) if poor else opened.warnings,
         psnr=decibels,
         perceptual=distance,

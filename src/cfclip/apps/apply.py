@@ -10,6 +10,7 @@ import tyro
 from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.edit import save
 from cfclip.apps.options import INTERRUPTED, PackWork, Strengths
+from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
 from cfclip.apps.tasks import (
     Task,
     check_plan,
@@ -21,6 +22,7 @@ from cfclip.apps.tasks import (
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.outputs import EditFiles, edit_files, edit_name
+from cfclip.photos.config import FaceConfig
 from cfclip.schedule import check_number
 
 if TYPE_CHECKING:
@@ -71,12 +73,15 @@ class Apply(PackWork):
     batch: int = 16
     """Pictures that are edited at a time."""
 
+    face: FaceOptions = field(default_factory=FaceConfig)
+    paste: PasteOptions = field(default_factory=Paste)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
     def run(self) -> int:
         """Edit all pictures; those that fail are named at the end and lose no others."""
         check_number("batch", self.batch, 1)
         tasks, failures = self._find_tasks()
+        check_photos(tasks, self.face, self.paste.chosen)
 
         from cfclip.editors.config import LatentOptimisationConfig
         from cfclip.mappers import open_mapper
@@ -134,7 +139,8 @@ class _Work:
         """What is written of a picture, for each prompt."""
         out = self._options.out
         names = [edit_name(task.name, (prompt,)) for prompt in self._prompts]
-        return [edit_files(out, name, self._strengths) for name in names]
+        pasted = self._options.paste.chosen is not None
+        return [edit_files(out, name, self._strengths, pasted) for name in names]
 
     def do(self, tasks: Sequence[Task], failures: list[str]) -> int:
         """All of it; returns the exit status."""
@@ -159,7 +165,8 @@ class _Work:
 
     def _invert(self, task: Task, failures: list[str]) -> "Source | None":
         try:
-            source = self._session.invert(task.picture, self._options.projection)
+            picture = picture_of(task, self._options.face)
+            source = self._session.invert(picture, self._options.projection)
         except (CfclipError, MemoryError, RuntimeError) as error:
             failures.append(report_failure(self.console, task, error))
             return None
@@ -194,6 +201,7 @@ class _Work:
                             self.console,
                             task.name,
                             picture,
+                            self._options.paste.chosen,
                         )
                 except (CfclipError, MemoryError, RuntimeError) as error:
                     failed[task] = report_failure(self.console, task, error)

@@ -19,12 +19,16 @@ from cfclip.apps.options import (
     Strengths,
     Work,
 )
+from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
 from cfclip.apps.tasks import Task, check_plan, find_tasks, interruption, report_failure, summarise
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.outputs import EditFiles, edit_files, edit_name
+from cfclip.photos.config import FaceConfig, PasteBack
+from cfclip.settings import make_config
 
 if TYPE_CHECKING:
+    from cfclip.likeness import IdentityMeasure
     from cfclip.marking import Marking
     from cfclip.results import EditResult
     from cfclip.session import Session
@@ -55,7 +59,8 @@ class Edit(PackWork):
     source, 1 (unless the pack says otherwise) the edit as found."""
 
     mask: Path | None = None
-    """Picture that is white where the edit may change something."""
+    """Picture that is white where the edit may change something; painted over the whole photo, if
+    a face is cut from it."""
 
     source_text: str | None = None
     """What the pictures show before the edit; the pack's if not given."""
@@ -66,8 +71,14 @@ class Edit(PackWork):
     text_map: Path | None = None
     """Linear text map for --start text-map (see `cfclip fit-text-map`); the pack's if not given."""
 
+    identity_network: Path | None = None
+    """Weights laid out as model_ir_se50.pth; tells how alike the person still is (1: the same)."""
+
+    face: FaceOptions = field(default_factory=FaceConfig)
+    paste: PasteOptions = field(default_factory=Paste)
     settings: EditSettings = field(default_factory=EditOptions)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
 
     def run(self) -> int:
         """Edit each picture; one that fails does not lose the others."""
@@ -77,8 +88,12 @@ class Edit(PackWork):
             raise InputError('no text; describe the edit, for example "green hair"')
         prompts = tuple(check_prompt(text) for text in self.texts)
         tasks = find_tasks(self.image)
+        check_photos(tasks, self.face, self.paste.chosen)
         strengths = self._strengths()
-        planned = [edit_files(self.out, edit_name(task.name, prompts), strengths) for task in tasks]
+        pasted = self.paste.chosen is not None
+        planned = [
+            edit_files(self.out, edit_name(task.name, prompts), strengths, pasted) for task in tasks
+        ]
         check_plan(tasks, [files.all for files in planned], self.overwrite)
         return self._edit_all(tasks, planned, prompts, strengths, self.marking())
 
@@ -102,8 +117,9 @@ class Edit(PackWork):
 
         console = self.console
         session = Session.open(self.pack, self.device)
-        if self.mask is not None:
+        if self.mask is not None and not self.face.chosen:
             open_mask(self.mask, session.pack.manifest.resolution)
+        measure = self._identity_measure()
         session.check_edit(
             prompts,
             self.settings.config(),
@@ -120,6 +136,8 @@ class Edit(PackWork):
                 if result.interrupted and not result.steps:
                     raise KeyboardInterrupt
                 with uninterrupted():
+                    if measure is not None:
+                        result = measure.noted(result, strengths)
                     save(
                         result,
                         files,
@@ -129,6 +147,7 @@ class Edit(PackWork):
                         console,
                         task.name,
                         str(task.picture),
+                        self.paste.chosen,
                     )
                 if result.interrupted:
                     console.error(
@@ -144,6 +163,13 @@ class Edit(PackWork):
                 return INTERRUPTED
         return summarise(console, failures, len(tasks))
 
+    def _identity_measure(self) -> "IdentityMeasure | None":
+        if self.identity_network is None:
+            return None
+        from cfclip.likeness import IdentityMeasure
+
+        return IdentityMeasure(self.identity_network, self.device)
+
     def _edit_one(
         self,
         session: "Session",
@@ -152,9 +178,19 @@ class Edit(PackWork):
         prompts: tuple[str, ...],
         strength: float,
     ) -> "EditResult":
+        from cfclip.sources import open_mask
+
         label = task.name
+        picture = picture_of(task, self.face)
+        if self.mask is not None:  # before the work: a photo's mask has to fit it
+            open_mask(self.mask, session.pack.manifest.resolution, [picture])
         with console.progress(f"{label}: inverting") as update:
-            source = session.invert(task.picture, self.projection, update)
+            source = session.invert(picture, self.projection, update)
+        if self.tuning.steps:
+            from cfclip.tuned_sources import tuned_source
+
+            with console.progress(f"{label}: tuning the generator") as update:
+                source = tuned_source(session.pack, source, self.tuning, session.device, update)
         for warning in source.warnings:
             console.warning(warning, label)
         with console.progress(f"{label}: editing") as update:
@@ -200,7 +236,8 @@ class Rerun(Work):
         console = self.console
         record = read_record(self.record)
         strengths = tuple(strength for strength, _ in record.outputs)
-        files = edit_files(self.out, self.record.stem, strengths)
+        paste = None if record.paste_back is None else make_config(PasteBack, record.paste_back)
+        files = edit_files(self.out, self.record.stem, strengths, paste is not None)
         check_plan([Task(self.record, self.record.stem)], [files.all], self.overwrite)
         marking = self.marking()
         from cfclip.replay import rerun
@@ -227,6 +264,7 @@ class Rerun(Work):
                 console,
                 self.record.stem,
                 str(self.record),
+                paste,
                 identical=again.identical,
             )
         if again.identical:
@@ -246,23 +284,32 @@ def save(
     console: Console,
     name: str,
     source: str,
+    paste: PasteBack | None = None,
     **more: object,
 ) -> None:
     """Save an edit and tell where."""
-    result.save(files.record.parent, files.record.stem, strengths, overwrite, marking)
+    result.save(
+        files.record.parent, files.record.stem, strengths, overwrite, marking=marking, paste=paste
+    )
     for warning in result.warnings:
         console.warning(warning, name)
     content = {
         "source": source,
         "prompts": result.prompts,
         "images": [str(path) for path in files.images],
+        "photos": [str(path) for path in files.photos],
         "strip": str(files.strip),
         "record": str(files.record),
         "steps": result.steps,
         "stop_reason": result.stop_reason,
         "seconds": result.record["seconds"],
         "loss": result.record["loss"],
+        "identity": result.record.get("identity"),
         "warnings": result.warnings,
         **more,
     }
     console.result(content, "\n".join(str(path) for path in files.all))
+    for each in (result.record.get("identity") or {}).get("edited", ()):
+        console.note(
+            f"{name}: strength {each['strength']:g} keeps the identity by {each['similarity']:.2f}"
+        )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import INTERRUPTED, OK, Image, PackWork
+from cfclip.apps.photos import FaceOptions, check_photos, picture_of
 from cfclip.apps.tasks import check_plan, find_tasks, interruption, report_failure, summarise
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError
+from cfclip.photos.config import FaceConfig
 from cfclip.settings import SAMPLE_TRUNCATION
 
 if TYPE_CHECKING:
@@ -90,12 +92,14 @@ class Invert(PackWork):
     image: Image
     """Picture file, folder of pictures or sample:SEED."""
 
+    face: FaceOptions = field(default_factory=FaceConfig)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
     def run(self) -> int:
         """Invert each picture; one that fails does not lose the others."""
         console = self.console
         tasks = find_tasks(self.image)
+        check_photos(tasks, self.face)
         planned = [_inversion_files(self.out, task.name) for task in tasks]
         check_plan(tasks, planned, self.overwrite)
         marking = self.marking()
@@ -106,7 +110,8 @@ class Invert(PackWork):
         for done, (task, files) in enumerate(zip(tasks, planned, strict=True)):
             try:
                 with console.progress(f"{task.name}: inverting") as update:
-                    source = session.invert(task.picture, self.projection, update)
+                    picture = picture_of(task, self.face)
+                    source = session.invert(picture, self.projection, update)
                 for warning in source.warnings:
                     console.warning(warning, task.name)
                 with uninterrupted():
