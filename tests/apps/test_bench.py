@@ -119,14 +119,14 @@ def test_every_method_is_measured_and_summed_up(
     # 2 avatars x 2 prompts, each beside its avatar, its inversion and the true answer.
     assert Image.open(out / "examples.png").width == 6 * (256 + 8) + 8
     text = (out / "summary.md").read_text()
-    assert "No judge CLIP" not in text
     assert "## Prompts in the domain" in text
 
 
 def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(out, "--methods", METHODS[0]) == 0
-    assert "judge_similarity stays empty" in capsys.readouterr().err
-    assert "its column is empty" in (out / "summary.md").read_text()
+    rows = RowLog(out / "rows.jsonl").rows
+    # The shipped judge is another model than the one that edits are optimised with.
+    assert all(row.judge_similarity not in (None, row.clip_similarity) for row in rows)
     lines = (out / "rows.jsonl").read_text().splitlines()
     times = {path: path.stat().st_mtime_ns for path in (out / "inversions").iterdir()}
 

@@ -30,7 +30,8 @@ class Bench(BenchWork):
     """Which prompts and avatars: settings are chosen on validation."""
 
     judge_clip: Path | None = None
-    """Folder of a CLIP that no method sees, laid out as that of a pack."""
+    """Folder of a CLIP that no method sees, laid out as that of a pack; the shipped judge if not
+    given."""
 
     def run(self) -> int:
         """Make and measure every edit that is not done yet, then sum up."""
@@ -52,8 +53,6 @@ class Bench(BenchWork):
         folder.claim({"kind": "bench", **benchmark.about(methods, files)}, self.resume)
         for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
             console.warning(warning)
-        if self.judge_clip is None:
-            console.note("no judge CLIP is given (--judge-clip): judge_similarity stays empty")
         outcome = self.watched(console, partial(run_benchmark, benchmark, methods, folder))
         if outcome is None:
             return INTERRUPTED
@@ -71,14 +70,13 @@ class Bench(BenchWork):
         return OK
 
     def _judged(self, session: "Session") -> "Benchmark":
-        from cfclip.embedders.clip import load_clip
         from cfclip.embedders.clip_files import WEIGHTS_FILE
+        from cfclip.evaluation.avatars import judges
         from cfclip.files import sha256_of
 
-        if self.judge_clip is None:
-            return self.benchmark(session, self.split)
-        if not self.judge_clip.is_dir():
-            raise InputError(f"there is no folder {self.judge_clip}; give one laid out as a CLIP's")
-        judge = load_clip(self.judge_clip, session.device)
-        digest = sha256_of(self.judge_clip / WEIGHTS_FILE)
+        folder = self.judge_clip or judges.CLIP_FOLDER
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}; give one laid out as a CLIP's")
+        judge = judges.load_clip_judge(folder).to(session.device)
+        digest = sha256_of(folder / WEIGHTS_FILE)
         return self.benchmark(session, self.split, judge, digest)

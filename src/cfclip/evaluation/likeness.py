@@ -12,7 +12,7 @@ from cfclip.embedders.base import Embedder
 def text_likeness(embedder: Embedder, text: str, images: Tensor) -> Tensor:
     """Cosine similarity `(batch,)` of image tensors `(batch, 3, side, side)` and a text."""
     (direction,) = embedder.embed_texts([text])
-    return embedder.embed_images(images) @ direction
+    return embedder.embed_images(images.to(direction)) @ direction
 
 
 def gained_share(source: Tensor, edited: Tensor, truth: Tensor) -> float:

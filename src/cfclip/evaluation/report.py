@@ -114,8 +114,6 @@ def markdown_text(summary: Summary, about: Mapping[str, Any], left_out: Sequence
             parts += [f"## {title}\n", _table(summary, group, _QUALITY)]
             if group == COUNTERFACTUAL:
                 parts += [_table(summary, group, _JUDGED)]
-    if about["judge_clip"] is None:
-        parts.append("No judge CLIP was given (`--judge-clip`), so its column is empty.\n")
     parts.append(
         f"![Examples]({EXAMPLES_FILE})\n\nExamples: {EXAMPLES} cases, drawn at random (seed "
         f"{EXAMPLES_SEED}). Charts: [exact rate by strength]({STRENGTH_FILE}), [exact rate by "

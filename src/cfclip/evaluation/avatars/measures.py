@@ -10,6 +10,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.evaluation.avatars.cases import Case
 from cfclip.evaluation.avatars.scores import EditScore, score_edits
 from cfclip.evaluation.batches import evaluate_in_batches
+from cfclip.evaluation.likeness import text_likeness
 from cfclip.evaluation.probes import Probe
 from cfclip.evaluation.rows import Row, StrengthScore
 from cfclip.tensors import psnr, unit
@@ -95,10 +96,8 @@ class Instruments:
             truth_psnr=psnr(answer.image, truths).max().item(),
             inversion_distance=self._distances(reconstruction, subject.original).item(),
             inversion_psnr=subject.psnr,
-            clip_similarity=_similarity(self._embedder, answer.image, case.edit.prompt),
-            judge_similarity=None
-            if self._judge is None
-            else _similarity(self._judge, answer.image, case.edit.prompt),
+            clip_similarity=_likeness(self._embedder, case, answer),
+            judge_similarity=None if self._judge is None else _likeness(self._judge, case, answer),
             seconds=answer.seconds,
             peak_memory=answer.peak_memory,
             steps=answer.steps,
@@ -132,7 +131,6 @@ class Instruments:
         return (features[1:] - features[:1]).square().mean(1).sqrt()
 
 
-def _similarity(embedder: Embedder, image: Tensor, prompt: str) -> float:
-    """Cosine of a picture and the prompt as it stands, in no template."""
-    text = embedder.embed_texts([prompt])
-    return (embedder.embed_images(image.to(text)) @ text.T).item()
+def _likeness(embedder: Embedder, case: Case, answer: Answer) -> float:
+    """Cosine of the answer and the prompt as it stands, in no template."""
+    return text_likeness(embedder, case.edit.prompt, answer.image).item()
