@@ -137,6 +137,9 @@ def _archives(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]]:
     yield "bytearray.pt", torch_file({"g_ema": Call(bytearray, _HUGE)})
     yield "untyped.pt", torch_file({"g_ema": Call(torch.UntypedStorage, _HUGE)})
     yield "empty-tensor.pt", torch_file({"g_ema": Call(torch.Tensor, _HUGE)})
+    state = {f"convs.{n}.bias": torch.ones(1) for n in range(9_900)}
+    yield "thousands.pt", rosinality_file(state, torch.ones(1))
+    yield "thousands-legacy.pt", rosinality_file(state, torch.ones(1), legacy=True)
     yield "million.pt", _archive(_million_tensors(), {"data/0": bytes(16)})
 
 
@@ -151,7 +154,7 @@ def _legacy(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]]:
     keys = data.rindex(b"\x80\x02]")
     yield "keys-legacy.pt", data[:keys] + b"\x80\x02]."
     yield "short-legacy.pt", data[:-8]
-    yield "tensors-legacy.pt", torch_file([torch.ones(1)[:] for _ in range(20_001)], legacy=True)
+    yield "tensors-legacy.pt", torch_file([torch.ones(1)[:] for _ in range(10_001)], legacy=True)
 
 
 def _pickles(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]]:
@@ -176,6 +179,8 @@ def _pickles(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]]:
     yield "collisions.pkl", b"\x80\x02}(" + collisions + b"u."
     yield "opcodes.pkl", b"\x80\x02](" + b"N" * (10 * _MILLION) + b"e."
     yield "doubled-parts.pkl", _doubled_parts()
+    yield "tensors.pkl", nvidia_pickle({f"b{n}.w_avg": torch.ones(1) for n in range(900)})
+    yield "thousands.pkl", nvidia_pickle({f"b{n}.w_avg": torch.ones(1) for n in range(3000)})
     one, rest = _shared_tensor()
     yield "million.pkl", b"\x80\x02}X\x05\0\0\0G_ema](" + one + rest * _MILLION + b"es."
     yield "sparse.pkl", b"\x80\x04\x8d" + (SPARSE_BYTES - 100).to_bytes(8, "little")
@@ -205,6 +210,8 @@ def _safetensors(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]
     entries = (f'"{n}":{{"dtype":"F32","shape":[],"data_offsets":[{4 * n},{4 * n + 4}]}}'
                for n in range(_MILLION))  # fmt: skip
     text = ("{" + ",".join(entries) + "}").encode()
+    state = {f"convs.{n}.bias": torch.ones(1) for n in range(9_900)}
+    yield "thousands.safetensors", _own(generator, {}, state)
     yield "million.safetensors", file(text, bytes(4 * _MILLION))
     for name, changes in {
         "widths": {"channels": [1 << 14] * 3},

@@ -8,7 +8,7 @@ import pytest
 from foreign_files import nvidia_pickle, nvidia_state
 from tiny_models import tiny_generator
 
-from cfclip import pickle_values, zip_index
+from cfclip import pickle_values, weights
 from cfclip.apps.cli import main
 
 PAGE = (Path(__file__).parents[1] / "docs" / "WEIGHTS.md").read_text(encoding="utf-8")
@@ -40,4 +40,4 @@ def test_its_limits_are_those_of_the_code() -> None:
         PAGE.split()
     )
     assert f"{budget.text_bytes >> 20} MiB of text" in PAGE
-    assert budget.tensors == zip_index.MAX_ENTRIES
+    assert budget.tensors == weights._MAX_TENSORS

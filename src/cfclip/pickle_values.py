@@ -16,11 +16,11 @@ _MAX_KEY = 1 << 60
 class Budget:
     """What reading one file may take, counted down; shared by all pickles in the file."""
 
-    opcodes: int = 600_000
+    opcodes: int = 400_000
     """A generator with its discriminator needs about 100,000."""
     text_bytes: int = 32 << 20
     """Of strings, which are copied; NVIDIA's files carry source code of some 100 KB."""
-    tensors: int = 20_000
+    tensors: int = 10_000
     """An encoder, a generator and the state of an optimizer are about 5,000."""
 
     def __post_init__(self) -> None:

@@ -27,8 +27,8 @@ _NAMES_SHOWN = 8
 _LONGEST_NAME = 120
 _LENGTH_BYTES = 8
 """Of the header of a safetensors file, before it."""
-_MAX_HEADER_BYTES = 8 << 20
-_MAX_TENSORS = 20_000
+_MAX_HEADER_BYTES = 4 << 20
+_MAX_TENSORS = 10_000
 """Large models have some thousands, each of about 150 bytes in the header."""
 _NUMBERS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
 _COUNTS = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}

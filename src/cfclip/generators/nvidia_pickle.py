@@ -24,7 +24,8 @@ from cfclip.torch_layout import check_view
 from cfclip.weights import state_dict_of
 
 _GENERATOR = "G_ema"
-_MAX_MODULES = 5_000
+_MAX_MODULES = 1_000
+_MAX_TENSORS = 2_000
 _MAX_NAME = 100
 _MAX_DEPTH = 20
 _KNOWN_ARGUMENTS = {"activation": "lrelu", "architecture": "skip", "use_noise": True}
@@ -227,6 +228,8 @@ def _state(modules: Mapping[str, _Module], file_size: int) -> dict[str, Tensor]:
     for prefix, module in modules.items():
         for group in ("_parameters", "_buffers"):
             described |= {f"{prefix}{name}": value for name, value in _group(module, group)}
+    if len(described) > _MAX_TENSORS:
+        raise CheckpointError(f"its {_GENERATOR} has more than {_MAX_TENSORS} tensors")
     if any(name.startswith(_STYLEGAN3) for name in described):
         raise CheckpointError("it is a StyleGAN3, which cfclip does not know; give a StyleGAN2")
     if not all(isinstance(value, _Tensor) for value in described.values()):
