@@ -49,6 +49,17 @@ def test_a_record_that_is_none(folder: BenchmarkFolder, content: str) -> None:
         folder.claim(ABOUT, resume=True)
 
 
+def test_two_processes_do_not_work_in_one_folder(folder: BenchmarkFolder) -> None:
+    pytest.importorskip("fcntl")
+    folder.claim(ABOUT, resume=False)
+    with folder.alone():
+        again = BenchmarkFolder(folder.path)
+        with pytest.raises(InputError, match=r"another process works in .*; wait"), again.alone():
+            pass
+    with folder.alone():
+        pass
+
+
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="cannot write"):

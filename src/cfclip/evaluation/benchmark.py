@@ -137,9 +137,20 @@ def run_benchmark(
         oracle: whether it answers the cases too, before the methods.
 
     Raises:
-        InputError: rows that cannot be read or written.
+        InputError: rows that cannot be read or written, or another process at work in the folder.
         KeyboardInterrupt: Ctrl-C; what is done is kept.
     """
+    with folder.alone():
+        return _run(benchmark, methods, folder, callback, oracle)
+
+
+def _run(
+    benchmark: Benchmark,
+    methods: Sequence[Method],
+    folder: BenchmarkFolder,
+    callback: RunCallback | None,
+    oracle: bool,
+) -> BenchmarkOutcome:
     session = benchmark.session
     records = draw_avatars(benchmark.split, benchmark.images)
     cases = make_cases(benchmark.edits, records)

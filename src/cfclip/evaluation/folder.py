@@ -9,7 +9,8 @@ pictures/METHOD/  the edits
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from cfclip.record import write_json
 
 ABOUT_FILE = "bench.json"
 _METHODS = "methods"
+_LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,33 @@ class BenchmarkFolder:
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
         return path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process works in the folder during the block.
+
+        Ends with the process, however that ends. On systems without `fcntl` nothing is locked.
+
+        Raises:
+            InputError: another process works there, or nothing can be written.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        try:
+            stream = open(self.path / _LOCK_FILE, "a")  # noqa: SIM115  # closed below
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    f"another process works in {self.path}; wait for it, or choose another --out"
+                ) from error
+            yield
 
     def claim(self, about: Mapping[str, Any], resume: bool) -> None:
         """Make the folder, or check that it is one of the same benchmark.
