@@ -96,8 +96,8 @@ def test_locality_keeps_other_pictures(pack: Pack, image: Tensor, pivot: Tensor)
 
 def test_the_objective_is_the_weighted_sum_of_its_terms(tuned: Tuned) -> None:
     terms = {name: values[3] for name, values in tuned.history.items()}
-    local = terms["local_mse"] + terms["local_perceptual"]
-    expected = terms["mse"] + terms["perceptual"] + CONFIG.locality_weight * local
+    local = terms["local_l1"] + terms["local_mse"] + 0.5 * terms["local_perceptual"]
+    expected = terms["l1"] + terms["mse"] + 0.5 * terms["perceptual"] + 0.1 * local
     assert terms["total"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -116,7 +116,7 @@ def test_a_callback_stops_it(pack: Pack, image: Tensor, pivot: Tensor) -> None:
         ({"lr": 0.0}, "lr is 0.0"),
         ({"locality_weight": -1.0}, "locality_weight is -1.0"),
         ({"locality_share": 1.5}, "locality_share is 1.5"),
-        ({"mse_weight": 0.0, "perceptual_weight": 0.0}, "mse_weight \\+ perceptual_weight is 0"),
+        ({"l1_weight": 0.0, "mse_weight": 0.0}, "l1_weight \\+ mse_weight is 0"),
     ],
 )
 def test_settings_that_do_not_fit(values: dict[str, float], why: str) -> None:

@@ -72,28 +72,31 @@ class TuningConfig:
     steps: int = 0
     """Steps of tuning the generator on each picture; 0 leaves it as it is, 350 are the paper's."""
 
-    lr: float = 3e-4
-    """Peak learning rate of Adam on the generator's weights."""
+    lr: float = 1e-3
+    """Peak learning rate of Adam on the generator's weights (the paper: 3e-4)."""
+
+    l1_weight: float = 1.0
+    """Weight of the mean absolute pixel error."""
 
     mse_weight: float = 1.0
     """Weight of the mean squared pixel error (pixels in [-1, 1])."""
 
-    perceptual_weight: float = 1.0
+    perceptual_weight: float = 0.5
     """Weight of the distance between feature maps of the CLIP image tower."""
 
     locality_weight: float = 0.1
-    """Weight of both for other pictures, which shall stay as the generator made them; 0 does not
-    look at any."""
+    """Weight of all three for other pictures, which shall stay as the generator made them; 0
+    leaves them out."""
 
     locality_share: float = 0.5
     """How far those are from the picture: the share of the way from its latents to a sample's."""
 
     def __post_init__(self) -> None:
         check_number("steps", self.steps, 0)
-        for name in ("mse_weight", "perceptual_weight", "locality_weight"):
+        for name in ("l1_weight", "mse_weight", "perceptual_weight", "locality_weight"):
             check_number(name, getattr(self, name), 0.0)
-        total = self.mse_weight + self.perceptual_weight
-        check_number("mse_weight + perceptual_weight", total, 0.0, open_low=True)
+        # As in the projection: features alone do not fix colours.
+        check_number("l1_weight + mse_weight", self.l1_weight + self.mse_weight, 0.0, open_low=True)
         check_number("locality_share", self.locality_share, 0.0, 1.0)
         self.descent()
 

@@ -5,8 +5,9 @@ to a generator (a person, a hat) its latents cannot say. The latents found for t
 pivot, are kept, and the weights are optimised until the generator makes the picture there; around
 the pivot it is held to what it made before, so that edits still work.
 
-Differs: the distance in features is that of the pack's CLIP instead of LPIPS, and the other
-pictures lie at a share of the way to samples instead of at a distance in one model's units.
+Differs: the distance is that of the projection, whose features are the pack's CLIP's instead of
+LPIPS, and the other pictures lie at a share of the way to samples instead of at a distance in one
+model's units.
 """
 
 import copy
@@ -56,8 +57,8 @@ def tune_generator(
 ) -> Tuned:
     """Tune a copy of a generator until it makes `image` of `pivot`.
 
-    With `D(a, b) = mse |a - b|^2 + perceptual d(a, b)` (means) minimises over the weights `v` of
-    the synthesis network
+    With `D(a, b) = l1 |a - b| + mse |a - b|^2 + perceptual d(a, b)` (means) minimises over the
+    weights `v` of the synthesis network
 
         D(G(p; v), x) + locality D(G(r; v), G(r; v_0)),    r = p + share (w_z - p)
 
@@ -171,15 +172,17 @@ class _Tuning:
         self, made: Tensor, wanted: Tensor, maps: list[Tensor], prefix: str
     ) -> dict[str, Tensor]:
         """The terms of one comparison, `(1,)` each."""
-        terms = {f"{prefix}mse": (made - wanted).square().flatten(1).mean(1)}
+        error = (made - wanted).flatten(1)
+        terms = {f"{prefix}l1": error.abs().mean(1), f"{prefix}mse": error.square().mean(1)}
         if maps:
             terms[f"{prefix}perceptual"] = feature_distance(self._feature_maps(made), maps)
         return terms
 
     def _weighted(self, terms: Mapping[str, Tensor], prefix: str) -> Tensor:
-        total = self._config.mse_weight * terms[f"{prefix}mse"]
+        config = self._config
+        total = config.l1_weight * terms[f"{prefix}l1"] + config.mse_weight * terms[f"{prefix}mse"]
         if f"{prefix}perceptual" in terms:
-            total = total + self._config.perceptual_weight * terms[f"{prefix}perceptual"]
+            total = total + config.perceptual_weight * terms[f"{prefix}perceptual"]
         return total
 
 
