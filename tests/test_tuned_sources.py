@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cfclip.descent import DescentStep
 from cfclip.encoders.config import TuningConfig
 from cfclip.errors import InputError
 from cfclip.photos.alignment import face_quad
 from cfclip.photos.config import FaceConfig
 from cfclip.photos.photo import Photo, open_photo
+from cfclip.replay import rerun
 from cfclip.session import Session
 from cfclip.sources import Source
 from cfclip.tuned_sources import generator_of, tuned_source
@@ -58,12 +60,33 @@ def test_a_tuned_source_is_more_like_its_picture(source: Source, tuned: Source) 
     assert [f"PSNR {tuned.psnr:.1f} dB" in warning for warning in tuned.warnings] == [True]
 
 
+def test_ctrl_c_ends_the_tuning_without_a_result(session: Session, source: Source) -> None:
+    def interrupt(step: DescentStep) -> None:
+        if step.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned_source(session.pack, source, CONFIG, callback=interrupt)
+
+
 def test_an_edit_of_it_starts_from_the_tuned_picture(session: Session, tuned: Source) -> None:
     result = session.edit(tuned, "green hair", steps=2)
     assert result.at_strength(0.0).image.tobytes() == tuned.reconstruction.tobytes()
     made, whole = np.asarray(result.pasted()), result.photo
     assert whole is not None
     assert made.shape == np.asarray(whole.image).shape
+
+
+def test_an_edit_of_a_photo_in_memory_is_made_again_from_its_file(
+    session: Session, photo: Photo, tuned: Source, tmp_path: Path
+) -> None:
+    photo.image.save(tmp_path / "photo.png")
+    files = session.edit(tuned, "green hair", steps=1).save(tmp_path / "out", "a")
+    again = rerun(files.record, image=tmp_path / "photo.png", pack=session.pack.folder)
+    assert again.identical
+    photo.image.rotate(90).save(tmp_path / "other.png")
+    with pytest.raises(InputError, match="is not the image of the record"):
+        rerun(files.record, image=tmp_path / "other.png", pack=session.pack.folder)
 
 
 def test_several_pictures_share_a_generator_only_if_none_is_tuned(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from full_disk import room_for
 from PIL import Image
+from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 
 from cfclip.apps.cli import main
 from cfclip.editors.mapper_config import TextMapperConfig
@@ -74,6 +75,19 @@ def test_every_picture_gets_its_result(
     captured = capsys.readouterr()
     assert captured.out.splitlines()[0] == str(out / "sample-0_green-hair.png")
     assert captured.err == ""
+
+
+def test_the_face_of_a_photo_is_edited_and_put_back(
+    tmp_path: Path, run: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = tmp_path / "points.json"
+    points.write_text(json.dumps(PORTRAIT_POINTS))
+    options = ("--landmarks", points, "--paste-back", "whole")
+    assert apply(run, out, portrait(), *options) == 0
+    assert Image.open(out / "grace_hopper_green-hair_photo.png").size == PORTRAIT_SIZE
+    capsys.readouterr()
+    assert apply(run, out, portrait(), "sample:1", *options, "--overwrite") == 2
+    assert "no face to be cut" in refused(capsys)
 
 
 def test_files_folders_and_samples_together(tmp_path: Path, run: Path, out: Path) -> None:

@@ -3,13 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 
 from cfclip.errors import InputError
-from cfclip.images import MAX_PIXELS
+from cfclip.images import MAX_PIXELS, write_png
 from cfclip.photos.config import FaceConfig
 from cfclip.photos.landmarks import quad_of
+from cfclip.photos.paste_back import paste_back
 from cfclip.photos.photo import Photo, open_photo, photo_at
 
 ORIENTATION = 0x0112
@@ -54,6 +55,21 @@ def test_a_photo_stored_on_its_side_is_seen_upright(tmp_path: Path) -> None:
     config = given(tmp_path)
     made = open_photo(tmp_path / "turned.png", config).crop(SIZE)
     assert made.tobytes() == open_photo(portrait(), config).crop(SIZE).tobytes()
+
+
+def test_a_photo_put_back_keeps_its_colours_and_stands_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = TURNED
+    stored = Image.open(portrait()).transpose(Image.Transpose.ROTATE_90)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stored.save(tmp_path / "photo.jpg", exif=exif, icc_profile=profile)
+    photo = open_photo(tmp_path / "photo.jpg", given(tmp_path))
+    crop = photo.crop(SIZE)
+    write_png(paste_back(photo.image, photo.quad, crop, crop), tmp_path / "made.png")
+    made = Image.open(tmp_path / "made.png")
+    assert made.size == PORTRAIT_SIZE
+    assert made.info["icc_profile"] == profile
+    assert ORIENTATION not in made.getexif()
 
 
 def test_a_photo_far_wider_than_high(tmp_path: Path) -> None:
