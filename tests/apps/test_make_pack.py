@@ -77,6 +77,15 @@ def test_create_as_json_under_its_other_names(
     assert any("encoder" in line for line in content["can"])
 
 
+@pytest.mark.slow
+def test_trainings_take_the_identity_network_of_the_pack(domain: Path) -> None:
+    assert main(create(domain, "--identity", str(domain / "identity.pth"))) == 0
+    few = "--steps 2 --samples 8 --validation 4 --lr 0.01 --identity 0.2".split()
+    assert main(["train", "--pack", "dogs", "--text", "a blue dog", "--out", "run", *few]) == 0
+    digest = Pack.open("dogs").manifest.files["identity.safetensors"]
+    assert digest.encode() in Path("run/best.safetensors").read_bytes()
+
+
 def test_create_with_bad_input(domain: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, create(domain, "--clip", "nothing"))
     assert "'nothing' is no CLIP that can be opened; give a folder" in line
