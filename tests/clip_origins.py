@@ -1,6 +1,7 @@
 """The reference's tiny CLIP in every form that CLIPs are handed around in."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -39,10 +40,10 @@ def module_tree(tensors: dict[str, Tensor]) -> nn.Module:
     return root
 
 
-def write_archive(path: Path, tensors: dict[str, Tensor]) -> None:
+def write_archive(path: Path, tensors: dict[str, Tensor], sizes: Mapping[str, int] = SIZES) -> None:
     """A TorchScript archive as OpenAI publishes them, sizes among its buffers."""
     root = module_tree(tensors)
-    for name, value in SIZES.items():
+    for name, value in sizes.items():
         root.register_buffer(name, torch.tensor(value))
     torch.jit.save(torch.jit.script(root), str(path))
 

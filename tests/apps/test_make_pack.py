@@ -80,7 +80,18 @@ def test_create_as_json_under_its_other_names(
 @pytest.mark.slow
 def test_trainings_take_the_identity_network_of_the_pack(domain: Path) -> None:
     assert main(create(domain, "--identity", str(domain / "identity.pth"))) == 0
-    few = "--steps 2 --samples 8 --validation 4 --lr 0.01 --identity 0.2".split()
+    few = [
+        "--steps",
+        "2",
+        "--samples",
+        "8",
+        "--validation",
+        "4",
+        "--lr",
+        "0.01",
+        "--identity",
+        "0.2",
+    ]
     assert main(["train", "--pack", "dogs", "--text", "a blue dog", "--out", "run", *few]) == 0
     digest = Pack.open("dogs").manifest.files["identity.safetensors"]
     assert digest.encode() in Path("run/best.safetensors").read_bytes()

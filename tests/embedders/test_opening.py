@@ -14,7 +14,7 @@ from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 
 from cfclip.embedders.clip import ClipEmbedder, load_clip
 from cfclip.embedders.opening import open_clip_model
-from cfclip.embedders.torchscript import is_torchscript, read_torchscript
+from cfclip.embedders.torchscript import is_torchscript, read_torchscript, view_of
 from cfclip.errors import CheckpointError, InputError
 
 
@@ -117,6 +117,32 @@ def test_weights_for_a_named_configuration(archive: Path, tmp_path: Path) -> Non
         open_clip_model(f"tiny-none:{archive}")
     with pytest.raises(InputError, match=r"give MODEL:FILE .* ViT-B-32-quickgelu:.*own\.pt"):
         open_clip_model(tmp_path / "own.pt")
+
+
+def test_archives_of_others(tmp_path: Path) -> None:
+    # As somebody's own training, compiled: its activation is not known.
+    write_archive(tmp_path / "own.pt", openai_tensors(), sizes={})
+    with pytest.raises(InputError, match="no archive of OpenAI's"):
+        open_clip_model(tmp_path / "own.pt")
+
+
+def test_modules_that_are_shared_without_end(archive: Path, tmp_path: Path) -> None:
+    # Each module holds the next one twice: 2 ** 40 names in some hundred bytes.
+    name, close = b"c__torch__\nM\n)\x81", b"b"
+    inner = name + b"}" + close
+    for level in range(40):
+        memo = b"q" + bytes([level])
+        inner = name + b"}(X\x01\0\0\0a" + inner + memo
+        inner += b"X\x01\0\0\0bh" + bytes([level]) + b"u" + close
+    rewrite(archive, tmp_path / "bomb.pt", b"\x80\x02" + inner + b".", zipfile.ZIP_STORED)
+    with pytest.raises(CheckpointError, match="nested without end"):
+        read_torchscript(tmp_path / "bomb.pt")
+
+
+def test_names_that_are_no_paths() -> None:
+    for source in ("x" * 5000, "a:" + "b" * 5000, "a\0b", ""):
+        with pytest.raises((InputError, CheckpointError)):
+            open_clip_model(source)
 
 
 def test_a_folder_of_transformers(huggingface: Path) -> None:
@@ -242,10 +268,8 @@ def test_archives_that_ask_for_more(
     [(0, (8,), (0,)), (3, (2,), (1,)), (-1, (1,), (1,)), (0, (2, 2), (2,)), (0, (2.0,), (1,))],
 )
 def test_tensors_that_leave_their_memory(offset: int, size: tuple, stride: tuple) -> None:
-    from cfclip.embedders.torchscript import _rebuild
-
     with pytest.raises(CheckpointError, match="does not fit its memory"):
-        _rebuild(torch.zeros(4), offset, size, stride)
+        view_of(torch.zeros(4), offset, size, stride)
 
 
 def test_a_state_dict_that_is_no_clip(archive: Path, tmp_path: Path) -> None:

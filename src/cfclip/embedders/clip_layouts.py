@@ -19,8 +19,13 @@ _RESIDUAL_STAGES = (1, 2, 3, 4)
 _RESIDUAL_REDUCTION = 32
 """The residual towers' last map is this much smaller than the picture."""
 
-_NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+_MARKS = ("input_resolution", "context_length", "vocab_size")
 _MASK = re.compile(r"(.+\.)?attn_mask")
+
+
+def is_openai(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors of an archive are OpenAI's: theirs keep three sizes among the weights."""
+    return all(name in tensors for name in _MARKS)
 
 
 def without_constants(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -28,7 +33,7 @@ def without_constants(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name: value
         for name, value in tensors.items()
-        if name not in _NOT_WEIGHTS and not _MASK.fullmatch(name)
+        if name not in _MARKS and not _MASK.fullmatch(name)
     }
 
 

@@ -4,12 +4,12 @@ The activation is decided by where the weights are from, never by a default: the
 the other one give features that look right and are wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from cfclip.embedders.bpe import load_tokenizer
 from cfclip.embedders.clip_files import (
@@ -22,10 +22,11 @@ from cfclip.embedders.clip_files import (
     read_clip,
     state_dict_in,
 )
-from cfclip.embedders.clip_layouts import openai_config, without_constants
+from cfclip.embedders.clip_layouts import is_openai, openai_config, without_constants
 from cfclip.embedders.huggingface_clip import is_huggingface_folder, read_huggingface_clip
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
 from cfclip.errors import CheckpointError, InputError
+from cfclip.weights import is_model_file, read_tensors
 
 HUB_PREFIX = "hf-hub:"
 
@@ -71,19 +72,27 @@ def open_clip_model(source: str | Path) -> OpenedClip:
         CheckpointError: files that are missing or damaged, weights that do not fit.
     """
     path = Path(source)
-    if path.is_dir():
-        return _from_folder(path, path.name)
-    if path.is_file():
+    if _is(Path.is_dir, path):
+        return _from_folder(path, path.resolve().name)
+    if _is(Path.is_file, path):
         return _from_file(path)
     name, colon, rest = str(source).partition(":")
     if str(source).startswith(HUB_PREFIX):
         return _from_hub(rest)
     if colon and name and rest:
-        if Path(rest).is_file():
+        if _is(Path.is_file, Path(rest)):
             return _from_named_file(name, Path(rest))
         if "/" not in str(source):
             return _from_collection(name, rest)
     raise InputError(f"{str(source)!r} is no CLIP that can be opened; give {_FORMS}")
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    """`kind(path)`; False for what cannot be a path, such as too long a name."""
+    try:
+        return kind(path)
+    except OSError:
+        return False
 
 
 def _from_folder(folder: Path, origin: str) -> OpenedClip:
@@ -110,28 +119,36 @@ def _from_folder(folder: Path, origin: str) -> OpenedClip:
 
 
 def _from_file(path: Path) -> OpenedClip:
-    if not is_torchscript(path):
+    tensors, by_openai = _file_tensors(path)
+    if not by_openai:
         raise InputError(
-            f"{path} is no archive of OpenAI's, and a state dict does not tell its activation; "
-            f"give MODEL:FILE with the configuration it was trained with, such as "
+            f"{path} is no archive of OpenAI's, and weights alone do not tell their activation; "
+            f"give MODEL:FILE with the configuration they were trained with, such as "
             f"ViT-B-32-quickgelu:{path}"
         )
-    tensors = without_constants(read_torchscript(path))
-    model_cfg = openai_config(tensors, str(path))
-    return _built(model_cfg, tensors, path, _OPENAI)
+    return _built(openai_config(tensors, str(path)), tensors, path, _OPENAI)
 
 
 def _from_named_file(name: str, path: Path) -> OpenedClip:
     model_cfg = _named_config(name)
-    if is_torchscript(path):
-        tensors = without_constants(read_torchscript(path))
+    tensors, by_openai = _file_tensors(path)
+    if by_openai:
         return _built({**model_cfg, "quick_gelu": True}, tensors, path, _OPENAI)
-    reason = f"open_clip's configuration {name} says so"
-    return _built(model_cfg, state_dict_in(path), path, reason)
+    return _built(model_cfg, tensors, path, f"open_clip's configuration {name} says so")
+
+
+def _file_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The weights in a file, and whether it is one of OpenAI's archives."""
+    if is_torchscript(path):
+        tensors = read_torchscript(path)
+        return without_constants(tensors), is_openai(tensors)
+    if is_model_file(path):
+        return read_tensors(path, "CLIP")[0], False
+    return state_dict_in(path), False
 
 
 def _built(
-    model_cfg: dict[str, Any], tensors: Mapping[str, Any], path: Path, reason: str
+    model_cfg: dict[str, Any], tensors: Mapping[str, Tensor], path: Path, reason: str
 ) -> OpenedClip:
     model = build_clip_model(model_cfg)
     load_clip_tensors(model, tensors, str(path))

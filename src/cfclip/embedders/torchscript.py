@@ -21,7 +21,9 @@ from cfclip.errors import CheckpointError
 
 _MARK = "/constants.pkl"
 _MOST_PICKLE_BYTES = 64 << 20
-_DEEPEST = 64
+_MOST_TENSORS = 20_000
+_MOST_VALUES = 500_000
+_LONGEST_NAME = 1000
 _STORAGES = {
     f"{name}Storage": dtype
     for name, dtype in {
@@ -63,7 +65,7 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
             pickled = _read_entry(archive, f"{root}/data.pkl", _MOST_PICKLE_BYTES)
             size = Path(path).stat().st_size
             content = _Unpickler(pickled, archive, root, size).load()
-            return dict(_tensors(content, "", 0))
+            return dict(_tensors(content))
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except Exception as error:  # a damaged archive makes the readers stumble over anything
@@ -92,6 +94,7 @@ class _Unpickler(pickle.Unpickler):
         self._root = root
         self._size = size
         self._storages: dict[str, Tensor] = {}
+        self._count = 0
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "__torch__" or module.startswith("__torch__."):
@@ -99,7 +102,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in _STORAGES:
             return _STORAGES[name]
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild
+            return self._rebuild
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if module == "torch.jit._pickle":
@@ -116,31 +119,53 @@ class _Unpickler(pickle.Unpickler):
             self._storages[key] = torch.frombuffer(stored, dtype=dtype) if stored else empty
         return self._storages[key]
 
+    def _rebuild(
+        self,
+        storage: Tensor,
+        offset: int,
+        size: tuple[int, ...],
+        stride: tuple[int, ...],
+        *_: object,
+    ) -> Tensor:
+        """A view of a storage; one that would leave or repeat it is refused."""
+        self._count += 1
+        if self._count > _MOST_TENSORS:
+            _refuse(f"more than {_MOST_TENSORS} tensors, which no model has")
+        return view_of(storage, offset, size, stride)
 
-def _rebuild(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...],
-             *_: object) -> Tensor:  # fmt: skip
-    """A tensor over a storage; one that would leave it or repeat it is refused."""
+
+def view_of(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
+    """`size` numbers of `storage`, a vector, from `offset` on in steps of `stride`.
+
+    Raises `CheckpointError` for a view that leaves the storage, or repeats it.
+    """
     numbers = (offset, *size, *stride)
     sound = len(size) == len(stride) and all(type(n) is int and n >= 0 for n in numbers)
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=False))
     if not sound or count > storage.numel() or (count and last >= storage.numel()):
         _refuse(f"a tensor of shape {size} that does not fit its memory")
-    return storage.as_strided(size, stride, offset).clone()
+    return storage.as_strided(size, stride, offset)
 
 
 def _plain(value: object, *_: object) -> object:
     return value
 
 
-def _tensors(value: object, name: str, depth: int) -> Iterator[tuple[str, Tensor]]:
-    if depth > _DEEPEST:
-        _refuse(f"modules nested deeper than {_DEEPEST}")
-    if isinstance(value, Tensor):
-        yield name, value
-    elif isinstance(value, _Module):
-        for key, inner in value.values.items():
-            yield from _tensors(inner, f"{name}.{key}" if name else str(key), depth + 1)
+def _tensors(root: object) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in nested modules by its dotted name."""
+    waiting, seen = [("", root)], 0
+    while waiting:
+        name, value = waiting.pop()
+        # Modules may be shared, so that a small file could ask for any number of names.
+        seen += 1
+        if seen > _MOST_VALUES or len(name) > _LONGEST_NAME:
+            _refuse("modules that are nested without end")
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, _Module):
+            inside = [(f"{name}.{key}" if name else str(key), v) for key, v in value.values.items()]
+            waiting += reversed(inside)
 
 
 def _root_of(archive: zipfile.ZipFile) -> str | None:
