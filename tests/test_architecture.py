@@ -156,6 +156,16 @@ def test_the_check_itself_allows_what_is_allowed() -> None:
     assert violations("editors.new", source + "\nfrom .base import EditResult") == []
 
 
+def test_pictures_for_users_tell_how_they_were_made() -> None:
+    writers = {
+        name_of(path)
+        for path in modules(SOURCE)
+        if "cfclip.images.write_png" in imports_of(path.read_text(), name_of(path))
+    }
+    # A benchmark keeps pictures to measure them; drawn ones among them are no model's.
+    assert writers == {"marking", "evaluation.benchmark", "evaluation.candidates"}
+
+
 @pytest.mark.parametrize("path", [*modules(SOURCE), *modules(RECIPES)], ids=str)
 def test_modules_stay_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES

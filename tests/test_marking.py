@@ -1,6 +1,8 @@
 """Pictures that tell how they were made: whatever writes them, whatever the choice."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,28 @@ def test_hostile_xmp_is_one_line(
     assert f"{path}: its XMP" in captured.err
     assert why in captured.err
     assert captured.err.count("\n") == 1
+
+
+def itxt(text: bytes, compressed: bool = False) -> bytes:
+    """A PNG chunk of XMP."""
+    data = b"iTXtXML:com.adobe.xmp\0" + bytes([compressed, 0, 0, 0])
+    data += zlib.compress(text) if compressed else text
+    return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+
+
+def test_xmp_behind_the_pixels_is_read(picture: Path) -> None:
+    png, end = picture.read_bytes(), 12
+    picture.write_bytes(png[:-end] + itxt(xmp_packet(STATEMENT).encode()) + png[-end:])
+    assert stated(picture) == STATEMENT
+
+
+def test_xmp_that_unpacks_to_gigabytes_is_refused(picture: Path) -> None:
+    png, header = picture.read_bytes(), 8 + 25
+    bomb = itxt(bytes(100_000_000), compressed=True)
+    picture.write_bytes(png[:header] + bomb + png[header:])
+    with pytest.raises(InputError) as caught:
+        inspect_picture(picture)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_cannot_be_inspected(tmp_path: Path, picture: Path) -> None:
