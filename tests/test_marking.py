@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE
 
 from cfclip import Session
 from cfclip.apps.cli import main
@@ -91,6 +92,30 @@ def test_pictures_of_every_command(tmp_path: Path, picture: Path) -> None:
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
     for path in (tmp_path / "out").glob("*.png"):
         assert b"private" not in path.read_bytes()
+
+
+def test_an_edited_photo_tells_nothing_of_the_metadata_of_the_photo(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x013B] = "Alice Secret"  # artist
+    exif.get_ifd(0x8825)[1] = "N"  # GPS
+    camera = xmp_packet(Provenance("", ("Alice Secret",), tool="Camera", version="1"))
+    photo = Image.linear_gradient("L").resize(PORTRAIT_SIZE).convert("RGB")
+    photo.save(tmp_path / "a.jpg", exif=exif, xmp=camera.encode(), comment=b"Alice Secret")
+    (tmp_path / "points.json").write_text(json.dumps(PORTRAIT_POINTS))
+    options = ["--landmarks", str(tmp_path / "points.json"), "--paste-back", "whole"]
+    out = tmp_path / "out"
+    command = ["edit", str(tmp_path / "a.jpg"), "green hair", *options, "--pack", "tiny"]
+    assert main([*command, "--out", str(out)]) == 0
+    assert len(list(out.glob("*.png"))) == 3
+    for path in out.glob("*.png"):
+        assert (stated(path).source_type, stated(path).prompts) == (COMPOSED, ("green hair",))
+        assert b"Alice" not in path.read_bytes()
+        with Image.open(path) as written:
+            assert not written.getexif()
+    assert main([*command, "--out", str(tmp_path / "bare"), "--no-metadata"]) == 0
+    for path in (tmp_path / "bare").glob("*.png"):
+        with Image.open(path) as written:
+            assert set(written.info) <= {"icc_profile"}
 
 
 def test_metadata_is_left_out_where_asked(tmp_path: Path, picture: Path) -> None:

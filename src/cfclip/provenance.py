@@ -77,7 +77,7 @@ def provenance_of(record: Mapping[str, Any]) -> Provenance:
     and "source"."""
     pack, source = record["pack"], record["source"]
     return Provenance(
-        source_type=COMPOSED if source["kind"] in ("file", "pixels") else GENERATED,
+        source_type=GENERATED if source["kind"] in ("sample", "latents") else COMPOSED,
         prompts=tuple(record.get("prompts", ())),
         pack=pack["name"],
         pack_version=pack["version"],

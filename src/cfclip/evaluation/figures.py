@@ -10,7 +10,8 @@ from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.intervals import mean_with_interval
 from cfclip.evaluation.rows import Row
 from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, Summary
-from cfclip.images import write_png
+from cfclip.marking import write_picture
+from cfclip.provenance import COMPOSED, Provenance
 from cfclip.sheets import sheet
 
 EXAMPLES_FILE = "examples.png"
@@ -52,7 +53,7 @@ def write_examples(
     if not lines:
         return ()
     path = folder.path / EXAMPLES_FILE
-    write_png(sheet(lines), path, overwrite=True)
+    write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
     return (path,)
 
 
