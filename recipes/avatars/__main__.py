@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "render": "recipes.avatars.render_command:Render",
     "train-probes": "recipes.avatars.train_probes:TrainProbes",
     "train-clip": "recipes.avatars.train_clip:TrainClip",
+    "average-clips": "recipes.avatars.average_clips:AverageClips",
     "train-generator": "recipes.avatars.train_generator:TrainGenerator",
     "train-encoder": "recipes.avatars.train_encoder:TrainEncoder",
     "evaluate": "recipes.avatars.evaluate:Evaluate",

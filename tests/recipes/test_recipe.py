@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from cfclip.embedders.clip import load_clip
+from cfclip.embedders.clip_files import MERGES_FILE, read_clip, save_clip
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
 from recipes.avatars.held_out import edits_of
@@ -95,6 +97,34 @@ def test_the_pack_opens_and_edits(made: Path) -> None:
     assert not result.warnings  # every word is of the vocabulary
     # The mean latent comes from the trained mapping.
     assert float(session.generator.w_avg.abs().max()) > 0
+
+
+def test_two_clips_are_averaged(made: Path, tmp_path: Path) -> None:
+    own = made / "clip" / "clip"
+    model, file = read_clip(own)
+    weight = model.visual.get_parameter(next(n for n, _ in model.visual.named_parameters()))
+    expected = weight.detach() * 1.25
+    weight.data.mul_(1.5)
+    moved = tmp_path / "moved"
+    save_clip(model, file["model_cfg"], file["preprocess_cfg"], moved)
+    shutil.copyfile(own / MERGES_FILE, moved / MERGES_FILE)
+    out = ("--out", tmp_path / "mean")
+    command("average-clips", "--first", own, "--second", moved, *out)
+    mean, mean_file = read_clip(tmp_path / "mean")
+    found = mean.visual.get_parameter(next(n for n, _ in mean.visual.named_parameters()))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)  # stored in float16
+    assert mean_file == file
+    load_clip(tmp_path / "mean").embed_texts(["green hair"])
+
+
+def test_clips_of_other_sizes_are_not_averaged(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--first", made / "clip" / "clip", "--second", made / "judge" / "clip")
+    with pytest.raises(SystemExit):
+        command("average-clips", *given, "--out", tmp_path / "mean")
+    assert "different sizes or words" in capsys.readouterr().err
+    assert not (tmp_path / "mean").exists()
 
 
 def test_assemble_replaces_packs_and_nothing_else(
