@@ -52,6 +52,7 @@ def capabilities_of(manifest: PackManifest) -> Capabilities:
     else:
         cannot.append("tell aspects of a picture apart: pack.toml lists none (--aspects is 0)")
     cannot.append(
-        "crop or align pictures: give them framed as the generator's training pictures were"
+        "frame pictures as the generator's training pictures were, but for faces to be cut as "
+        "FFHQ's (--align)"
     )
     return Capabilities(tuple(can), tuple(cannot))
