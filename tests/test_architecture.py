@@ -65,6 +65,7 @@ ALLOWED: dict[str, set[str]] = {
     "photos": {"errors", "files", "schedule", "images", "record"},  # pixels, points: no model
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
+    "settings": {*FOUNDATION, *PARTS, *FACADE, "training.config", "training.presets"},
     "sheets": {"errors"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
     "devices": {"errors"},

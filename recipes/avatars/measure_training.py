@@ -15,6 +15,7 @@ from cfclip.evaluation.avatars.scores import group_by_edit, summarise
 from cfclip.files import atomic_write
 from cfclip.mapper_training import FoundLatents, find_latents, train_mapper
 from cfclip.session import Session
+from cfclip.settings import training_settings
 from cfclip.training.config import TrainingConfig
 from cfclip.training.runs import RunProgress
 from recipes.avatars.bench import parse_settings
@@ -48,7 +49,7 @@ class MeasureTraining:
     every: int = 100
     """Steps between two scores."""
     settings: tuple[str, ...] = ()
-    """Settings of the training over the defaults, such as `steps=500 lr=1`."""
+    """Settings of the training over the pack's, such as `steps=500 lr=1`."""
     threads: int = 2
     """Processor threads."""
 
@@ -66,7 +67,7 @@ def measure_training(config: MeasureTraining) -> None:
     torch.set_num_threads(config.threads)
     edits = [find_edit(prompt) for prompt in config.prompts]
     session = Session.open(config.pack)
-    training = TrainingConfig(**parse_settings(config.settings))
+    training = training_settings(session.pack.manifest, **parse_settings(config.settings))
     latents = find_latents(session, training)
     avatars = held_out(session, config.natural, config.avatars, config.kept)
     rows = _rows(config.out / CURVE_FILE)

@@ -4,7 +4,7 @@ Free of torch, so that the command line can list its options quickly.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.editors.config import LatentOptimisationConfig
@@ -13,6 +13,8 @@ from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
 from cfclip.photos.config import PasteBack
+from cfclip.training.config import TrainingConfig
+from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.packs.manifest import PackManifest
@@ -25,6 +27,7 @@ Config = TypeVar(
     PasteBack,
     GlobalDirectionsConfig,
     MapperEditConfig,
+    TrainingConfig,
 )
 
 SAMPLE_TRUNCATION = 0.7
@@ -46,6 +49,21 @@ def projection_settings(manifest: "PackManifest", **overrides: Any) -> Projectio
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
     return _layered(ProjectionConfig, manifest.name, manifest.defaults.projection, overrides)
+
+
+def training_settings(
+    manifest: "PackManifest", preset: TrainingPreset = "pack", **overrides: Any
+) -> TrainingConfig:
+    """Settings of a training for a pack, changed by `overrides`.
+
+    The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it; a published
+    method stays as it was published.
+
+    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+    """
+    base = asdict(TRAINING_PRESETS[preset])
+    own = manifest.defaults.training if preset == "pack" else {}
+    return _layered(TrainingConfig, manifest.name, {**base, **own}, overrides)
 
 
 def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:

@@ -5,17 +5,24 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from cfclip.apps.cli import main
+from cfclip.apps.cli import main, parse
 from cfclip.apps.console import stop_requests
 from cfclip.apps.run_watch import progress_line
+from cfclip.apps.train import Train
 from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
+from cfclip.errors import PackError
+from cfclip.packs.manifest import PackDefaults
+from cfclip.packs.pack import Pack, assemble_pack
 from cfclip.session import Session
+from cfclip.settings import training_settings
 from cfclip.training.checkpoints import CHECKPOINT
+from cfclip.training.config import TrainingConfig
 from cfclip.training.runs import RunProgress
 
 FEW = "--steps 4 --batch 2 --validate-every 2 --validation 2 --samples 10 --augmentations 2"
@@ -190,6 +197,25 @@ def test_a_second_ctrl_c_is_not_waited_for() -> None:
 def test_progress_in_a_line() -> None:
     line = progress_line(RunProgress(50, 200, {"total": 0.5}, 90.0))
     assert line == "step 50 of 200, about 1.5 min left  total 0.500"
+
+
+def test_a_pack_has_defaults_of_its_own(tiny_pack_copy: Path) -> None:
+    pack = Pack.open(tiny_pack_copy)
+    own = replace(pack.manifest, defaults=PackDefaults(training={"lr": 0.125, "aspects": 2}))
+    assemble_pack(tiny_pack_copy, own)
+    arguments = ["train", "--pack", str(tiny_pack_copy), "--out", "run", "--text", "blue hair"]
+
+    def settings(*more: str) -> TrainingConfig:
+        command = parse([*arguments, *more])
+        assert isinstance(command, Train)
+        return command.settings
+
+    assert settings() == TrainingConfig(lr=0.125, aspects=2.0)
+    assert settings("--lr", "1") == TrainingConfig(lr=1.0, aspects=2.0)
+    assert settings("--preset", "cfclip") == TrainingConfig()
+    assert training_settings(own, steps=7) == TrainingConfig(steps=7, lr=0.125, aspects=2.0)
+    with pytest.raises(PackError, match=r"defaults of pack .* do not fit: batch"):
+        training_settings(replace(own, defaults=PackDefaults(training={"batch": 0})))
 
 
 def test_a_preset_gives_the_defaults(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,9 @@ MANIFEST = PackManifest(
     attribution="somebody",
     vocabulary="vocabulary.txt",
     files={"vocabulary.txt": "0" * 64, "clip/config.json": "a" * 64},
-    defaults=PackDefaults(edit={"steps": 3, "lr": 0.1}, projection={"steps": 2}),
+    defaults=PackDefaults(
+        edit={"steps": 3, "lr": 0.1}, projection={"steps": 2}, training={"lr": 1.0}
+    ),
     aspects={"hair": ("red hair", "blue hair"), "mouth": ("a smile", "an open mouth")},
     card={"data": "one line\nand another", "limits": "many"},
 )

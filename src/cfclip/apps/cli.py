@@ -24,7 +24,7 @@ from cfclip.apps.options import (
     OK,
     pack_in,
     pack_settings,
-    preset_in,
+    training_in,
 )
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
@@ -104,7 +104,7 @@ def parse(arguments: Sequence[str]) -> Command:
     """The command of a command line. Raises `InputError` for a setting out of its limits."""
     arguments = [ALIASES.get(each, each) for each in arguments[:1]] + list(arguments[1:])
     command: Command = tyro.cli(
-        _command_type(pack_in(arguments), preset_in(arguments)),
+        _command_type(pack_in(arguments), training_in(arguments)),
         prog="cfclip",
         description=_DESCRIPTION,
         args=list(arguments),

@@ -13,14 +13,15 @@ from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
-from cfclip.settings import edit_settings, projection_settings
+from cfclip.settings import edit_settings, projection_settings, training_settings
 from cfclip.training.config import TrainingConfig
-from cfclip.training.presets import TRAINING_PRESETS
+from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.marking import Marking
 
 DEFAULT_PACK = "avatars"
+DEFAULT_PRESET: TrainingPreset = "pack"
 SAFETENSORS = ".safetensors"
 """Suffix of the files of tensors that commands write."""
 _PACK_OPTION = "--pack"
@@ -116,13 +117,19 @@ def pack_in(arguments: Sequence[str]) -> str:
     return _value_in(arguments, _PACK_OPTION) or DEFAULT_PACK
 
 
-def preset_in(arguments: Sequence[str]) -> TrainingConfig:
-    """The settings of the training preset that a command line names, likewise.
+def training_in(arguments: Sequence[str]) -> TrainingConfig:
+    """The settings of the training preset that a command line names, for the pack that it names.
 
-    The default ones if there is no such preset, which the parser itself reports.
+    Those of the preset `pack` if there is none of that name, and without a pack's defaults if there
+    is no such pack; the parser or the command itself reports it. Raises `PackError` for defaults
+    that do not fit.
     """
-    named = {str(name): config for name, config in TRAINING_PRESETS.items()}
-    return named.get(_value_in(arguments, _PRESET_OPTION) or "", TrainingConfig())
+    presets = {str(name): name for name in TRAINING_PRESETS}
+    preset = presets.get(_value_in(arguments, _PRESET_OPTION) or "", DEFAULT_PRESET)
+    manifest = _manifest(pack_in(arguments))
+    if manifest is None:
+        return TRAINING_PRESETS[preset]
+    return training_settings(manifest, preset)
 
 
 def _value_in(arguments: Sequence[str], option: str) -> str | None:

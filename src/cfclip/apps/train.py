@@ -9,7 +9,7 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.fit_text_map import estimate
-from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, Output
+from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output
 from cfclip.apps.run_watch import watched_run
 from cfclip.apps.tasks import summarise
 from cfclip.encoders.config import ProjectionConfig
@@ -42,8 +42,9 @@ class Train(Output):
     texts: Path | None = None
     """File with such texts, one a line."""
 
-    preset: TrainingPreset = "cfclip"
-    """Published method whose settings are the defaults of those below; see docs/BASELINES.md."""
+    preset: TrainingPreset = DEFAULT_PRESET
+    """Whose settings are the defaults of those below: the pack's, or those of a published method
+    (docs/BASELINES.md)."""
 
     latents: Path | None = None
     """What to train on: a folder of pictures, which are inverted, or a .pt or .safetensors file of

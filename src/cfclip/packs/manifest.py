@@ -23,6 +23,7 @@ The file, with every field (those marked optional may be left out)::
     [defaults.edit]                     # optional: settings that suit this pack; checked by the
     steps = 100                         # configuration classes of the editors and encoders
     [defaults.projection]               # optional
+    [defaults.training]                 # optional
 
     [aspects]                           # optional: what a picture is told by, aspect to texts
     hair_colour = ["red hair", "black hair"]
@@ -67,6 +68,8 @@ class PackDefaults:
     """Of the editor's configuration."""
     projection: Mapping[str, Any] = field(default_factory=dict)
     """Of the projection's configuration."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Of the configuration that text mappers are trained with."""
 
 
 @dataclass(frozen=True)

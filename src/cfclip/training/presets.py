@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from cfclip.training.config import TrainingConfig
 
-TrainingPreset: TypeAlias = Literal["cfclip", "styleclip-mapper", "directional-mapper"]
+TrainingPreset: TypeAlias = Literal["pack", "cfclip", "styleclip-mapper", "directional-mapper"]
 
 _STYLECLIP: Mapping[str, Any] = {
     "mapper": "latent",
@@ -32,10 +32,12 @@ _STYLECLIP: Mapping[str, Any] = {
 
 TRAINING_PRESETS: Mapping[TrainingPreset, TrainingConfig] = MappingProxyType(
     {
+        "pack": TrainingConfig(),
         "cfclip": TrainingConfig(),
         "styleclip-mapper": TrainingConfig(objective="global", bare_prompt=True, **_STYLECLIP),
         "directional-mapper": TrainingConfig(objective="directional", **_STYLECLIP),
     }
 )
-"""`directional-mapper` is `styleclip-mapper` with StyleGAN-NADA's loss, whose texts are in the
-pack's templates: the objective is all that differs."""
+"""`pack` is what a pack lays its own defaults over (`cfclip.settings.training_settings`); others
+stay as published. `directional-mapper` is `styleclip-mapper` with StyleGAN-NADA's loss, whose texts
+are in the pack's templates: the objective is all that differs."""
