@@ -42,6 +42,17 @@ EDIT_DEFAULTS: dict[str, Any] = {
     "distortion": 0.2,
 }
 PROJECTION_DEFAULTS: dict[str, Any] = {}
+TRAINING_DEFAULTS: dict[str, Any] = {
+    "clip_weight": 1.0,
+    "latent_l2": 0.1,
+    "changed_pixels": 8.0,
+    "aspects": 30.0,
+    "distortion": 0.2,
+    "lr": 1.0,
+    "max_gradient": 0.0,
+    # Pictures are as varied as samples at psi 1; a mapper of tamer ones stops half way on them.
+    "truncation": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ def _write_pack(config: Assemble, folder: Path) -> None:
         unrealistic_text=UNREALISTIC_TEXT,
         templates=EDIT_TEMPLATES,
         vocabulary=VOCABULARY_FILE,
-        defaults=PackDefaults(edit=EDIT_DEFAULTS, projection=PROJECTION_DEFAULTS),
+        defaults=PackDefaults(EDIT_DEFAULTS, PROJECTION_DEFAULTS, TRAINING_DEFAULTS),
         aspects=aspects(),
         card=_card(config.figures),
     )

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
 from cfclip.evaluation.avatars.scores import group_by_edit, summarise
+from cfclip.evaluation.charts import Point, Series, chart
 from cfclip.files import atomic_write
 from cfclip.mapper_training import FoundLatents, find_latents, train_mapper
 from cfclip.session import Session
@@ -23,6 +25,8 @@ from recipes.avatars.held_out import find_edit, held_out
 
 _log = logging.getLogger(__name__)
 CURVE_FILE = "curve.jsonl"
+CHART_FILE = "curve.svg"
+_DRAWN = ("success", "preservation", "exact")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class MeasureTraining:
     natural: Path
     """Held-out natural avatars to edit."""
     out: Path
-    """Folder of the run; `curve.jsonl` in it has a row for each time it was scored."""
+    """Folder of the run; `curve.jsonl` in it has a row for each time it was scored, which
+    `curve.svg` shows."""
     prompts: tuple[str, ...] = ("green hair",)
     """Prompts of the benchmark that one mapper is trained for."""
     kept: Path = Path("runs/inversions")
@@ -88,7 +93,18 @@ def measure_training(config: MeasureTraining) -> None:
         rows.append({"step": step, "seconds": spent, **figures})
         with atomic_write(config.out / CURVE_FILE) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        with atomic_write(config.out / CHART_FILE) as temporary:
+            temporary.write_text(_chart(rows))
         _log.info("step %d, %.0f s of training: %s", step, spent, figures["all"])
+
+
+def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Success, preservation and exact rate of all edits over the seconds of training."""
+    series = [
+        Series(name, tuple(Point(row["seconds"], row["all"][name]) for row in rows))
+        for name in _DRAWN
+    ]
+    return chart(series, "seconds of training", "% of edits")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

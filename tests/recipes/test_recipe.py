@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -255,6 +256,7 @@ def test_a_training_is_scored_as_it_goes(made: Path, tmp_path: Path) -> None:
     assert rows[1]["seconds"] > rows[0]["seconds"] > 0
     assert {"hair", "lip", "green hair", "blue lips", "all"} <= set(rows[0])
     assert 0 <= rows[0]["all"]["preservation"] <= 1
+    assert ElementTree.parse(out / "curve.svg").getroot().tag.endswith("svg")
     command("measure-training", *options, "--out", out)  # there is nothing left to do
     assert len((out / "curve.jsonl").read_text().splitlines()) == 2
 
