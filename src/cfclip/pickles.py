@@ -91,6 +91,13 @@ class PickleReader:
                 raise CheckpointError(f"it uses the pickle opcode {name}, which is refused")
             step()
 
+    def read_last(self) -> Any:
+        """As `read`, of a pickle that the data end with."""
+        value = self.read()
+        if self.position != len(self._data):
+            raise CheckpointError("it goes on after its end")
+        return value
+
     def _step(self, name: str) -> Callable[[], None] | None:
         """What an opcode does; None if it is refused."""
         if name in _NEW:

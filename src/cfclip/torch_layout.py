@@ -8,7 +8,7 @@ Both forms are known: the archive, and the older sequence of pickles followed by
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,29 +35,39 @@ _DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16
 
 
 @dataclass(frozen=True)
-class _StorageType:
+class StorageType:
+    """Type of values, by PyTorch's name, such as "FloatStorage"."""
+
+    name: str
     item_bytes: int
 
 
 @dataclass(frozen=True)
-class _Storage:
-    """Values in the file: how many, of which size."""
+class Storage:
+    """Values in the file: under which key, of which type, how many."""
 
+    key: str
+    type: StorageType
     count: int
-    item_bytes: int
 
 
 @dataclass(frozen=True)
-class _Tensor:
-    """Stands for a tensor."""
+class DescribedTensor:
+    """Stands for a tensor, which lies within its storage."""
+
+    storage: Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
 
 
-class _OldParameter(_Tensor):
+class _OldParameter(DescribedTensor):
     """A parameter as PyTorch wrote it before 0.4: a tensor, which is then told its attributes."""
 
     def __init__(self, data: Any, requires_grad: Any = True) -> None:
-        if not isinstance(data, _Tensor):
+        if not isinstance(data, DescribedTensor):
             raise CheckpointError("it has a parameter that is no tensor")
+        super().__init__(data.storage, data.offset, data.size, data.stride)
 
     def set_state(self, state: Any) -> None:
         """`requires_grad`, `volatile`, hooks; of hooks there must be none."""
@@ -81,11 +91,17 @@ def check_torch_layout(data: memoryview, plain_classes: tuple[str, ...] = ()) ->
         data: the bytes of the file; only those of its pickles are looked at.
         plain_classes: names of classes that only keep attributes, which may be in it.
     """
-    names = _names(Budget(), plain_classes)
+    budget = Budget()
+    names = {**tensor_names(budget), **{name: Function(_Plain) for name in plain_classes}}
     if bytes(data[: len(ZIP_START)]) == ZIP_START:
-        _check_archive(data, *names)
+        archive = torch_archive(data)
+        if archive.is_program:
+            raise CheckpointError(
+                "it is a TorchScript program; give the weights that it was made from"
+            )
+        PickleReader(archive.pickle, names, budget, Storages(archive.values)).read_last()
     elif bytes(data[: len(LEGACY_START)]) == LEGACY_START:
-        _check_legacy(data, *names)
+        _check_legacy(data, names, budget)
     elif bytes(data[_TAR_NAME]) == _TAR_START:
         raise CheckpointError("it is a tar of PyTorch before 0.2, which is not read any more")
     else:
@@ -104,7 +120,40 @@ def check_view(count: int, offset: Any, size: Any, stride: Any) -> None:
         raise CheckpointError("it has a tensor that is larger than its values in the file")
 
 
-def _names(budget: Budget, plain_classes: tuple[str, ...]) -> tuple[dict[str, Any], Budget]:
+@dataclass(frozen=True)
+class TorchArchive:
+    """What is read of an archive."""
+
+    pickle: memoryview
+    values: Mapping[str, memoryview]
+    """Of storages, by their keys."""
+    is_program: bool
+    """Whether `torch.jit.save` wrote it."""
+
+
+def torch_archive(data: memoryview) -> TorchArchive:
+    """The parts of an archive. Raises `CheckpointError` that says what "it" does."""
+    entries = zip_entries(data)
+    root = entries[0].name.partition("/")[0] if entries else ""
+    parts = {entry.name: data[entry.start : entry.end] for entry in entries}
+    is_program = f"{root}/constants.pkl" in parts
+    for entry in entries:
+        # Of a program the code, which nobody reads here.
+        if entry.compressed and not (is_program and entry.name.startswith(f"{root}/code/")):
+            raise CheckpointError("it has compressed entries, which PyTorch never writes")
+    if f"{root}/data.pkl" not in parts:
+        raise CheckpointError("it is an archive without data.pkl, so not of torch.save")
+    order = bytes(parts.get(f"{root}/byteorder", memoryview(b"little"))[:100])
+    if order != b"little":
+        raise CheckpointError(f"its byte order is {order!r}, expected b'little'")
+    folder = f"{root}/data/"
+    values = {n.removeprefix(folder): part for n, part in parts.items() if n.startswith(folder)}
+    return TorchArchive(parts[f"{root}/data.pkl"], values, is_program)
+
+
+def tensor_names(budget: Budget) -> dict[str, Any]:
+    """What the names in pickles of `torch.save` stand for; tensors become `DescribedTensor`."""
+
     def tensor(
         storage: Any,
         offset: Any,
@@ -113,15 +162,15 @@ def _names(budget: Budget, plain_classes: tuple[str, ...]) -> tuple[dict[str, An
         requires_grad: Any = False,
         hooks: Any = None,
         metadata: Any = None,
-    ) -> _Tensor:
+    ) -> DescribedTensor:
         budget.take("tensors")
-        if not isinstance(storage, _Storage) or hooks or metadata:
+        if not isinstance(storage, Storage) or hooks or metadata:
             raise CheckpointError("it has a tensor with hooks, or of something else than values")
         check_view(storage.count, offset, size, stride)
-        return _Tensor()
+        return DescribedTensor(storage, offset, tuple(size), tuple(stride))
 
-    def parameter(data: Any, requires_grad: Any = True, hooks: Any = None) -> _Tensor:
-        if not isinstance(data, _Tensor) or hooks:
+    def parameter(data: Any, requires_grad: Any = True, hooks: Any = None) -> DescribedTensor:
+        if not isinstance(data, DescribedTensor) or hooks:
             raise CheckpointError("it has a parameter with hooks, or that is no tensor")
         return data
 
@@ -130,7 +179,7 @@ def _names(budget: Budget, plain_classes: tuple[str, ...]) -> tuple[dict[str, An
             raise CheckpointError("it has a device that is none")
         return kind
 
-    names: dict[str, Any] = {
+    return {
         "collections.OrderedDict": Function(Table),
         "torch._utils._rebuild_tensor": Function(tensor),
         "torch._utils._rebuild_tensor_v2": Function(tensor),
@@ -140,34 +189,13 @@ def _names(budget: Budget, plain_classes: tuple[str, ...]) -> tuple[dict[str, An
         "torch.device": Function(device),
         "builtins.set": Function(plain_set),
         "__builtin__.set": Function(plain_set),
-        **{f"torch.{name}": _StorageType(size) for name, size in _ITEM_BYTES.items()},
+        **{f"torch.{name}": StorageType(name, size) for name, size in _ITEM_BYTES.items()},
         **{f"torch.{name}": name for name in _DTYPES},
-        **{name: Function(_Plain) for name in plain_classes},
     }
-    return names, budget
-
-
-def _check_archive(data: memoryview, names: Mapping[str, Any], budget: Budget) -> None:
-    entries = {entry.name: data[entry.start : entry.end] for entry in zip_entries(data)}
-    root = next(iter(entries), "").partition("/")[0]
-    if f"{root}/constants.pkl" in entries:
-        raise CheckpointError("it is a TorchScript program; give the weights that it was made from")
-    if f"{root}/data.pkl" not in entries:
-        raise CheckpointError("it is an archive without data.pkl, so not of torch.save")
-    order = bytes(entries.get(f"{root}/byteorder", memoryview(b"little"))[:100])
-    if order != b"little":
-        raise CheckpointError(f"its byte order is {order!r}, expected b'little'")
-
-    def known(key: str) -> int | None:
-        values = entries.get(f"{root}/data/{key}")
-        return None if values is None else len(values)
-
-    pickle = entries[f"{root}/data.pkl"]
-    _read_all(PickleReader(pickle, names, budget, _Storages(known)), pickle)
 
 
 def _check_legacy(data: memoryview, names: Mapping[str, Any], budget: Budget) -> None:
-    storages = _Storages(None)
+    storages = Storages(None)
     reader = PickleReader(data, names, budget, storages, len(LEGACY_START))
     protocol, system = reader.read(), reader.read()
     if protocol != _PROTOCOL or not isinstance(system, dict):
@@ -183,38 +211,38 @@ def _check_legacy(data: memoryview, names: Mapping[str, Any], budget: Budget) ->
     for key in keys:
         storage = storages.found[key]
         count = int.from_bytes(data[position : position + _COUNT_BYTES], "little")
-        position += _COUNT_BYTES + storage.count * storage.item_bytes
+        position += _COUNT_BYTES + storage.count * storage.type.item_bytes
         if count != storage.count or position > len(data):
             raise CheckpointError("it ends early, or holds more or fewer values than it says")
     if position != len(data):
         raise CheckpointError("it goes on after its end")
 
 
-def _read_all(reader: PickleReader, data: memoryview) -> None:
-    reader.read()
-    if reader.position != len(data):
-        raise CheckpointError("its pickle goes on after its end")
+class Storages:
+    """Answers the persistent ids of `torch.save`, each a storage; keeps them by their keys.
 
+    Args:
+        values: those of an archive, which storages are held to; None in the older form.
+    """
 
-class _Storages:
-    """Answers the persistent ids of `torch.save`, each a storage; keeps them by their keys."""
+    def __init__(self, values: Mapping[str, memoryview] | None) -> None:
+        self.found: dict[str, Storage] = {}
+        self._values = values
 
-    def __init__(self, bytes_of: Callable[[str], int | None] | None) -> None:
-        self.found: dict[str, _Storage] = {}
-        self._bytes_of = bytes_of
-
-    def __call__(self, identity: Any) -> _Storage:
+    def __call__(self, identity: Any) -> Storage:
         if not isinstance(identity, tuple) or len(identity) not in (5, 6):
             raise CheckpointError("it has a persistent object that is no storage")
         kind, storage_type, key, location, count, *view = identity
-        if kind != "storage" or not isinstance(storage_type, _StorageType):
+        if kind != "storage" or not isinstance(storage_type, StorageType):
             raise CheckpointError("it has a persistent object that is no storage")
         check_key(key)
         if type(key) is not str or type(location) is not str or type(count) is not int:
             raise CheckpointError("it has a storage without a name, a place or a size")
-        storage = _Storage(count, storage_type.item_bytes)
-        if self._bytes_of and self._bytes_of(key) != count * storage_type.item_bytes:
-            raise CheckpointError(f"its storage {key[:100]!r} is not in it, or of another size")
+        storage = Storage(key, storage_type, count)
+        if self._values is not None:
+            values = self._values.get(key)
+            if values is None or len(values) != count * storage_type.item_bytes:
+                raise CheckpointError(f"its storage {key[:100]!r} is not in it, or of another size")
         if count < 0 or self.found.setdefault(key, storage) != storage:
             raise CheckpointError(f"its storage {key[:100]!r} has two sizes, or none")
         if view and view != [None]:

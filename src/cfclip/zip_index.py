@@ -2,8 +2,8 @@
 
 Only the plain form is read that PyTorch writes, and every number is checked against the file before
 it is used, so that no archive can mean one thing here and another to the reader that comes after:
-nothing is compressed (an entry could unpack to any size), no two names are alike, the directory is
-the only one and stands right before the end.
+no two names are alike, the directory is the only one and stands right before the end. Nothing is
+ever unpacked (an entry could unpack to any size); what is compressed is marked so.
 
 Source: APPNOTE.TXT, the description of the format by PKWARE, sections 4.3 to 4.5.
 """
@@ -33,11 +33,12 @@ _ENCRYPTED = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in an archive: its bytes are those from `start` to `end`."""
+    """A file in an archive: its bytes, perhaps compressed, are those from `start` to `end`."""
 
     name: str
     start: int
     end: int
+    compressed: bool
 
 
 def zip_entries(data: memoryview) -> list[Entry]:
@@ -94,9 +95,9 @@ def _entries(data: memoryview, count: int, position: int, end: int) -> Iterator[
         name = bytes(data[position : position + name_size]).decode()
         extra = data[position + name_size : position + name_size + extra_size]
         size, stored, local = _widened(extra, size, stored, local)
-        if method or flags & _ENCRYPTED or size != stored:
-            raise CheckpointError("it has compressed entries, which PyTorch never writes")
-        yield _located(data, name, local, size, directory)
+        if flags & _ENCRYPTED or (size != stored and not method):
+            raise CheckpointError("its directory is damaged, or it is encrypted")
+        yield _located(data, name, local, stored, directory, bool(method))
         position = following
     if position != end:
         raise CheckpointError("its directory has entries that it does not count")
@@ -121,11 +122,13 @@ def _widened(extra: memoryview, size: int, stored: int, local: int) -> tuple[int
     return values[0], values[1], values[2]
 
 
-def _located(data: memoryview, name: str, local: int, size: int, directory: int) -> Entry:
+def _located(
+    data: memoryview, name: str, local: int, size: int, directory: int, compressed: bool
+) -> Entry:
     if local + _LOCAL.size > directory:
         raise CheckpointError(f"its entry {name[:100]!r} lies outside of it")
     signature, *_, name_size, extra_size = _LOCAL.unpack_from(data, local)
     start = local + _LOCAL.size + name_size + extra_size
     if signature != ZIP_START or start + size > directory:
         raise CheckpointError(f"its entry {name[:100]!r} lies outside of it")
-    return Entry(name, start, start + size)
+    return Entry(name, start, start + size, compressed)

@@ -106,10 +106,7 @@ def read_nvidia_pickle(path: str | Path) -> StyleGAN2:
 def _read(data: memoryview) -> tuple[dict[str, Tensor], float]:
     """The state dict of the generator in a file, and what its tensors do not tell."""
     budget = Budget()
-    reader = PickleReader(data, _names(budget), budget)
-    content = reader.read()
-    if reader.position != len(data):
-        raise CheckpointError("it goes on after its end")
+    content = PickleReader(data, _names(budget), budget).read_last()
     network = content.get(_GENERATOR) if isinstance(content, dict) else None
     if not isinstance(network, _Module):
         raise CheckpointError(f"it has no {_GENERATOR}")
