@@ -48,8 +48,10 @@ class MeasureStarts:
     """Prompts of the benchmark."""
     avatars: int = 24
     """Avatars to edit with every prompt."""
+    early: int = 10
+    """Steps that are all scored: most edits show their text by then."""
     every: int = 5
-    """Steps between two scores."""
+    """Steps between two scores after them."""
     settings: tuple[str, ...] = ()
     """Settings of the edits over the pack's own."""
     threads: int = 2
@@ -66,6 +68,7 @@ class _Watched:
 
     edit: Edit
     avatars: HeldOut
+    early: int
     every: int
     reached: list[int | None] = field(init=False)
 
@@ -73,7 +76,7 @@ class _Watched:
         self.reached = [None] * len(self.avatars.records)
 
     def look(self, progress: EditProgress) -> None:
-        if progress.step % self.every == 0:
+        if progress.step <= self.early or progress.step % self.every == 0:
             self.note(progress.step, self.avatars.score(self.edit, progress.images()))
 
     def note(self, step: int, scores: list[EditScore]) -> None:
@@ -98,7 +101,9 @@ def measure_starts(config: MeasureStarts) -> None:
         figures[start] = {
             **summarise(scores),
             "shown": len(steps) / len(scores),
+            "shown_at_start": steps.count(0) / len(scores),
             "median_steps": statistics.median(steps) if steps else None,
+            "mean_steps": statistics.fmean(steps) if steps else None,
         }
         _log.info("%s: %s", start, figures[start])
     _write(figures, config.out / "starts.json")
@@ -123,7 +128,7 @@ def _measure(
         settings = replace(settings, start="text-map", fusion=fusion)
         text_map = session.pack.text_map()
     editor = LatentOptimisation(session.generator, session.embedder, settings, text_map)
-    watched = _Watched(edit, avatars, config.every)
+    watched = _Watched(edit, avatars, config.early, config.every)
     request = edit_request(session.pack.manifest, avatars.inversion.latents, edit, seed=0)
     result = editor.edit(request, watched.look)
     scores = avatars.score(edit, result.images)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from cfclip.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
 from cfclip.editors.base import EditResult as BatchEdit
-from cfclip.editors.base import confine
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.errors import InputError
 from cfclip.images import check_outputs
@@ -184,7 +183,7 @@ def edit_result(
     """The edit of image `row` of a batch; `facts` are the shared part of the record."""
 
     def render(strength: float) -> Image.Image:
-        return _render(edit, row, strength)
+        return pil_from_signed(edit.row_at_strength(row, strength))[0]
 
     stop_reason, steps, history = edit.stop_reasons[row], edit.steps[row], edit.history[row]
     warnings = (*source.warnings, *notes)
@@ -222,15 +221,6 @@ def edit_result(
         render=render,
         photo=source.photo,
     )
-
-
-@torch.no_grad()
-def _render(edit: BatchEdit, row: int, strength: float) -> Image.Image:
-    """One image of a batch at a strength; rendered alone, so that the batch does not matter."""
-    rows = torch.tensor([row], device=edit.offset.device)
-    made = edit.space.render(strength * edit.offset[rows], rows)
-    mask = None if edit.mask is None else edit.mask[rows]
-    return pil_from_signed(confine(made, edit.source_images[rows], mask))[0]
 
 
 def before_after(results: Sequence[EditResult]) -> Image.Image:

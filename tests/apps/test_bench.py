@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 from tiny_training import tiny_config
@@ -211,6 +212,7 @@ def test_prompts_that_a_mapper_does_not_know_are_left_out(
         (("--files", "magic=run"), "method is 'magic'"),
         (("--images", 0), "images is 0, it must be from 1 to 1000"),
         (("--seed", -1), "seed is -1"),
+        (("--batch", 0), "batch is 0, it must be at least 1"),
         (("--prompts", "nonesuch.toml"), "cannot read nonesuch.toml"),
         (("--judge-clip", "nonesuch"), "there is no folder nonesuch"),
         (("--tuned", "nonesuch"), "there is no folder nonesuch"),
@@ -306,3 +308,23 @@ def test_the_shipped_pack(out: Path) -> None:
     assert oracle.inversion_psnr > 24.0
     assert oracle.truth_psnr > mine.truth_psnr
     assert oracle.clip_similarity > mine.clip_similarity
+
+
+def test_pictures_edited_together_are_those_edited_alone(out: Path) -> None:
+    """Each with its own row and picture, up to the last bits of floats."""
+    assert bench(out, "--methods", METHODS[0]) == 0
+    together = out.with_name("together")
+    options = ["--prompts", str(out.with_name("prompts.toml")), "--quick", "--methods", METHODS[0]]
+    assert main(["bench", "--pack", "tiny", "--out", str(together), *options, "--batch", "8"]) == 0
+    alone = {row.key: row for row in RowLog(out / "rows.jsonl").rows}
+    rows = RowLog(together / "rows.jsonl").rows
+    assert {row.key for row in rows} == set(alone)
+    for row in rows:
+        assert row.truth_psnr == pytest.approx(alone[row.key].truth_psnr, abs=0.05)
+        assert row.clip_similarity == pytest.approx(alone[row.key].clip_similarity, abs=1e-3)
+        pixels = [np.asarray(Image.open(picture_of(o, row)), float) for o in (out, together)]
+        assert np.abs(pixels[0] - pixels[1]).max() <= 2
+    edits = [row for row in rows if row.method == METHODS[0]]
+    for prompt in ("green hair", "a smile"):  # of one batch each
+        assert len({row.seconds for row in edits if row.prompt == prompt}) == 1
+    assert json.loads((together / "bench.json").read_text())["batch"] == 8

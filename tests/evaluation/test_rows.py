@@ -37,9 +37,9 @@ ROW = Row(
 def test_a_row_comes_back_as_it_was(tmp_path: Path) -> None:
     log = RowLog(tmp_path / "rows.jsonl")
     assert log.rows == ()
-    log.append(ROW)
+    log.append([ROW])
     other = replace(ROW, avatar=4, strengths=())
-    log.append(other)
+    log.append([other])
     again = RowLog(tmp_path / "rows.jsonl")
     assert again.rows == log.rows == (ROW, other)
     assert ROW.key in again
@@ -60,14 +60,14 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: str) -> None:
     log = RowLog(path)
     assert log.rows == (ROW,)
     assert path.read_text() == whole
-    log.append(replace(ROW, avatar=4))
+    log.append([replace(ROW, avatar=4)])
     assert [row.avatar for row in RowLog(path).rows] == [3, 4]
 
 
 def test_of_two_rows_for_one_edit_the_later_counts(tmp_path: Path) -> None:
     log = RowLog(tmp_path / "rows.jsonl")
     for steps in (1, 2):
-        log.append(replace(ROW, steps=steps))
+        log.append([replace(ROW, steps=steps)])
     assert [row.steps for row in RowLog(tmp_path / "rows.jsonl").rows] == [2]
 
 
@@ -95,13 +95,13 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
 def test_a_full_disk_keeps_the_rows_before(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     log = RowLog(path)
-    log.append(ROW)
+    log.append([ROW])
     size = path.stat().st_size
     with room_for(size + 10), pytest.raises(InputError, match="the rows before are kept"):
-        log.append(replace(ROW, avatar=4))
+        log.append([replace(ROW, avatar=4)])
     assert log.rows == RowLog(path).rows == (ROW,)
     assert path.stat().st_size == size
-    log.append(replace(ROW, avatar=4))
+    log.append([replace(ROW, avatar=4)])
     assert len(RowLog(path).rows) == 2
 
 

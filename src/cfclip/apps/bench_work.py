@@ -47,6 +47,9 @@ class BenchWork(Output):
     seed: int = 0
     """Of every random draw."""
 
+    batch: int = 1
+    """Pictures that are edited together by a prompt; each takes an even share of the seconds."""
+
     resume: bool = False
     """Go on in --out, which has to be of the same pack, settings and versions; methods and avatars
     may be added."""
@@ -89,6 +92,7 @@ class BenchWork(Output):
             images=min(self.images, QUICK_AVATARS) if self.quick else self.images,
             projection=projection,
             seed=self.seed,
+            batch=self.batch,
             judge=judge,
             judge_hash=judge_hash,
         )

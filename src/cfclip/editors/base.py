@@ -160,6 +160,14 @@ class EditResult:
         """Image tensor of the same edit, weaker or stronger; 0 is the source. Optimises nothing."""
         return confine(self.space.render(strength * self.offset), self.source_images, self.mask)
 
+    @torch.no_grad()
+    def row_at_strength(self, row: int, strength: float) -> Tensor:
+        """One image `(1, 3, R, R)` of it, rendered alone, so that the batch does not matter."""
+        rows = torch.tensor([row], device=self.offset.device)
+        made = self.space.render(strength * self.offset[rows], rows)
+        mask = None if self.mask is None else self.mask[rows]
+        return confine(made, self.source_images[rows], mask)
+
 
 def confine(edited: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
     """`edited` where the mask is 1, `source` where it is 0; `edited` if there is no mask."""

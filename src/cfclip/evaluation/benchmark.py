@@ -55,10 +55,17 @@ class Benchmark:
     """How sources and true answers are inverted."""
     seed: int = 0
     """Of the edits."""
+    batch: int = 1
+    """Pictures that are edited together by a prompt, at least 1: quicker for each of them, at the
+    price of more memory and the last bits of floats."""
     judge: Embedder | None = None
     """A CLIP that no method sees."""
     judge_hash: str | None = None
     """SHA-256 of its weights."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise InputError(f"batch is {self.batch}, it must be at least 1")
 
     def check_texts(self) -> None:
         """Embed every text of every edit, which the edits then need not do.
@@ -87,6 +94,7 @@ class Benchmark:
             "split": self.split,
             "prompts": {edit.prompt: [edit.family, dict(edit.words)] for edit in self.edits},
             "seed": self.seed,
+            "batch": self.batch,
             "projection": asdict(self.projection),
             "probes": {path.name: sha256_of(path) for path in probes},
             "judge_clip": self.judge_hash,
@@ -132,8 +140,8 @@ def run_benchmark(
         benchmark: what is measured.
         methods: that are compared.
         folder: claimed for this benchmark.
-        callback: called after each inverted avatar and after each row; returning False ends the
-            benchmark with what there is.
+        callback: called after each inverted avatar and after each batch of rows; returning False
+            ends the benchmark with what there is.
         oracle: whether it answers the cases too, before the methods.
 
     Raises:
@@ -164,29 +172,32 @@ def _run(
     candidates: list[Candidate] = [Oracle(session, store, folder.truths)] if oracle else []
     candidates += [Editing(method, session, benchmark.seed) for method in methods]
     todo = [
-        (candidate, case)
+        (candidate, batch)
         for candidate in candidates
-        for case in cases
-        if not _done(rows, folder, candidate.name, case)
+        for batch in _batches(
+            [case for case in cases if not _done(rows, folder, candidate.name, case)],
+            benchmark.batch,
+        )
     ]
     total = len(candidates) * len(cases)
+    left = sum(len(batch) for _, batch in todo)
     poor = sum(subject.psnr < benchmark.projection.warn_below_psnr for subject in subjects)
-    outcome = BenchmarkOutcome(total - len(todo), total, poor=poor)
-    pace = _Pace([candidate.name for candidate, _ in todo])
-    for candidate, case in todo:
+    outcome = BenchmarkOutcome(total - left, total, poor=poor)
+    pace = _Pace([candidate.name for candidate, batch in todo for _ in batch])
+    for candidate, batch in todo:
         began = time.monotonic()
         try:
-            row = _answer(candidate, case, subjects[case.avatar], instruments, folder)
+            made = _answer(candidate, batch, subjects, instruments, folder)
         except Unanswered as error:
-            outcome.steps -= 1
-            pace.skip(candidate.name)
+            outcome.steps -= len(batch)
+            pace.skip(candidate.name, len(batch))
             if (line := str(error)) not in outcome.left_out:
                 outcome.left_out.append(line)
             continue
-        rows.append(row)
-        outcome.step += 1
-        left = pace.seconds_left(candidate.name, time.monotonic() - began)
-        progress = RunProgress(outcome.step, outcome.steps, {}, left)
+        rows.append(made)
+        outcome.step += len(made)
+        seconds = pace.seconds_left(candidate.name, time.monotonic() - began, len(made))
+        progress = RunProgress(outcome.step, outcome.steps, {}, seconds)
         if callback is not None and callback(progress) is False:
             break
     return outcome
@@ -225,18 +236,33 @@ def _done(rows: RowLog, folder: BenchmarkFolder, name: str, case: Case) -> bool:
     return key in rows and folder.picture(name, case.name).is_file()
 
 
+def _batches(cases: Sequence[Case], size: int) -> list[list[Case]]:
+    """Cases of one prompt each, at most `size` together, the first avatars of all prompts first."""
+    by_prompt: dict[str, list[Case]] = {}
+    for case in cases:
+        by_prompt.setdefault(case.edit.prompt, []).append(case)
+    batches = [
+        found[start : start + size]
+        for found in by_prompt.values()
+        for start in range(0, len(found), size)
+    ]
+    return sorted(batches, key=lambda batch: batch[0].avatar)
+
+
 def _answer(
     candidate: Candidate,
-    case: Case,
-    subject: Subject,
+    cases: Sequence[Case],
+    subjects: Sequence[Subject],
     instruments: Instruments,
     folder: BenchmarkFolder,
-) -> Row:
-    answer = candidate.answer(case, subject)
-    row = instruments.measure(candidate.name, case, subject, answer)
-    (picture,) = pil_from_signed(answer.image)
-    write_png(picture, folder.picture(candidate.name, case.name), overwrite=True)
-    return row
+) -> list[Row]:
+    own = [subjects[case.avatar] for case in cases]
+    rows = []
+    for case, subject, answer in zip(cases, own, candidate.answer(cases, own), strict=True):
+        rows.append(instruments.measure(candidate.name, case, subject, answer))
+        (picture,) = pil_from_signed(answer.image)
+        write_png(picture, folder.picture(candidate.name, case.name), overwrite=True)
+    return rows
 
 
 def _subjects(
@@ -282,16 +308,17 @@ class _Pace:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._left = {name: names.count(name) for name in dict.fromkeys(names)}
-        self._took: dict[str, list[float]] = {}
+        self._took: dict[str, tuple[float, int]] = {}
 
-    def skip(self, name: str) -> None:
-        """One piece less to do."""
-        self._left[name] -= 1
+    def skip(self, name: str, pieces: int) -> None:
+        """So many pieces less to do."""
+        self._left[name] -= pieces
 
-    def seconds_left(self, name: str, seconds: float) -> float:
-        """After a piece that took some seconds; names that have not begun count as the mean."""
-        self._left[name] -= 1
-        self._took.setdefault(name, []).append(seconds)
-        means = {each: sum(took) / len(took) for each, took in self._took.items()}
+    def seconds_left(self, name: str, seconds: float, pieces: int) -> float:
+        """After pieces that took some seconds; names that have not begun count as the mean."""
+        self._left[name] -= pieces
+        took, done = self._took.get(name, (0.0, 0))
+        self._took[name] = (took + seconds, done + pieces)
+        means = {each: took / done for each, (took, done) in self._took.items()}
         usual = sum(means.values()) / len(means)
         return sum(left * means.get(each, usual) for each, left in self._left.items())

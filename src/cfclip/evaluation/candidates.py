@@ -1,12 +1,15 @@
 """Who answers the cases of a benchmark: the methods, and the oracle that no method can beat."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from cfclip.descent import INTERRUPTED
+from cfclip.editors.base import EditResult
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.cases import Case, edit_request
 from cfclip.evaluation.avatars.measures import Answer, Subject
@@ -34,10 +37,11 @@ class Candidate(Protocol):
     def name(self) -> str:
         """Of its rows."""
 
-    def answer(self, case: Case, subject: Subject) -> Answer:
-        """Its picture of a case, whose avatar is the subject.
+    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
+        """Its pictures of cases of one prompt, whose avatars are the subjects.
 
-        Raises `Unanswered` for a case that it cannot do, `KeyboardInterrupt` if it was interrupted.
+        Raises `Unanswered` for a prompt that it cannot do, `KeyboardInterrupt` if it was
+        interrupted.
         """
 
 
@@ -59,7 +63,10 @@ class Oracle:
         self._store = store
         self._folder = folder
 
-    def answer(self, case: Case, subject: Subject) -> Answer:
+    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
+        return [self._answer(case) for case in cases]
+
+    def _answer(self, case: Case) -> Answer:
         generator = self._session.generator
         truth = self._folder / f"{case.name}.png"
         (picture, *_) = pil_from_signed(case.truths(generator.resolution)[:1])
@@ -71,7 +78,7 @@ class Oracle:
 
 
 class Editing:
-    """A method, asked for one edit at a time with the pack's texts.
+    """A method, asked with the pack's texts; every picture gets the random draws it gets alone.
 
     Args:
         method: what edits.
@@ -85,25 +92,40 @@ class Editing:
         self._session = session
         self._seed = seed
 
-    def answer(self, case: Case, subject: Subject) -> Answer:
-        latents = subject.latents.to(self._session.device)
-        request = edit_request(self._session.pack.manifest, latents, case.edit, self._seed)
+    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
+        device = self._session.device
+        latents = torch.cat([subject.latents for subject in subjects]).to(device)
+        request = edit_request(
+            self._session.pack.manifest, latents, cases[0].edit, self._seed, [0] * len(latents)
+        )
         try:
-            with peak_memory(self._session.device) as peak:
+            with peak_memory(device) as peak:
                 began = time.perf_counter()
                 result = self._method.edit(request)
-                if self._session.device.type == "cuda":  # which works on after the call
-                    torch.cuda.synchronize(self._session.device)
+                if device.type == "cuda":  # which works on after the call
+                    torch.cuda.synchronize(device)
                 seconds = time.perf_counter() - began
         except InputError as error:
             raise Unanswered(str(error)) from error
         if INTERRUPTED in result.stop_reasons:
             raise KeyboardInterrupt
-        return Answer(
-            image=result.images.detach().cpu(),
-            at_strength=lambda factor: result.at_strength(factor * result.strength).cpu(),
-            seconds=seconds,
-            peak_memory=peak.mebibytes,
-            steps=result.steps[0],
-            stop_reason=result.stop_reasons[0],
-        )
+        return [
+            Answer(
+                image=result.images[row : row + 1].detach().cpu(),
+                at_strength=_at_strength(result, row),
+                seconds=seconds / len(cases),
+                peak_memory=peak.mebibytes,
+                steps=result.steps[row],
+                stop_reason=result.stop_reasons[row],
+            )
+            for row in range(len(cases))
+        ]
+
+
+def _at_strength(result: EditResult, row: int) -> Callable[[float], Tensor]:
+    """Renders one picture of a batch, at a factor on the edit."""
+
+    def render(factor: float) -> Tensor:
+        return result.row_at_strength(row, factor * result.strength).cpu()
+
+    return render

@@ -1,13 +1,13 @@
 """What a benchmark measured, a row for each edit, in a file that survives being killed.
 
-A row is appended as one line of JSON, and is on the disk before the next edit begins. A last line
+Rows are appended as lines of JSON, and are on the disk before the next edit begins. A last line
 that is torn is dropped when the file is opened again.
 """
 
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -135,16 +135,16 @@ class RowLog:
     def __contains__(self, key: Key) -> bool:
         return key in self._rows
 
-    def append(self, row: Row) -> None:
-        """Add a row; it is on the disk when this returns. Raises `InputError` if there is no room.
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows, on the disk when this returns. Raises `InputError` if there is no room.
 
         What a failed write leaves is cut off again here, or when the file is opened next.
         """
-        line = (row.to_json() + "\n").encode()
+        lines = "".join(row.to_json() + "\n" for row in rows).encode()
         try:
             before = self._path.stat().st_size if self._path.exists() else 0
             with open(self._path, "ab", buffering=0) as stream:
-                if stream.write(line) != len(line):
+                if stream.write(lines) != len(lines):
                     os.truncate(self._path, before)
                     raise OSError("there is no room for a row")
                 os.fsync(stream.fileno())
@@ -153,4 +153,4 @@ class RowLog:
                 f"cannot write {self._path}: {error.strerror or error}; the rows before are kept, "
                 "make room and go on with --resume"
             ) from error
-        self._rows[row.key] = row
+        self._rows.update((row.key, row) for row in rows)

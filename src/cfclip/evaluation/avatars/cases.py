@@ -79,7 +79,13 @@ def _stays_natural(case: Case) -> bool:
     return not excluded(answers.codes).any()
 
 
-def edit_request(manifest: PackManifest, latents: Tensor, edit: Edit, seed: int) -> EditRequest:
+def edit_request(
+    manifest: PackManifest,
+    latents: Tensor,
+    edit: Edit,
+    seed: int,
+    indices: Sequence[int] | None = None,
+) -> EditRequest:
     """What an editor is asked for, with the pack's texts as a session gives them."""
     return EditRequest(
         latents=latents,
@@ -89,4 +95,5 @@ def edit_request(manifest: PackManifest, latents: Tensor, edit: Edit, seed: int)
         unrealistic_text=manifest.unrealistic_text,
         aspects=tuple(manifest.aspects.values()),
         seed=seed,
+        indices=indices,
     )
