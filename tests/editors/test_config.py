@@ -54,6 +54,8 @@ def test_layers_that_the_generator_lacks_are_named() -> None:
         ("clip_weight", 0.0),
         ("latent_l2", -1.0),
         ("temperature", 0.0),
+        ("positives", "text"),
+        ("negatives", "released"),  # which would make a picture depend on its batch
         ("alpha", -1.0),
         ("augmentations", 0),
         ("distortion", 1.5),

@@ -263,12 +263,18 @@ def test_several_prompts_all_pull(
     assert not torch.allclose(both.offset, once.offset, atol=1e-3)
 
 
-def test_temperature_reaches_the_objective(
-    generator: StyleGAN2, embedder: ClipEmbedder, request_of_two: EditRequest
+@pytest.mark.parametrize(
+    "change", [{"temperature": 0.05}, {"positives": "direction"}, {"negatives": "none"}]
+)
+def test_choices_of_clip_nce_reach_the_objective(
+    generator: StyleGAN2,
+    embedder: ClipEmbedder,
+    request_of_two: EditRequest,
+    change: dict[str, object],
 ) -> None:
-    sharp = LatentOptimisation(generator, embedder, replace(CONFIG, temperature=0.05))
-    soft = LatentOptimisation(generator, embedder, replace(CONFIG, temperature=1.0))
-    assert final_loss(sharp.edit(request_of_two)) != final_loss(soft.edit(request_of_two))
+    changed = LatentOptimisation(generator, embedder, replace(CONFIG, **change))  # type: ignore[arg-type]
+    usual = LatentOptimisation(generator, embedder, CONFIG)
+    assert final_loss(changed.edit(request_of_two)) != final_loss(usual.edit(request_of_two))
 
 
 def test_the_logit_weights_are_alpha_beta_gamma(

@@ -72,8 +72,28 @@ def test_own_negatives_make_an_image_independent_of_its_batch():
 def test_module_equals_function():
     t = edit_tensors()
     inputs = (t.edited, t.source, t.target_texts, t.source_texts)
-    module = ClipNceLoss(temperature=0.3, negatives="released", reduction="none")
-    assert torch.equal(module(*inputs), clip_nce_loss(*inputs, 0.3, "released", "none"))
+    module = ClipNceLoss(0.3, "released", "none", "image")
+    assert torch.equal(module(*inputs), clip_nce_loss(*inputs, 0.3, "released", "none", "image"))
+
+
+@pytest.mark.parametrize("negatives", ["own", "released", "none"])
+def test_both_positives_weigh_alike(negatives):
+    t = edit_tensors()
+    inputs = (t.edited, t.source, t.target_texts, t.source_texts, 0.1, negatives, "none")
+    both, *each = (clip_nce_loss(*inputs, p) for p in ("both", "direction", "image"))
+    assert torch.allclose(both, (each[0] + each[1]) / 2, rtol=1e-12)
+    assert not torch.allclose(each[0], each[1], rtol=1e-3)
+
+
+def test_without_negatives_the_directions_decide():
+    """Along the text's direction nothing is left to gain; the directional loss, in units of tau."""
+    t = edit_tensors()
+    inputs = (t.edited, t.source, t.target_texts, t.source_texts)
+    loss = clip_nce_loss(*inputs, 0.1, "none", "none", "direction")
+    assert torch.allclose(loss, directional_loss(*inputs, reduction="none") / 0.1, rtol=1e-9)
+    alone = clip_nce_loss(t.edited[3:4], t.source[1:], *inputs[2:], 0.1, "none", "none")
+    pair = clip_nce_loss(t.edited[2:4], t.source, *inputs[2:], 0.1, "none", "none")
+    assert torch.allclose(pair[1], alone[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
@@ -85,8 +105,10 @@ def test_bad_temperature(temperature):
 
 def test_bad_negatives():
     t = edit_tensors()
-    with pytest.raises(InputError, match="expected one of own, released"):
+    with pytest.raises(InputError, match="expected one of own, released, none"):
         clip_nce_loss(t.edited, t.source, t.target_texts, t.source_texts, negatives="batch")
+    with pytest.raises(InputError, match="expected one of both, direction, image"):
+        clip_nce_loss(t.edited, t.source, t.target_texts, t.source_texts, positives="text")
 
 
 def test_source_that_does_not_divide_the_edited_rows_is_named():

@@ -21,6 +21,12 @@ def _clip_nce(edited, source, target, other, reduction="mean"):
     return clip_nce_loss(edited, source, target, other, reduction=reduction)
 
 
+def _clip_nce_without_negatives(edited, source, target, other, reduction="mean"):
+    return clip_nce_loss(
+        edited, source, target, other, negatives="none", reduction=reduction, positives="image"
+    )
+
+
 def _global(edited, source, target, other, reduction="mean"):
     return global_clip_loss(edited, target, len(edited) // len(source), reduction)
 
@@ -32,6 +38,7 @@ def _logit(edited, source, target, other, reduction="mean"):
 
 LOSSES = {
     "clip_nce": _clip_nce,
+    "clip_nce without negatives": _clip_nce_without_negatives,
     "directional": directional_loss,
     "global": _global,
     "logit": _logit,

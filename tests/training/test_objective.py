@@ -63,6 +63,25 @@ def test_the_total_is_that_of_the_paper(latents: Tensor, edited: Tensor) -> None
     )
 
 
+@pytest.mark.parametrize(
+    "changes", [{"positives": "direction"}, {"negatives": "none"}, {"negatives": "released"}]
+)
+def test_choices_of_clip_nce_reach_the_loss(
+    changes: dict[str, str], latents: Tensor, edited: Tensor
+) -> None:
+    prompts = torch.zeros(4, dtype=torch.int64)
+    usual, *_ = objective()(latents, edited, prompts, 7, 2, range(4))
+    values, *_ = objective(**changes)(latents, edited, prompts, 7, 2, range(4))
+    generator, embedder = tiny_generator(), tiny_embedder()
+    images = generator.synthesis(edited)
+    views = embed_views(embedder, RandomPerspective(2), images, 7, 2, range(4))
+    texts = [embed_prompt(embedder, TEMPLATES, text) for text in (TASK.prompts[0], "a face")]
+    source = embedder.embed_images(generator.synthesis(latents))
+    expected = clip_nce_loss(views, source, *texts, reduction="none", **changes)
+    torch.testing.assert_close(values["clip_nce"], expected, **ROUNDING)
+    assert not torch.allclose(values["clip_nce"], usual["clip_nce"], rtol=0.01)
+
+
 def test_the_weight_of_clip_keeps_the_proportions_of_an_objective(
     latents: Tensor, edited: Tensor
 ) -> None:

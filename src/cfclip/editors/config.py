@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cfclip.errors import InputError
+from cfclip.losses.choices import OwnNegatives, Positives
 from cfclip.schedule import DescentSettings, Optimizer, check_choice, check_number
 
 ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
@@ -72,6 +73,14 @@ class LatentOptimisationConfig:
     temperature: float = 0.1
     """Temperature of clip_nce: lower attends to the hardest negatives."""
 
+    positives: Positives = "both"
+    """What clip_nce pulls an edit along: both, or only the direction from the source text to the
+    prompt (direction), or only that from the image to the prompt (image)."""
+
+    negatives: OwnNegatives = "own"
+    """What clip_nce pushes an edit away from: own (the source text, seen from the image) or
+    none."""
+
     alpha: float = 1.0
     """logit objective: weight of the similarity to the prompt."""
 
@@ -110,6 +119,8 @@ class LatentOptimisationConfig:
         check_choice("space", self.space, get_args(Space))
         check_choice("start", self.start, get_args(Start))
         check_choice("fusion", self.fusion, get_args(Fusion))
+        check_choice("positives", self.positives, get_args(Positives))
+        check_choice("negatives", self.negatives, get_args(OwnNegatives))
         check_choice("precision", self.precision, get_args(Precision))
         _layer_ranges(self.layers)
         for name in ("latent_l2", "changed_pixels", "aspects", "alpha", "beta", "gamma"):

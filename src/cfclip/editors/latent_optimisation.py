@@ -29,8 +29,7 @@ from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.clip_nce import clip_nce_loss
-from cfclip.losses.objective import EditTensors, Objective, build_objective
+from cfclip.losses.objective import EditTensors, Objective, build_objective, clip_nce_term
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
 
@@ -252,17 +251,5 @@ def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:
     objective = build_objective(config.objective, {**weights, **keeping})
     if config.objective != "clip_nce":
         return objective
-
-    def clip_nce(tensors: EditTensors) -> Tensor:
-        return tensors.over_targets(
-            lambda texts: clip_nce_loss(
-                tensors.edited,
-                tensors.source,
-                texts,
-                tensors.source_texts,
-                config.temperature,
-                reduction="none",
-            )
-        )
-
+    clip_nce = clip_nce_term(config.temperature, config.negatives, config.positives)
     return Objective({**objective.terms, "clip_nce": (clip, clip_nce)})

@@ -1,12 +1,13 @@
 """CLIP-NCE, the contrastive objective of CF-CLIP (Yu et al., ACM MM 2022, arXiv 2207.02812)."""
 
 import math
-from typing import Literal, TypeAlias
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
+from cfclip.losses.choices import Negatives, Positives
 from cfclip.losses.rows import (
     Reduction,
     check_text_pair,
@@ -14,9 +15,6 @@ from cfclip.losses.rows import (
     direction,
     reduce_images,
 )
-
-Negatives: TypeAlias = Literal["own", "released"]
-NEGATIVES: tuple[Negatives, ...] = ("own", "released")
 
 TEMPERATURE = 0.1
 """The paper's tau."""
@@ -30,6 +28,7 @@ def clip_nce_loss(
     temperature: float = TEMPERATURE,
     negatives: Negatives = "own",
     reduction: Reduction = "mean",
+    positives: Positives = "both",
 ) -> Tensor:
     r"""Pull the edit's direction towards the text's, and away from the source text.
 
@@ -53,7 +52,9 @@ def clip_nce_loss(
         negatives: `"own"` takes each image's own negatives, as the paper describes. `"released"`
             gives all rows the negatives of image 0, as the released training code does; it
             exists to reproduce numbers of that code, and makes a loss depend on the batch.
+            `"none"` leaves nothing to contrast with: what remains is `(1 - q . p) / tau`.
         reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
+        positives: `"both"`, or `"direction"` for `p_1` alone, or `"image"` for `p_2` alone.
 
     Raises:
         InputError: shapes that do not fit together, a temperature that is not positive, or an
@@ -70,20 +71,29 @@ def clip_nce_loss(
     check_text_pair(target_texts, source_texts, source.shape[1])
     if not (temperature > 0 and math.isfinite(temperature)):
         raise InputError(f"temperature is {temperature}, expected a positive number")
-    if negatives not in NEGATIVES:
-        raise InputError(f"negatives is {negatives!r}, expected one of {', '.join(NEGATIVES)}")
+    for name, value, choices in (
+        ("negatives", negatives, get_args(Negatives)),
+        ("positives", positives, get_args(Positives)),
+    ):
+        if value not in choices:
+            raise InputError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 
     query = direction(edited.unflatten(0, (copies, -1)) - source)  # (A, B, dim)
-    along_text = direction((target_texts - source_texts).mean(0))  # (dim,)
-    towards_target = direction(target_texts.mean(0) - source)  # (B, dim)
-    away = direction(source_texts - source.unsqueeze(1))  # (B, K, dim)
-    if negatives == "released":
-        away = away[:1].expand_as(away)
-
-    logits = torch.einsum("abd,bkd->abk", query, away) / temperature
-    positives = torch.stack([query @ along_text, (query * towards_target).sum(-1)]) / temperature
-    # -log softmax of a positive among itself and the negatives, (2, A, B)
-    rows = torch.logaddexp(positives, logits.logsumexp(-1)) - positives
+    goals = []  # (dim,) or (B, dim) each
+    if positives != "image":
+        goals.append(direction((target_texts - source_texts).mean(0)))
+    if positives != "direction":
+        goals.append(direction(target_texts.mean(0) - source))
+    agreement = torch.stack([(query * goal).sum(-1) for goal in goals]) / temperature
+    if negatives == "none":
+        rows = 1.0 / temperature - agreement
+    else:
+        away = direction(source_texts - source.unsqueeze(1))  # (B, K, dim)
+        if negatives == "released":
+            away = away[:1].expand_as(away)
+        logits = torch.einsum("abd,bkd->abk", query, away) / temperature
+        # -log softmax of a positive among itself and the negatives, (positives, A, B)
+        rows = torch.logaddexp(agreement, logits.logsumexp(-1)) - agreement
     return reduce_images(rows.mean((0, 1)), reduction)
 
 
@@ -100,11 +110,13 @@ class ClipNceLoss(nn.Module):
         temperature: float = TEMPERATURE,
         negatives: Negatives = "own",
         reduction: Reduction = "mean",
+        positives: Positives = "both",
     ) -> None:
         super().__init__()
         self.temperature = temperature
         self.negatives: Negatives = negatives
         self.reduction: Reduction = reduction
+        self.positives: Positives = positives
 
     def forward(
         self, edited: Tensor, source: Tensor, target_texts: Tensor, source_texts: Tensor
@@ -117,4 +129,5 @@ class ClipNceLoss(nn.Module):
             self.temperature,
             self.negatives,
             self.reduction,
+            self.positives,
         )

@@ -12,7 +12,8 @@ from torch import Tensor
 from cfclip.errors import InputError
 from cfclip.losses.aspects import aspect_targets, aspects_loss
 from cfclip.losses.changed_pixels import changed_pixels_loss
-from cfclip.losses.clip_nce import clip_nce_loss
+from cfclip.losses.choices import Negatives, Positives
+from cfclip.losses.clip_nce import TEMPERATURE, clip_nce_loss
 from cfclip.losses.directional import directional_loss
 from cfclip.losses.global_clip import global_clip_loss
 from cfclip.losses.latent import latent_l2_loss
@@ -67,10 +68,26 @@ Term: TypeAlias = Callable[[EditTensors], Tensor]
 """A part of an objective: `EditTensors` to one unweighted value per image, `(B,)`."""
 
 
-def _clip_nce(t: EditTensors) -> Tensor:
-    return t.over_targets(
-        lambda texts: clip_nce_loss(t.edited, t.source, texts, t.source_texts, reduction="none")
-    )
+def clip_nce_term(
+    temperature: float = TEMPERATURE, negatives: Negatives = "own", positives: Positives = "both"
+) -> Term:
+    """The term `clip_nce` with choices of its own, see `clip_nce_loss`."""
+
+    def clip_nce(t: EditTensors) -> Tensor:
+        return t.over_targets(
+            lambda texts: clip_nce_loss(
+                t.edited,
+                t.source,
+                texts,
+                t.source_texts,
+                temperature,
+                negatives,
+                "none",
+                positives,
+            )
+        )
+
+    return clip_nce
 
 
 def _directional(t: EditTensors) -> Tensor:
@@ -120,7 +137,7 @@ def _aspects(t: EditTensors) -> Tensor:
 
 TERMS: Mapping[str, Term] = MappingProxyType(
     {
-        "clip_nce": _clip_nce,
+        "clip_nce": clip_nce_term(),
         "directional": _directional,
         "global": _global,
         "similarity": _similarity,

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 from cfclip.editors.config import ObjectiveName
 from cfclip.editors.mapper_config import GROUPS, Group
 from cfclip.errors import InputError
+from cfclip.losses.choices import Negatives, Positives
 from cfclip.schedule import DescentSettings, check_choice, check_number
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
@@ -44,6 +45,14 @@ class TrainingConfig:
     """What is minimised, beside the weights below: clip_nce (CF-CLIP), directional
     (StyleGAN-NADA), global (StyleCLIP) or logit."""
 
+    positives: Positives = "both"
+    """What clip_nce pulls an edit along: both, or only the direction from the source text to the
+    prompt (direction), or only that from the image to the prompt (image)."""
+
+    negatives: Negatives = "own"
+    """What clip_nce pushes an edit away from: own (the source text, seen from the image), released
+    (for all images of a prompt that of the first, as the released code does) or none."""
+
     bare_prompt: bool = False
     """Show CLIP the texts alone instead of in the pack's templates, as StyleCLIP does."""
 
@@ -68,6 +77,9 @@ class TrainingConfig:
 
     groups: tuple[Group, ...] = GROUPS
     """Groups of layers that are edited: coarse (layers 0-3), medium (4-7), fine (8 and up)."""
+
+    legacy_pixel_norm: bool = False
+    """Normalise over a group's layers, as the released code does, instead of over channels."""
 
     optimizer: MapperOptimizer = "ranger"
     """ranger (RAdam, Lookahead, centralised gradients) or adamw."""
@@ -111,6 +123,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_choice("mapper", self.mapper, get_args(MapperKind))
         check_choice("objective", self.objective, get_args(ObjectiveName))
+        check_choice("positives", self.positives, get_args(Positives))
+        check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("optimizer", self.optimizer, get_args(MapperOptimizer))
         for name in ("batch", "augmentations", "samples", "validation", "validate_every"):
             check_number(name, getattr(self, name), 1)

@@ -10,6 +10,9 @@ from cfclip.generators.base import Generator
 from cfclip.training.config import TrainingConfig
 from cfclip.training.draws import Purpose, seeded
 
+_ALIKE = ("num_ws", "w_dim", "text_dim", "active_groups", "reads_text", "legacy_pixel_norm")
+"""What of a mapper's shape a start must share."""
+
 
 def mapper_shape(
     generator: Generator,
@@ -28,15 +31,16 @@ def mapper_shape(
         text_dim=embedder.dim,
         groups=config.groups,
         text_layout="active" if config.mapper == "text" else "none",
+        legacy_pixel_norm=config.legacy_pixel_norm,
     )
     if start is None:
         return shape
-    for name in ("num_ws", "w_dim", "text_dim", "active_groups", "reads_text"):
+    for name in _ALIKE:
         found, expected = getattr(start.config, name), getattr(shape, name)
         if found != expected:
             raise InputError(
                 f"the mapper to start from has {name.removeprefix('active_')} {found}, expected "
-                f"{expected}; start from one of the same models and groups"
+                f"{expected}; start from one of the same models, groups and norm"
             )
     return start.config
 

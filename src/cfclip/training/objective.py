@@ -16,7 +16,14 @@ from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.objective import OBJECTIVES, EditTensors, Objective, Term, build_objective
+from cfclip.losses.objective import (
+    OBJECTIVES,
+    EditTensors,
+    Objective,
+    Term,
+    build_objective,
+    clip_nce_term,
+)
 from cfclip.training.config import KEEPING, PLUG_INS, TrainingConfig
 
 TOTAL = "total"
@@ -164,7 +171,11 @@ def _weighted(config: TrainingConfig, plug_ins: Mapping[str, Term]) -> Objective
     clip = {n: w for n, w in OBJECTIVES[config.objective].items() if n not in KEEPING}
     weights = {name: config.clip_weight * weight for name, weight in clip.items()}
     keeping = {name: getattr(config, name) for name in KEEPING}
-    objective = build_objective(config.objective, {**weights, **keeping})
+    terms = build_objective(config.objective, {**weights, **keeping}).terms
+    if "clip_nce" in terms:
+        weight, _ = terms["clip_nce"]
+        own = clip_nce_term(negatives=config.negatives, positives=config.positives)
+        terms = {**terms, "clip_nce": (weight, own)}
     wanted = [name for name in PLUG_INS if getattr(config, name)]
     if missing := [name for name in wanted if name not in plug_ins]:
         raise InputError(
@@ -172,4 +183,4 @@ def _weighted(config: TrainingConfig, plug_ins: Mapping[str, Term]) -> Objective
             f"its file (--{missing[0]}-network), or set it to 0"
         )
     extra = {name: (float(getattr(config, name)), plug_ins[name]) for name in wanted}
-    return Objective({**objective.terms, **extra})
+    return Objective({**terms, **extra})
