@@ -182,6 +182,28 @@ def test_a_benchmark_of_something_else_is_refused(
     assert "another versions.torch;" in refused(capsys)
 
 
+def test_variants_are_compared_under_their_own_names(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = out.with_name("variants.toml")
+    file.write_text(
+        '[[variant]]\nname = "gentle"\nmethod = "cfclip-optimisation"\nsettings = { lr = 0.01 }\n'
+    )
+    options = ["--pack", "tiny", "--prompts", str(out.with_name("prompts.toml")), "--quick"]
+    assert main(["bench", "--out", str(out), *options, "--variants", str(file)]) == 0
+    assert {row.method for row in RowLog(out / "rows.jsonl").rows} == {"oracle", "gentle"}
+    assert json.loads((out / "bench.json").read_text())["methods"]["gentle"]["settings"]["lr"] == (
+        0.01
+    )
+    assert bench(out, "--variants", file, "--methods", METHODS[0], "--resume") == 0
+    names = {row.method for row in RowLog(out / "rows.jsonl").rows}
+    assert names == {"oracle", "gentle", METHODS[0]}
+    capsys.readouterr()
+    file.write_text("[")
+    assert bench(out, "--variants", file, "--resume") == 2
+    assert "is not TOML" in refused(capsys)
+
+
 def test_prompts_that_a_mapper_does_not_know_are_left_out(
     tiny_pack: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

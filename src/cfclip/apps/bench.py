@@ -26,6 +26,10 @@ class Bench(BenchWork):
     tuned: Path | None = None
     """Folder with settings of methods, as cfclip tune writes them; their defaults if not given."""
 
+    variants: Path | None = None
+    """File of further methods, which are others with settings or files changed; compared alone if
+    no --methods are given. docs/BENCHMARK.md tells its layout."""
+
     split: Split = "test"
     """Which prompts and avatars: settings are chosen on validation."""
 
@@ -41,16 +45,22 @@ class Bench(BenchWork):
         from cfclip.evaluation.choices import choose_methods, open_methods, parse_files
         from cfclip.evaluation.folder import BenchmarkFolder
         from cfclip.evaluation.summary import COUNTERFACTUAL
+        from cfclip.evaluation.variants import read_variants
         from cfclip.session import Session
 
         console = self.console
         files = parse_files(self.files)
         session = Session.open(self.pack, self.device)
         benchmark = self._judged(session)
-        names = choose_methods(session.pack, self.methods, files)
-        methods = open_methods(session.pack, names, files, self.tuned, self.quick, session.device)
+        variants = () if self.variants is None else read_variants(self.variants)
+        alone = bool(variants) and not (self.methods or files)
+        names = () if alone else choose_methods(session.pack, self.methods, files)
+        methods = open_methods(
+            session.pack, names, files, self.tuned, self.quick, session.device, variants
+        )
+        taken = {**files, **{variant.name: list(variant.files) for variant in variants}}
         folder = BenchmarkFolder(self.out)
-        folder.claim({"kind": "bench", **benchmark.about(methods, files)}, self.resume)
+        folder.claim({"kind": "bench", **benchmark.about(methods, taken)}, self.resume)
         for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
             console.warning(warning)
         outcome = self.watched(console, partial(run_benchmark, benchmark, methods, folder))

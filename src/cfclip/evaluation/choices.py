@@ -10,6 +10,7 @@ import torch
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.methods import METHODS, OPTIMISATIONS, Method, open_method
+from cfclip.evaluation.variants import Renamed, Variant
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack
 
 QUICK_SETTINGS: Mapping[str, Any] = {"steps": 2, "augmentations": 1}
@@ -70,8 +71,9 @@ def open_methods(
     tuned: Path | None = None,
     quick: bool = False,
     device: str | torch.device = "cpu",
+    variants: Sequence[Variant] = (),
 ) -> list[Method]:
-    """The methods of these names, ready to edit.
+    """The methods of these names, then the variants, ready to edit.
 
     Args:
         pack: the models.
@@ -81,18 +83,23 @@ def open_methods(
             without one keeps its defaults.
         quick: whether optimisations take `QUICK_SETTINGS`.
         device: where to compute.
+        variants: whose settings are laid over those of their methods.
 
     Raises:
         InputError, CheckpointError, PackError: as `open_method`; a file of settings that is none.
     """
     if tuned is not None and not tuned.is_dir():
         raise InputError(f"there is no folder {tuned}; give one that cfclip tune has written")
-    methods = []
-    for name in names:
+
+    def open_one(name: str, changes: Mapping[str, Any], taken: Sequence[Path]) -> Method:
         settings = {} if tuned is None else read_settings(tuned / f"{name}.json")
-        if quick and name in OPTIMISATIONS:
-            settings = {**settings, **QUICK_SETTINGS}
-        methods.append(open_method(name, pack, settings, files.get(name, ()), device))
+        few = QUICK_SETTINGS if quick and name in OPTIMISATIONS else {}
+        return open_method(name, pack, {**settings, **changes, **few}, taken, device)
+
+    methods = [open_one(name, {}, files.get(name, ())) for name in names]
+    for variant in variants:
+        opened = open_one(variant.method, variant.settings, variant.files)
+        methods.append(Renamed(opened, variant.name))
     return methods
 
 

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from cfclip.editors.base import EditRequest, EditResult
 from cfclip.errors import InputError
 from cfclip.evaluation.benchmark import Benchmark, BenchmarkOutcome, run_benchmark
 from cfclip.evaluation.choices import QUICK_SETTINGS
 from cfclip.evaluation.folder import BenchmarkFolder
-from cfclip.evaluation.methods import OPTIMISATIONS, Method, open_method
+from cfclip.evaluation.methods import OPTIMISATIONS, open_method
 from cfclip.evaluation.rows import Row, RowLog
 from cfclip.evaluation.summary import COUNTERFACTUAL, Summary, summarise_rows
+from cfclip.evaluation.variants import Renamed
 from cfclip.packs.pack import Pack
 from cfclip.record import write_json
 from cfclip.training.runs import RunCallback
@@ -91,29 +91,12 @@ SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A method with the settings of one trial; edits as a method."""
+class Trial(Renamed):
+    """A method with the settings of one trial."""
 
-    method: Method
     number: int
     changed: Mapping[str, Any]
     """The settings that are not the defaults."""
-
-    @property
-    def name(self) -> str:
-        """Method and number."""
-        return f"{self.method.name}{_MARK}{self.number}"
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return self.method.settings
-
-    @property
-    def seconds_of_training(self) -> float | None:
-        return self.method.seconds_of_training
-
-    def edit(self, request: EditRequest) -> EditResult:
-        return self.method.edit(request)
 
 
 def trial_settings(method: str, number: int, seed: int) -> dict[str, float]:
@@ -151,7 +134,7 @@ def open_trials(
         for number in range(count):
             changed = trial_settings(name, number, seed)
             method = open_method(name, pack, {**changed, **few}, files.get(name, ()), device)
-            trials.append(Trial(method, number, changed))
+            trials.append(Trial(method, f"{name}{_MARK}{number}", number, changed))
     return trials
 
 
