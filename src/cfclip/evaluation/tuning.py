@@ -2,14 +2,15 @@
 
 Trials are drawn at random (Bergstra & Bengio, JMLR 2012), since they need no tuning of their own;
 the first is the method with its defaults. Every trial is a row of edits in a benchmark's folder, so
-that what is done is kept, and trials may be added.
+that what is done is kept, and trials may be added. The strength is not drawn: rows tell what an
+edit is at each, so that the best is found for every trial.
 """
 
 import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,8 +23,8 @@ from cfclip.evaluation.benchmark import Benchmark, BenchmarkOutcome, run_benchma
 from cfclip.evaluation.choices import QUICK_SETTINGS
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import OPTIMISATIONS, open_method
-from cfclip.evaluation.rows import Row, RowLog
-from cfclip.evaluation.summary import COUNTERFACTUAL, Summary, summarise_rows
+from cfclip.evaluation.rows import Row, RowLog, StrengthScore
+from cfclip.evaluation.summary import CONTROL
 from cfclip.evaluation.variants import Renamed
 from cfclip.packs.pack import Pack
 from cfclip.record import write_json
@@ -32,9 +33,6 @@ from cfclip.training.runs import RunCallback
 TRIALS_FILE = "trials.jsonl"
 _MARK = "#"
 _DIGITS = 3
-_CHOSEN_BY = ("exact", "success", "preservation")
-"""What the better of two trials is better at; the next decides where one is equal."""
-_TOLD = (*_CHOSEN_BY, "psnr_outside", "truth_distance", "median_seconds")
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,9 @@ class Span:
         return min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high)
 
 
-_STRENGTH = Span(0.5, 2.0, log=True)
 _LATENT_OPTIMISATION = {
     "lr": Span(0.02, 0.3, log=True),
     "latent_l2": Span(2.0, 200.0, log=True),
-    "strength": _STRENGTH,
 }
 SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
     {
@@ -67,27 +63,26 @@ SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
             "latent_l2": Span(0.01, 10.0, log=True),
             "changed_pixels": Span(1.0, 30.0, log=True),
             "aspects": Span(3.0, 100.0, log=True),
-            "strength": _STRENGTH,
         },
-        "cfclip-mapper": {"strength": _STRENGTH},
+        "cfclip-mapper": {},
         "logit-text-map": {
             "lr": Span(0.05, 5.0, log=True),
             "fusion_strength": Span(0.05, 1.0, log=True),
             "beta": Span(0.0, 1.0),
             "gamma": Span(0.0, 1.0),
-            "strength": _STRENGTH,
         },
         "styleclip-optimisation": _LATENT_OPTIMISATION,
-        "styleclip-mapper": {"strength": _STRENGTH},
+        "styleclip-mapper": {},
         "styleclip-global": {
             "alpha": Span(0.5, 16.0, log=True),
             "beta": Span(0.02, 0.5, log=True),
         },
         "directional-optimisation": _LATENT_OPTIMISATION,
-        "directional-mapper": {"strength": _STRENGTH},
+        "directional-mapper": {},
     }
 )
-"""What is tuned of each method. Mappers' trainings are not: each of their trials would be one."""
+"""What is tuned of each method, beside its strength. Mappers' trainings are not: each of their
+trials would be one."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ def open_trials(
 
     Args:
         pack, names, files, quick, device: as in `choices.open_methods`.
-        count: trials of each method, at least 1.
+        count: trials of each method, at least 1; one of a method that has nothing to draw.
         seed: of their settings.
 
     Raises:
@@ -131,7 +126,7 @@ def open_trials(
     trials = []
     for name in names:
         few = QUICK_SETTINGS if quick and name in OPTIMISATIONS else {}
-        for number in range(count):
+        for number in range(count if SPACES[name] else 1):
             changed = trial_settings(name, number, seed)
             method = open_method(name, pack, {**changed, **few}, files.get(name, ()), device)
             trials.append(Trial(method, f"{name}{_MARK}{number}", number, changed))
@@ -149,35 +144,79 @@ def run_trials(
 
 
 def choose_settings(trials: Sequence[Trial], folder: BenchmarkFolder) -> list[Path]:
-    """The best trial of each method, in files that `cfclip bench --tuned` takes.
+    """The best trial of each method, at its best strength, as files for `cfclip bench --tuned`.
 
-    Writes `trials.jsonl`, all trials with what they reached, and `METHOD.json` for each method.
-    Best is the highest exact rate of counterfactual edits, then success, then preservation; of
-    equal trials the first.
+    Writes `trials.jsonl`, all trials with what they reached at each strength, and `METHOD.json` for
+    each method. Best is the highest exact rate of counterfactual edits, then success, then
+    preservation; of equal trials the first, of equal strengths the one nearest to the trial's own.
 
     Raises:
         InputError: rows that cannot be read, or a file that cannot be written.
     """
-    names = {trial.name for trial in trials}
-    rows: list[Row] = [row for row in RowLog(folder.rows).rows if row.method in names]
-    summary = summarise_rows(rows, {})
-    found = [(trial, _reached(summary, trial)) for trial in trials]
+    rows = [row for row in RowLog(folder.rows).rows if row.family != CONTROL]
+    reached = {
+        trial.name: _reached([row for row in rows if row.method == trial.name]) for trial in trials
+    }
     lines = [
-        {"method": trial.method.name, "trial": trial.number, "settings": dict(trial.changed), **got}
-        for trial, got in found
+        {
+            "method": trial.method.name,
+            "trial": trial.number,
+            "settings": dict(trial.changed),
+            "reached": [asdict(each) for each in reached[trial.name]],
+        }
+        for trial in trials
     ]
     folder.write(TRIALS_FILE, "".join(json.dumps(line) + "\n" for line in lines))
     files = []
     for name in dict.fromkeys(trial.method.name for trial in trials):
-        own = [line for line in lines if line["method"] == name]
-        best = max(own, key=lambda line: [line[each] or 0.0 for each in _CHOSEN_BY])
+        own = [trial for trial in trials if trial.method.name == name]
+        trial, best = max(
+            ((trial, each) for trial in own for each in reached[trial.name]),
+            key=lambda pair: pair[1].rank,
+        )
+        changed = {**trial.changed}
+        if best.strength != 1.0:
+            changed["strength"] = best.strength * trial.settings["strength"]
+        content = {"method": name, "trial": trial.number, "trials": len(own), "settings": changed}
         path = folder.path / f"{name}.json"
-        write_json({**best, "trials": len(own)}, path)
+        write_json({**content, "reached": asdict(best)}, path)
         files.append(path)
     return files
 
 
-def _reached(summary: Summary, trial: Trial) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class _Reached:
     """What a trial reached on counterfactual prompts; None where it cannot be told."""
-    estimates = {name: summary.get(trial.name, COUNTERFACTUAL, name) for name in _TOLD}
-    return {name: None if got is None else got.mean for name, got in estimates.items()}
+
+    strength: float
+    """Factor on its edits."""
+    exact: float | None
+    success: float | None
+    preservation: float | None
+
+    @property
+    def rank(self) -> tuple[float, ...]:
+        """Of two, the better one has the higher rank."""
+        return tuple(x or 0.0 for x in (self.exact, self.success, self.preservation))
+
+
+def _reached(rows: Sequence[Row]) -> list[_Reached]:
+    """What rows reached at each factor on their edits, the ones nearest to 1 first."""
+    at: dict[float, list[Row | StrengthScore]] = {1.0: list(rows)}
+    for row in rows:
+        for each in row.strengths:
+            at.setdefault(each.strength, []).append(each)
+    return [
+        _Reached(
+            strength,
+            _mean([each.exact for each in at[strength]]),
+            _mean([each.success for each in at[strength]]),
+            _mean([each.preservation for each in at[strength]]),
+        )
+        for strength in sorted(at, key=lambda strength: abs(math.log(strength)))
+    ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return sum(known) / len(known) if known else None
