@@ -164,7 +164,7 @@ def test_pictures_for_users_tell_how_they_were_made() -> None:
         if "cfclip.images.write_png" in imports_of(path.read_text(), name_of(path))
     }
     # A benchmark keeps pictures to measure them; drawn ones among them are no model's.
-    assert writers == {"marking", "evaluation.benchmark", "evaluation.candidates"}
+    assert writers == {"marking", "evaluation.benchmark_run", "evaluation.candidates"}
 
 
 @pytest.mark.parametrize("path", [*modules(SOURCE), *modules(RECIPES)], ids=str)

@@ -235,6 +235,8 @@ def test_prompts_that_a_mapper_does_not_know_are_left_out(
         (("--images", 0), "images is 0, it must be from 1 to 1000"),
         (("--seed", -1), "seed is -1"),
         (("--batch", 0), "batch is 0, it must be at least 1"),
+        (("--share", 0), "share is 0.0, it must be above 0 and at most 1"),
+        (("--share", 1.5), "share is 1.5, it must be above 0 and at most 1"),
         (("--prompts", "nonesuch.toml"), "cannot read nonesuch.toml"),
         (("--judge-clip", "nonesuch"), "there is no folder nonesuch"),
         (("--tuned", "nonesuch"), "there is no folder nonesuch"),
@@ -350,3 +352,17 @@ def test_pictures_edited_together_are_those_edited_alone(out: Path) -> None:
     for prompt in ("green hair", "a smile"):  # of one batch each
         assert len({row.seconds for row in edits if row.prompt == prompt}) == 1
     assert json.loads((together / "bench.json").read_text())["batch"] == 8
+
+
+def test_a_share_of_the_cases_is_drawn_by_the_seed(out: Path) -> None:
+    found = []
+    for seed in (0, 0, 1, 2, 3):
+        folder = out.with_name(f"share{len(found)}")
+        assert bench(folder, "--methods", METHODS[0], "--share", 0.5, "--seed", seed) == 0
+        rows = RowLog(folder / "rows.jsonl").rows
+        cases = {row.key[1:] for row in rows if row.method == METHODS[0]}
+        assert cases == {row.key[1:] for row in rows if row.method == "oracle"}
+        assert len(cases) == 2
+        found.append(cases)
+    assert found[0] == found[1]
+    assert any(found[0] != other for other in found[2:])

@@ -41,7 +41,7 @@ class Bench(BenchWork):
         """Make and measure every edit that is not done yet, then sum up."""
         check_extra()
 
-        from cfclip.evaluation.benchmark import conclude, run_benchmark
+        from cfclip.evaluation.benchmark_run import conclude, run_benchmark
         from cfclip.evaluation.choices import choose_methods, open_methods, parse_files
         from cfclip.evaluation.folder import BenchmarkFolder
         from cfclip.evaluation.summary import COUNTERFACTUAL

@@ -17,7 +17,8 @@ from cfclip.errors import InputError
 if TYPE_CHECKING:
     from cfclip.embedders.base import Embedder
     from cfclip.evaluation.avatars.splits import Split
-    from cfclip.evaluation.benchmark import Benchmark, BenchmarkOutcome
+    from cfclip.evaluation.benchmark import Benchmark
+    from cfclip.evaluation.benchmark_run import BenchmarkOutcome
     from cfclip.session import Session
     from cfclip.training.runs import RunCallback
 
@@ -46,6 +47,9 @@ class BenchWork(Output):
 
     seed: int = 0
     """Of every random draw."""
+
+    share: float = 1.0
+    """Share of all edits that is made, drawn by the seed: for a quick look, or a second run."""
 
     batch: int = 1
     """Pictures that are edited together by a prompt; each takes an even share of the seconds."""
@@ -93,6 +97,7 @@ class BenchWork(Output):
             projection=projection,
             seed=self.seed,
             batch=self.batch,
+            share=self.share,
             judge=judge,
             judge_hash=judge_hash,
         )

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from cfclip.errors import InputError
-from cfclip.evaluation.benchmark import Benchmark, BenchmarkOutcome, run_benchmark
+from cfclip.evaluation.benchmark import Benchmark
+from cfclip.evaluation.benchmark_run import BenchmarkOutcome, run_benchmark
 from cfclip.evaluation.choices import QUICK_SETTINGS
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import OPTIMISATIONS, open_method
