@@ -81,9 +81,13 @@ def test_every_method_is_measured_and_summed_up(
 ) -> None:
     assert bench(out, "--judge-clip", tiny_pack / CLIP_FOLDER) == 0
     captured = capsys.readouterr()
-    files = ["summary.csv", "summary.md", "examples.png", "exact_by_strength.svg"]
-    files.append("exact_by_seconds.svg")
-    assert captured.out.splitlines() == [str(out / file) for file in files]
+    tables = ["results.csv", "summary.csv", "summary.md"]
+    charts = ["exact_by_strength.svg", "exact_by_seconds.svg"]
+    told = captured.out.splitlines()
+    assert told[:4] == [str(out / file) for file in (*tables, "examples.png")]
+    assert told[-2:] == [str(out / file) for file in charts]
+    assert {*told[4:-2]} <= {str(out / "exact.png"), str(out / "failed.png")}
+    assert len(told) > 6  # an edit is exact or failed
     assert "oracle: " in captured.err
     assert "warning: 2 avatars could not be reproduced well" in captured.err
 
@@ -115,7 +119,7 @@ def test_every_method_is_measured_and_summed_up(
     assert float(told["low"]) <= mean <= float(told["high"])
     assert ("oracle", "all", "seconds") not in figures
     assert ("cfclip-optimisation", "counterfactual", "kid") in figures
-    for file in files[3:]:
+    for file in charts:
         assert ElementTree.parse(out / file).getroot().tag.endswith("svg")
     # 2 avatars x 2 prompts, each beside its avatar, its inversion and the true answer.
     assert Image.open(out / "examples.png").width == 6 * (256 + 8) + 8

@@ -1,12 +1,14 @@
 """Rows to figures, by hand."""
 
+import csv
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cfclip.evaluation.comparison import differences
 from cfclip.evaluation.figures import seconds_series, strength_series
-from cfclip.evaluation.report import csv_text, markdown_text
+from cfclip.evaluation.report import ahead_table, csv_text, markdown_text, results_text
 from cfclip.evaluation.rows import Row, StrengthScore
 from cfclip.evaluation.summary import groups_of, summarise_rows
 
@@ -88,13 +90,56 @@ def test_files_say_what_was_measured() -> None:
     assert lines[0] == "method,group,measure,value,low,high,count"
     assert "mine,hair,success,0.5,0,1,2" in lines
     assert 'oracle,"""green hair""",exact,1,,,1' in lines
-    text = markdown_text(summary, ABOUT, ["no mapper for 'a smile'"])
+    text = markdown_text(ROWS, summary, ABOUT, ["no mapper for 'a smile'"])
     assert "| mine | 4 | 66.7 [" in text
     assert "| oracle | 1 | 100.0 | 100.0 | 100.0 | 30.0 | 0.500 | 20.0 | - |" in text
     assert '| "a smile" | - | 0.0 |' in text
     assert "| mine | not measured | steps 2 |" in text
     assert "- no mapper for 'a smile'" in text
-    assert "Left out" not in markdown_text(summary, ABOUT, [])
+    assert "Left out" not in markdown_text(ROWS, summary, ABOUT, [])
+
+
+def test_every_edit_has_a_line() -> None:
+    lines = list(csv.DictReader(results_text(ROWS).splitlines()))
+    assert list(lines[0])[:5] == ["method", "prompt", "family", "avatar", "success"]
+    assert [line["success"] for line in lines] == ["1", "0", "", "1", "1", "1"]
+    assert lines[0]["exact"] == "1"
+    assert (lines[3]["lost"], lines[5]["seconds"]) == ("beard", "")
+
+
+def test_differences_are_of_the_cases_that_both_were_asked() -> None:
+    other = replace(ROW, method="other", exact=False)
+    rows = [
+        *(ROW, FAILED, CONTROL),
+        *(other, replace(other, avatar=1), replace(other, avatar=2, exact=True)),
+        replace(other, prompt="a smile", family="control", exact=True),
+    ]
+    found = differences(rows, "mine", "other")
+    assert {group: (e.mean, e.count) for group, e in found.items() if group[0] != '"'} == {
+        "all": (0.0, 3),
+        "counterfactual": (0.5, 2),
+        "colours": (0.5, 2),
+        "hair": (0.5, 2),
+        "control": (-1.0, 1),
+    }
+    assert (found["hair"].low, found["hair"].high) == (0.0, 1.0)
+    assert differences(rows, "other", "mine", "preservation")["hair"].mean == 0.25
+    assert differences(rows, "mine", "nobody") == {}
+
+
+def test_ours_are_compared_with_the_others() -> None:
+    rows = [
+        *(replace(row, method="cfclip-optimisation") for row in (ROW, FAILED)),
+        *(replace(row, method="styleclip-global", exact=False) for row in (ROW, FAILED)),
+        *(replace(row, method="logit-text-map") for row in (ROW, FAILED)),
+        ORACLE,
+    ]
+    table = ahead_table(rows, summarise_rows(rows, {}), "cfclip-optimisation")
+    assert table.splitlines()[0] == "| prompts | styleclip-global |"
+    assert "| hair | +50.0 [+0.0, +100.0] |" in table
+    assert ahead_table(rows, summarise_rows(rows, {}), "cfclip-mapper") == ""
+    alone = [row for row in rows if row.method != "styleclip-global"]
+    assert ahead_table(alone, summarise_rows(alone, {}), "cfclip-optimisation") == ""
 
 
 def test_charts_are_of_counterfactual_edits() -> None:

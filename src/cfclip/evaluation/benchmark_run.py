@@ -147,7 +147,7 @@ def conclude(
         rows, folder, benchmark.edits, benchmark.split, instruments, resolution
     )
     summary = summarise_rows(rows, realism)
-    files = write_summary(folder, summary, about, left_out)
+    files = write_summary(folder, rows, summary, about, left_out)
     examples = write_examples(folder, rows, summary.methods)
     return summary, (*files, *examples, *write_charts(folder, rows, summary))
 

@@ -1,60 +1,90 @@
 """What of a benchmark is to be looked at: examples drawn at random, and two charts."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
+
+from PIL import Image
 
 from cfclip.evaluation.avatars.prompts import prompt_name
 from cfclip.evaluation.charts import Point, Series, chart
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.intervals import mean_with_interval
 from cfclip.evaluation.rows import Row
-from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, Summary
+from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, ORACLE, Summary
 from cfclip.marking import write_picture
 from cfclip.provenance import COMPOSED, Provenance
 from cfclip.sheets import sheet
 
 EXAMPLES_FILE = "examples.png"
+EXACT_FILE = "exact.png"
+FAILED_FILE = "failed.png"
 STRENGTH_FILE = "exact_by_strength.svg"
 SECONDS_FILE = "exact_by_seconds.svg"
 EXAMPLES = 12
 """Rows of the sheet of examples."""
+CHOSEN_EXAMPLES = 6
+"""Rows of the sheets of exact and of failed edits."""
 EXAMPLES_SEED = 0
 _OWN_STRENGTH = 1.0
+_Case: TypeAlias = tuple[str, int]
+"""Prompt and avatar."""
 
 
 def write_examples(
     folder: BenchmarkFolder, rows: Sequence[Row], methods: Sequence[str]
 ) -> tuple[Path, ...]:
-    """A sheet of cases drawn at random: avatar, inversion, true answer, the answer of each method.
+    """Sheets of cases drawn at random: avatar, inversion, true answer, the answer of each method.
 
     Drawn with `EXAMPLES_SEED` from the cases that every method has a row of, so that nobody chose
-    them. Raises `InputError` for a picture that is missing, or a file that cannot be written.
+    them: from all of them, and from counterfactual ones that the first method is exact in, or not.
+    Returns the files that there is anything to show in. Raises `InputError` for a picture that is
+    missing, or a file that cannot be written.
     """
     answers = {(row.prompt, row.avatar): dict[str, Row]() for row in rows}
     for row in rows:
         answers[row.prompt, row.avatar][row.method] = row
-    whole = sorted(case for case, found in answers.items() if set(methods) <= set(found))
-    draw = random.Random(EXAMPLES_SEED)
-    lines = []
-    for prompt, avatar in sorted(draw.sample(whole, min(EXAMPLES, len(whole)))):
-        name = f"{prompt_name(prompt)}-{avatar:03d}"
-        tiles = [
-            (folder.open_picture(folder.avatar(avatar)), f"avatar {avatar}"),
-            (folder.open_picture(folder.inverted(avatar)), "inverted"),
-            (folder.open_picture(folder.truths / f"{name}.png"), f"true: {prompt}"),
+    whole = {case: found for case, found in answers.items() if set(methods) <= set(found)}
+    first = next((name for name in methods if name != ORACLE), ORACLE)
+
+    def of(exact: bool) -> list[_Case]:
+        return [
+            case
+            for case, found in whole.items()
+            if found[first].family != CONTROL and found[first].exact is exact
         ]
-        for method in methods:
-            outcome = _outcome(answers[prompt, avatar][method])
-            tiles.append(
-                (folder.open_picture(folder.picture(method, name)), f"{method}: {outcome}")
-            )
-        lines.append(tiles)
-    if not lines:
-        return ()
-    path = folder.path / EXAMPLES_FILE
-    write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
-    return (path,)
+
+    files = []
+    for name, cases, count in (
+        (EXAMPLES_FILE, list(whole), EXAMPLES),
+        (EXACT_FILE, of(True), CHOSEN_EXAMPLES),
+        (FAILED_FILE, of(False), CHOSEN_EXAMPLES),
+    ):
+        drawn = random.Random(EXAMPLES_SEED).sample(sorted(cases), min(count, len(cases)))
+        if drawn:
+            lines = [_line(folder, case, whole[case], methods) for case in sorted(drawn)]
+            path = folder.path / name
+            write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
+            files.append(path)
+    return tuple(files)
+
+
+def _line(
+    folder: BenchmarkFolder, case: _Case, found: Mapping[str, Row], methods: Sequence[str]
+) -> list[tuple[Image.Image, str]]:
+    """Tiles of one case."""
+    prompt, avatar = case
+    name = f"{prompt_name(prompt)}-{avatar:03d}"
+    return [
+        (folder.open_picture(folder.avatar(avatar)), f"avatar {avatar}"),
+        (folder.open_picture(folder.inverted(avatar)), "inverted"),
+        (folder.open_picture(folder.truths / f"{name}.png"), f"true: {prompt}"),
+        *(
+            (folder.open_picture(folder.picture(each, name)), f"{each}: {_outcome(found[each])}")
+            for each in methods
+        ),
+    ]
 
 
 def _outcome(row: Row) -> str:

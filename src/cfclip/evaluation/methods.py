@@ -217,6 +217,9 @@ METHODS: Mapping[str, Callable[[Ingredients], Method]] = MappingProxyType(
 )
 """What makes each method of its ingredients; use `open_method`."""
 
+OURS = ("cfclip-optimisation", "cfclip-mapper", "logit-text-map")
+"""CF-CLIP's; the others are what it is compared with."""
+
 OPTIMISATIONS = (
     *("cfclip-optimisation", "logit-text-map"),
     *("styleclip-optimisation", "directional-optimisation"),

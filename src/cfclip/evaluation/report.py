@@ -1,11 +1,13 @@
-"""A benchmark's figures as files: `summary.csv` with all of them, `summary.md` to read."""
+"""A benchmark's figures as files: `results.csv` (edits), `summary.csv`, `summary.md` to read."""
 
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from cfclip.evaluation.comparison import differences
 from cfclip.evaluation.figures import (
     EXAMPLES,
     EXAMPLES_FILE,
@@ -15,6 +17,8 @@ from cfclip.evaluation.figures import (
 )
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.intervals import CONFIDENCE, Estimate
+from cfclip.evaluation.methods import OURS
+from cfclip.evaluation.rows import Row
 from cfclip.evaluation.summary import (
     ALL,
     COLOURS,
@@ -22,9 +26,11 @@ from cfclip.evaluation.summary import (
     COUNTERFACTUAL,
     KID,
     MEDIAN_SECONDS,
+    ORACLE,
     Summary,
 )
 
+RESULTS_FILE = "results.csv"
 CSV_FILE = "summary.csv"
 MARKDOWN_FILE = "summary.md"
 _NONE = "-"
@@ -34,6 +40,10 @@ Format = Callable[[float], str]
 
 def _percent(value: float) -> str:
     return f"{100.0 * value:.1f}"
+
+
+def _points(value: float) -> str:
+    return f"{100.0 * value:+.1f}"
 
 
 def _decimals(digits: int) -> Format:
@@ -59,20 +69,47 @@ _JUDGED: tuple[tuple[str, str, Format], ...] = (
 
 
 def write_summary(
-    folder: BenchmarkFolder, summary: Summary, about: Mapping[str, Any], left_out: Sequence[str]
-) -> tuple[Path, Path]:
-    """Write both files; returns their paths. Raises `InputError` if they cannot be written.
+    folder: BenchmarkFolder,
+    rows: Sequence[Row],
+    summary: Summary,
+    about: Mapping[str, Any],
+    left_out: Sequence[str],
+) -> tuple[Path, ...]:
+    """Write the three files; returns their paths. Raises `InputError` if they cannot be written.
 
     Args:
         folder: where to.
-        summary: the figures.
+        rows: each edit once.
+        summary: the figures of them.
         about: what `BenchmarkFolder.about` gives.
         left_out: one line for each prompt that a method could not do.
     """
     return (
+        folder.write(RESULTS_FILE, results_text(rows)),
         folder.write(CSV_FILE, csv_text(summary)),
-        folder.write(MARKDOWN_FILE, markdown_text(summary, about, left_out)),
+        folder.write(MARKDOWN_FILE, markdown_text(rows, summary, about, left_out)),
     )
+
+
+def results_text(rows: Sequence[Row]) -> str:
+    """A line for each edit, all of its row but the other strengths; None becomes nothing."""
+    names = [each.name for each in fields(Row) if each.name != "strengths"]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(getattr(row, name)) for name in names])
+    return stream.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def csv_text(summary: Summary) -> str:
@@ -87,7 +124,9 @@ def csv_text(summary: Summary) -> str:
     return stream.getvalue()
 
 
-def markdown_text(summary: Summary, about: Mapping[str, Any], left_out: Sequence[str]) -> str:
+def markdown_text(
+    rows: Sequence[Row], summary: Summary, about: Mapping[str, Any], left_out: Sequence[str]
+) -> str:
     """The whole page."""
     pack, versions = about["pack"], about["versions"]
     first = summary.methods[0]
@@ -114,6 +153,13 @@ def markdown_text(summary: Summary, about: Mapping[str, Any], left_out: Sequence
             parts += [f"## {title}\n", _table(summary, group, _QUALITY)]
             if group == COUNTERFACTUAL:
                 parts += [_table(summary, group, _JUDGED)]
+    for method in OURS:
+        if table := ahead_table(rows, summary, method):
+            parts += [
+                f"## Exact rate of {method}, minus that of others\n",
+                "In points, on the cases that both were asked and that can be read.\n",
+                table,
+            ]
     parts.append(
         f"![Examples]({EXAMPLES_FILE})\n\nExamples: {EXAMPLES} cases, drawn at random (seed "
         f"{EXAMPLES_SEED}). Charts: [exact rate by strength]({STRENGTH_FILE}), [exact rate by "
@@ -123,6 +169,22 @@ def markdown_text(summary: Summary, about: Mapping[str, Any], left_out: Sequence
     if left_out:
         parts += ["## Left out\n", "".join(f"- {line}\n" for line in left_out)]
     return "\n".join(parts)
+
+
+def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
+    """By group of prompts, how far a method is ahead of each that is none of `OURS`; "" if none."""
+    if method not in summary.methods:
+        return ""
+    others = [name for name in summary.methods if name not in (*OURS, ORACLE)]
+    found = {other: differences(rows, method, other) for other in others}
+    found = {other: by_group for other, by_group in found.items() if by_group}
+    groups = [g for g in summary.groups if g != ALL and not g.startswith('"')]
+    lines = [
+        (group, *(_shown(by_group.get(group), _points) for by_group in found.values()))
+        for group in groups
+        if any(group in by_group for by_group in found.values())
+    ]
+    return markdown_table(("prompts", *found), lines) if lines else ""
 
 
 def _shown(estimate: Estimate | None, form: Format) -> str:
