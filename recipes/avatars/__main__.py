@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "recipes.avatars.evaluate:Evaluate",
     "measure-starts": "recipes.avatars.measure_starts:MeasureStarts",
     "measure-training": "recipes.avatars.measure_training:MeasureTraining",
+    "publish-results": "recipes.avatars.publish_results:PublishResults",
     "page": "recipes.avatars.page:Page",
     "assemble": "recipes.avatars.assemble:Assemble",
     "fit-text-map": "recipes.avatars.fit_text_map:FitTextMap",

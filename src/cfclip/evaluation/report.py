@@ -150,9 +150,9 @@ def markdown_text(
         (CONTROL, "Prompts in the domain"),
     ):
         if group in summary.groups:
-            parts += [f"## {title}\n", _table(summary, group, _QUALITY)]
+            parts += [f"## {title}\n", quality_table(summary, group)]
             if group == COUNTERFACTUAL:
-                parts += [_table(summary, group, _JUDGED)]
+                parts += [judged_table(summary, group)]
     for method in OURS:
         if table := ahead_table(rows, summary, method):
             parts += [
@@ -165,10 +165,20 @@ def markdown_text(
         f"{EXAMPLES_SEED}). Charts: [exact rate by strength]({STRENGTH_FILE}), [exact rate by "
         f"seconds]({SECONDS_FILE}).\n"
     )
-    parts += ["## Exact rate by prompt\n", _by_group(summary), "## Methods\n", _methods(about)]
+    parts += ["## Exact rate by prompt\n", exact_table(summary), "## Methods\n", _methods(about)]
     if left_out:
         parts += ["## Left out\n", "".join(f"- {line}\n" for line in left_out)]
     return "\n".join(parts)
+
+
+def quality_table(summary: Summary, group: str) -> str:
+    """What became of the edits of a group."""
+    return _table(summary, group, _QUALITY)
+
+
+def judged_table(summary: Summary, group: str) -> str:
+    """What two CLIPs say of the edits of a group, and what these cost."""
+    return _table(summary, group, _JUDGED)
 
 
 def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
@@ -208,7 +218,8 @@ def _table(summary: Summary, group: str, columns: Sequence[tuple[str, str, Forma
     return markdown_table(("method", "edits", *(heading for _, heading, _ in columns)), rows)
 
 
-def _by_group(summary: Summary) -> str:
+def exact_table(summary: Summary) -> str:
+    """The exact rate of every family and prompt."""
     groups = [group for group in summary.groups if group not in (ALL, COUNTERFACTUAL, COLOURS)]
     rows = [
         (group, *(_shown(summary.get(m, group, "exact"), _percent) for m in summary.methods))

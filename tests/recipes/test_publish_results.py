@@ -1,0 +1,95 @@
+"""The page of results, made of small runs of the benchmark on the tiny pack."""
+
+from pathlib import Path
+
+import pytest
+
+from cfclip.apps.cli import main
+from cfclip.errors import InputError
+from recipes.avatars.publish_results import PublishResults, fill_tables
+
+PROMPTS = """
+[[test]]
+family = "hair"
+prompt = "green hair"
+words = { hair_colour = "green" }
+
+[[test]]
+family = "control"
+prompt = "a smile"
+words = { mouth = "smile" }
+
+[[validation]]
+family = "skin"
+prompt = "blue skin"
+words = { skin_colour = "blue" }
+"""
+VARIANTS = (
+    '[[variant]]\nname = "gentle"\nmethod = "cfclip-optimisation"\nsettings = { lr = 0.01 }\n'
+)
+PAGE = """# Results
+
+Written by hand.
+
+<!-- table bench-counterfactual -->
+old
+<!-- end -->
+<!-- table bench-ahead-cfclip-optimisation -->
+<!-- end -->
+<!-- table ablations-exact -->
+<!-- end -->
+<!-- table again -->
+<!-- end -->
+<!-- table settings -->
+<!-- end -->
+"""
+
+
+@pytest.mark.slow
+def test_tables_and_files_come_from_the_runs(
+    tiny_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
+    (tmp_path / "prompts.toml").write_text(PROMPTS)
+    (tmp_path / "variants.toml").write_text(VARIANTS)
+
+    def made(name: str, command: str, *arguments: object) -> Path:
+        out = tmp_path / name
+        prompts = ("--prompts", tmp_path / "prompts.toml", "--quick")
+        options = ("--pack", "tiny", "--out", out, *prompts, *arguments)
+        assert main([command, *map(str, options)]) == 0
+        return out
+
+    methods = ("--methods", "cfclip-optimisation", "directional-optimisation")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "RESULTS.md").write_text(PAGE)
+    publish = PublishResults(
+        bench=made("bench", "bench", *methods),
+        tuned=made("tuned", "tune", *methods, "--trials", 2),
+        ablations=made("ablations", "bench", "--variants", tmp_path / "variants.toml"),
+        again=made("again", "bench", *methods, "--seed", 1, "--share", 0.5),
+        docs=docs,
+    )
+    publish.run()
+    text = (docs / "RESULTS.md").read_text()
+    assert text.startswith(
+        "# Results\n\nWritten by hand.\n\n<!-- table bench-counterfactual -->\n|"
+    )
+    assert "old" not in text
+    assert "| prompts | directional-optimisation |" in text
+    assert "| prompts | oracle | gentle |" in text
+    assert "| directional-optimisation | 2 | " in text
+    assert (docs / "results.csv").read_text().count("\n") == 1 + 2 * 2 * 3
+    assert {path.name for path in (docs / "results").iterdir()} == {
+        *("summary.csv", "ablations.csv", "trials.jsonl"),
+        *("cfclip-optimisation.json", "directional-optimisation.json"),
+    }
+    assert "examples.png" in {path.name for path in (docs / "images" / "results").iterdir()}
+    publish.run()
+    assert (docs / "RESULTS.md").read_text() == text
+
+
+def test_a_table_that_nobody_knows() -> None:
+    with pytest.raises(InputError, match="no table other; known are one"):
+        fill_tables("<!-- table other -->\n<!-- end -->", {"one": ""})
