@@ -29,7 +29,7 @@ from cfclip.evaluation.avatars.scores import (
     summarise,
 )
 from cfclip.evaluation.avatars.splits import Split
-from cfclip.evaluation.likeness import gained_share, text_likeness
+from cfclip.evaluation.text_likeness import gained_share, text_likeness
 from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings, projection_settings

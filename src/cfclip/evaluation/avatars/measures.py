@@ -10,9 +10,9 @@ from cfclip.embedders.base import Embedder
 from cfclip.evaluation.avatars.cases import Case
 from cfclip.evaluation.avatars.scores import EditScore, score_edits
 from cfclip.evaluation.batches import evaluate_in_batches
-from cfclip.evaluation.likeness import text_likeness
 from cfclip.evaluation.probes import Probe
 from cfclip.evaluation.rows import Row, StrengthScore
+from cfclip.evaluation.text_likeness import text_likeness
 from cfclip.tensors import psnr, unit
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)

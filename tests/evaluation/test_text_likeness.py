@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cfclip.evaluation.likeness import gained_share, text_likeness
+from cfclip.evaluation.text_likeness import gained_share, text_likeness
 from tests.tiny_models import tiny_embedder
 
 
