@@ -11,7 +11,6 @@ The file holds tensors, numbers and texts only; it is read without executing any
 import io
 import json
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from cfclip.errors import CheckpointError, TrainingError
+from cfclip.errors import CheckpointError, TrainingError, reason_of
 from cfclip.files import atomic_write
+from cfclip.torch_files import map_file, read_torch_bytes
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the file in the folder of a run."""
@@ -95,7 +95,7 @@ def read_checkpoint(
         try:
             part.load_state_dict(states[name])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise _damaged(path, f"{name}: {_one_line(error)}") from error
+            raise _damaged(path, f"{name}: {reason_of(error)}") from error
     return int(step)
 
 
@@ -107,7 +107,7 @@ def writing(path: Path) -> Iterator[Path]:
             yield temporary
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"cannot write {path}: {_one_line(error)}; what was there is kept, make room and resume"
+            f"cannot write {path}: {reason_of(error)}; what was there is kept, make room and resume"
         ) from error
 
 
@@ -124,9 +124,11 @@ def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise _damaged(path, _one_line(error)) from error
+        content = read_torch_bytes(map_file(path))
+    except MemoryError:
+        raise
+    except Exception as error:  # the reader raises whatever a damaged file makes it stumble over
+        raise _damaged(path, reason_of(error)) from error
     version = content.get("format") if isinstance(content, dict) else None
     if version != FORMAT:
         raise CheckpointError(
@@ -157,8 +159,3 @@ def _differences(made: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[
 def _shown(value: Any) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
-
-
-def _one_line(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text.partition("\n")[0].strip() or type(error).__name__
