@@ -8,7 +8,9 @@ from cfclip.errors import CheckpointError, InputError
 from cfclip.weights import (
     ModelFormat,
     check_tensors,
+    facts_metadata,
     load_tensors,
+    read_facts,
     read_metadata,
     read_model,
     read_tensors,
@@ -78,6 +80,22 @@ def test_reserved_metadata_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"reserved keys \['format'\]"):
         save_model(model(), {}, FORMAT, tmp_path / "x.safetensors", {"format": "mine"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_are_told_again(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    facts = {"pictures": 20, "loss": [0.5, None], "of": {"pack": "avatars"}}
+    save_model(model(), {}, FORMAT, path, facts_metadata("fit", facts))
+    assert read_facts(path, FORMAT, "fit") == facts
+    with pytest.raises(CheckpointError, match="tells no usable facts about its example: 'other'"):
+        read_facts(path, FORMAT, "other")
+    for spoilt in ("no", "[1]", "3"):
+        save_model(model(), {}, FORMAT, path, {"fit": spoilt})
+        with pytest.raises(CheckpointError, match="tells no usable facts about its example"):
+            read_facts(path, FORMAT, "fit")
+    for value in (Path("x"), float("nan")):
+        with pytest.raises(InputError, match="facts about a model cannot be written as JSON"):
+            facts_metadata("fit", {"value": value})
 
 
 def test_a_file_without_a_format_is_not_a_model(tmp_path: Path) -> None:

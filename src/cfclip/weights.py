@@ -133,6 +133,30 @@ def read_metadata(path: str | Path, model_format: ModelFormat) -> dict[str, str]
     return {key: value for key, value in header.items() if key not in (FORMAT_KEY, CONFIG_KEY)}
 
 
+def facts_metadata(key: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts about a model, in JSON values, as `metadata` of `save_model` under one key.
+
+    Raises `InputError` for other values.
+    """
+    try:
+        return {key: json.dumps(dict(facts), allow_nan=False)}
+    except (TypeError, ValueError) as error:
+        raise InputError(f"facts about a model cannot be written as JSON: {error}") from error
+
+
+def read_facts(path: str | Path, model_format: ModelFormat, key: str) -> dict[str, Any]:
+    """What `facts_metadata` was given, without reading the tensors.
+
+    Raises `CheckpointError` when the file is missing, damaged, of another format or tells none.
+    """
+    try:
+        return dict(json.loads(read_metadata(path, model_format)[key]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} tells no usable facts about its {model_format.noun}: {reason_of(error)}"
+        ) from error
+
+
 def read_format(path: str | Path, noun: str) -> str | None:
     """The `ModelFormat.tag` of a model file, None where it tells none.
 

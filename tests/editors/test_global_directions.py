@@ -323,5 +323,5 @@ def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
     save_file({"spread": torch.zeros(3)}, path, {**good, "config": '{"channels": 2, "dim": 2}'})
     with pytest.raises(CheckpointError, match=r"missing directions; spread has shape \(3,\)"):
         load_channel_statistics(path)
-    with pytest.raises(CheckpointError, match="does not tell how it was measured"):
+    with pytest.raises(CheckpointError, match="tells no usable facts about its channel statistics"):
         channel_report(path)

@@ -279,7 +279,7 @@ def test_metadata_may_be_empty_but_not_anything(tmp_path: Path) -> None:
     save_text_mapper(text_mapper(), path)
     assert text_mapper_metadata(path) == {}
     for value in (Path("x"), float("nan")):
-        with pytest.raises(InputError, match="metadata cannot be written as JSON"):
+        with pytest.raises(InputError, match="facts about a model cannot be written as JSON"):
             save_text_mapper(text_mapper(), path, {"value": value})
 
 
@@ -311,5 +311,5 @@ def test_loading_is_strict(tmp_path: Path) -> None:
             read(bad)
     for about in ({}, {"about": "3"}, {"about": "{"}):
         save_file(tensors, bad, header | about)
-        with pytest.raises(CheckpointError, match="no usable text mapper metadata"):
+        with pytest.raises(CheckpointError, match="tells no usable facts about its text mapper"):
             text_mapper_metadata(bad)

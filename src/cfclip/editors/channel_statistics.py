@@ -6,7 +6,6 @@ sigma_c the standard deviation of channel c over pictures and 1_c the axis of c:
     d_c = mean over pictures of  u( E(G(s + 5 sigma_c 1_c)) - E(G(s - 5 sigma_c 1_c)) )
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,14 @@ from cfclip.embedders.base import Embedder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
 from cfclip.tensors import unit
-from cfclip.weights import ModelFormat, load_tensors, read_metadata, read_model, save_model
+from cfclip.weights import (
+    ModelFormat,
+    facts_metadata,
+    load_tensors,
+    read_facts,
+    read_model,
+    save_model,
+)
 
 FORMAT = ModelFormat("cfclip.channel_statistics.v1", "channel statistics")
 _REPORT_KEY = "fit"
@@ -106,7 +112,7 @@ def save_channel_statistics(
 
     Raises `CheckpointError` when a number is not finite.
     """
-    facts = {_REPORT_KEY: json.dumps(dict(report))}
+    facts = facts_metadata(_REPORT_KEY, report)
     save_model(statistics, asdict(statistics.config), FORMAT, path, facts)
 
 
@@ -127,10 +133,7 @@ def channel_report(path: str | Path) -> dict[str, Any]:
 
     Raises `CheckpointError` when the file is missing, damaged or of another kind.
     """
-    try:
-        return dict(json.loads(read_metadata(path, FORMAT)[_REPORT_KEY]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not tell how it was measured: {error}") from error
+    return read_facts(path, FORMAT, _REPORT_KEY)
 
 
 def _parse_config(values: dict[str, Any]) -> ChannelStatisticsConfig:

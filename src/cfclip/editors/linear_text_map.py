@@ -18,7 +18,6 @@ the rest of it away again; each of several texts adds its own offset, as in the 
                  little data then means little change instead of a source drawn to the mean.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,7 +33,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
-from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
+from cfclip.weights import ModelFormat, facts_metadata, load_tensors, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.linear_text_map.v1", "linear text map")
 _REPORT_KEY = "fit"
@@ -157,7 +156,7 @@ def save_text_map(
 
     Raises `CheckpointError` when a weight is not finite.
     """
-    facts = {_REPORT_KEY: json.dumps(dict(report))} if report else None
+    facts = facts_metadata(_REPORT_KEY, report) if report else None
     save_model(text_map, asdict(text_map.config), FORMAT, path, facts)
 
 

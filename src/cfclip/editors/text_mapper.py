@@ -11,7 +11,6 @@ A mapping network begins with a pixel norm, so the length of t does not matter. 
 networks (`text_layout` "none"), h is w: the mapper of StyleCLIP, which knows one edit.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,14 @@ from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
 from cfclip.tensors import check_latents
-from cfclip.weights import ModelFormat, load_tensors, read_metadata, read_model, save_model
+from cfclip.weights import (
+    ModelFormat,
+    facts_metadata,
+    load_tensors,
+    read_facts,
+    read_model,
+    save_model,
+)
 
 __all__ = [
     "BEST",
@@ -135,11 +141,8 @@ def save_text_mapper(
     prompts it was trained on, in JSON values; `text_mapper_metadata` gives it back. Raises
     `InputError` for other values, `CheckpointError` when a weight is not finite as stored.
     """
-    try:
-        about = json.dumps(dict(metadata or {}), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"metadata cannot be written as JSON: {error}") from error
-    save_model(mapper, asdict(mapper.config), FORMAT, path, {_ABOUT_KEY: about}, dtype)
+    facts = facts_metadata(_ABOUT_KEY, metadata or {})
+    save_model(mapper, asdict(mapper.config), FORMAT, path, facts, dtype)
 
 
 def load_text_mapper(path: str | Path, device: str | torch.device = "cpu") -> TextMapper:
@@ -161,10 +164,7 @@ def text_mapper_metadata(path: str | Path) -> dict[str, Any]:
 
     Raises `CheckpointError` when the file is missing, damaged or of another kind.
     """
-    try:
-        return dict(json.loads(read_metadata(path, FORMAT)[_ABOUT_KEY]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has no usable text mapper metadata: {error}") from error
+    return read_facts(path, FORMAT, _ABOUT_KEY)
 
 
 def mapper_file(run_or_file: str | Path) -> Path:
