@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.edit import save
 from cfclip.apps.options import INTERRUPTED, PackWork, Strengths
 from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
+from cfclip.apps.saving import Saving
 from cfclip.apps.tasks import (
     Task,
     check_plan,
@@ -131,16 +131,18 @@ class _Work:
         self._session = session
         self._mapper = mapper
         self._prompts = prompts
-        self._strengths = strengths
         self._options = options
-        self._marking = options.marking()
+        self._saving = Saving(
+            self.console, strengths, options.overwrite, options.marking(), options.paste.chosen
+        )
 
     def files(self, task: Task) -> list[EditFiles]:
         """What is written of a picture, for each prompt."""
         out = self._options.out
         names = [edit_name(task.name, (prompt,)) for prompt in self._prompts]
-        pasted = self._options.paste.chosen is not None
-        return [edit_files(out, name, self._strengths, pasted) for name in names]
+        saving = self._saving
+        pasted = saving.paste is not None
+        return [edit_files(out, name, saving.strengths, pasted) for name in names]
 
     def do(self, tasks: Sequence[Task], failures: list[str]) -> int:
         """All of it; returns the exit status."""
@@ -181,7 +183,7 @@ class _Work:
         for index, prompt in enumerate(self._prompts):
             try:
                 results = self._session.apply(
-                    self._mapper, sources, prompt, self._strengths[0], batch=len(sources)
+                    self._mapper, sources, prompt, self._saving.strengths[0], batch=len(sources)
                 )
             except (CfclipError, MemoryError, RuntimeError) as error:
                 failed |= {task: report_failure(self.console, task, error) for task, _ in waiting}
@@ -189,20 +191,9 @@ class _Work:
             for (task, _), result in zip(waiting, results, strict=True):
                 if task in failed:
                     continue
-                files, picture = self.files(task)[index], str(task.picture)
                 try:
                     with uninterrupted():
-                        save(
-                            result,
-                            files,
-                            self._strengths,
-                            self._options.overwrite,
-                            self._marking,
-                            self.console,
-                            task.name,
-                            picture,
-                            self._options.paste.chosen,
-                        )
+                        self._saving.save(result, self.files(task)[index], task)
                 except (CfclipError, MemoryError, RuntimeError) as error:
                     failed[task] = report_failure(self.console, task, error)
         failures += failed.values()

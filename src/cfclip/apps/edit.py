@@ -20,6 +20,7 @@ from cfclip.apps.options import (
     Work,
 )
 from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
+from cfclip.apps.saving import Saving
 from cfclip.apps.tasks import Task, check_plan, find_tasks, interruption, report_failure, summarise
 from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import CfclipError, InputError
@@ -29,7 +30,6 @@ from cfclip.settings import make_config
 
 if TYPE_CHECKING:
     from cfclip.likeness import IdentityMeasure
-    from cfclip.marking import Marking
     from cfclip.results import EditResult
     from cfclip.session import Session
 
@@ -95,7 +95,8 @@ class Edit(PackWork):
             edit_files(self.out, edit_name(task.name, prompts), strengths, pasted) for task in tasks
         ]
         check_plan(tasks, [files.all for files in planned], self.overwrite)
-        return self._edit_all(tasks, planned, prompts, strengths, self.marking())
+        saving = Saving(self.console, strengths, self.overwrite, self.marking(), self.paste.chosen)
+        return self._edit_all(tasks, planned, prompts, saving)
 
     def _strengths(self) -> tuple[float, ...]:
         given = [strength for group in self.strength for strength in group]
@@ -109,13 +110,12 @@ class Edit(PackWork):
         tasks: Sequence[Task],
         planned: Sequence[EditFiles],
         prompts: tuple[str, ...],
-        strengths: tuple[float, ...],
-        marking: "Marking",
+        saving: Saving,
     ) -> int:
         from cfclip.session import Session
         from cfclip.sources import open_mask
 
-        console = self.console
+        console, strengths = saving.console, saving.strengths
         session = Session.open(self.pack, self.device)
         if self.mask is not None and not self.face.chosen:
             open_mask(self.mask, session.pack.manifest.resolution)
@@ -138,17 +138,7 @@ class Edit(PackWork):
                 with uninterrupted():
                     if measure is not None:
                         result = measure.noted(result, strengths)
-                    save(
-                        result,
-                        files,
-                        strengths,
-                        self.overwrite,
-                        marking,
-                        console,
-                        task.name,
-                        str(task.picture),
-                        self.paste.chosen,
-                    )
+                    saving.save(result, files, task)
                 if result.interrupted:
                     console.error(
                         interruption(
@@ -238,11 +228,12 @@ class Rerun(Work):
         strengths = tuple(strength for strength, _ in record.outputs)
         paste = None if record.paste_back is None else make_config(PasteBack, record.paste_back)
         files = edit_files(self.out, self.record.stem, strengths, paste is not None)
-        check_plan([Task(self.record, self.record.stem)], [files.all], self.overwrite)
-        marking = self.marking()
+        task = Task(self.record, self.record.stem)
+        check_plan([task], [files.all], self.overwrite)
+        saving = Saving(console, strengths, self.overwrite, self.marking(), paste)
         from cfclip.replay import rerun
 
-        with console.progress(f"{self.record.stem}: editing again") as update:
+        with console.progress(f"{task.name}: editing again") as update:
             again = rerun(
                 record.content,
                 image=self.image,
@@ -255,61 +246,10 @@ class Rerun(Work):
         if again.result.interrupted:
             raise KeyboardInterrupt
         with uninterrupted():
-            save(
-                again.result,
-                files,
-                strengths,
-                self.overwrite,
-                marking,
-                console,
-                self.record.stem,
-                str(self.record),
-                paste,
-                identical=again.identical,
-            )
+            saving.save(again.result, files, task, again.identical)
         if again.identical:
             console.note("identical to the recorded image")
             return OK
         reasons = "; ".join(again.differences) or "no difference in versions or machine known"
         console.error(f"the image differs from the recorded one ({reasons})")
         return FAILED
-
-
-def save(
-    result: "EditResult",
-    files: EditFiles,
-    strengths: Sequence[float],
-    overwrite: bool,
-    marking: "Marking",
-    console: Console,
-    name: str,
-    source: str,
-    paste: PasteBack | None = None,
-    **more: object,
-) -> None:
-    """Save an edit and tell where."""
-    result.save(
-        files.record.parent, files.record.stem, strengths, overwrite, marking=marking, paste=paste
-    )
-    for warning in result.warnings:
-        console.warning(warning, name)
-    content = {
-        "source": source,
-        "prompts": result.prompts,
-        "images": [str(path) for path in files.images],
-        "photos": [str(path) for path in files.photos],
-        "strip": str(files.strip),
-        "record": str(files.record),
-        "steps": result.steps,
-        "stop_reason": result.stop_reason,
-        "seconds": result.record["seconds"],
-        "loss": result.record["loss"],
-        "identity": result.record.get("identity"),
-        "warnings": result.warnings,
-        **more,
-    }
-    console.result(content, "\n".join(str(path) for path in files.all))
-    for each in (result.record.get("identity") or {}).get("edited", ()):
-        console.note(
-            f"{name}: strength {each['strength']:g} keeps the identity by {each['similarity']:.2f}"
-        )

@@ -1,0 +1,68 @@
+"""Saving the edits of a command and telling where they are."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cfclip.apps.console import Console
+from cfclip.apps.tasks import Task
+from cfclip.outputs import EditFiles
+from cfclip.photos.config import PasteBack
+
+if TYPE_CHECKING:
+    from cfclip.marking import Marking
+    from cfclip.results import EditResult
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What holds for all edits of one run of a command."""
+
+    console: Console
+    """Where they are told."""
+    strengths: tuple[float, ...]
+    """Strengths that each is rendered at."""
+    overwrite: bool
+    """Whether files may be replaced."""
+    marking: "Marking"
+    """What the pictures tell of how they were made."""
+    paste: PasteBack | None
+    """How each is put back into its photo, if it is."""
+
+    def save(
+        self, result: "EditResult", files: EditFiles, task: Task, identical: bool | None = None
+    ) -> None:
+        """Save the edit of a task and tell where; also if it is `identical` to one recorded before.
+
+        Raises `InputError` as `EditResult.save` does.
+        """
+        result.save(
+            files.record.parent,
+            files.record.stem,
+            self.strengths,
+            self.overwrite,
+            marking=self.marking,
+            paste=self.paste,
+        )
+        for warning in result.warnings:
+            self.console.warning(warning, task.name)
+        content = {
+            "source": str(task.picture),
+            "prompts": result.prompts,
+            "images": [str(path) for path in files.images],
+            "photos": [str(path) for path in files.photos],
+            "strip": str(files.strip),
+            "record": str(files.record),
+            "steps": result.steps,
+            "stop_reason": result.stop_reason,
+            "seconds": result.record["seconds"],
+            "loss": result.record["loss"],
+            "identity": result.record.get("identity"),
+            "warnings": result.warnings,
+            **({} if identical is None else {"identical": identical}),
+        }
+        self.console.result(content, "\n".join(str(path) for path in files.all))
+        for each in (result.record.get("identity") or {}).get("edited", ()):
+            self.console.note(
+                f"{task.name}: strength {each['strength']:g} keeps the identity by "
+                f"{each['similarity']:.2f}"
+            )
