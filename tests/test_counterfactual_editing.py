@@ -1,5 +1,6 @@
 """Counterfactual editing in one call, on the tiny pack."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,22 @@ def test_it_is_one_path_with_the_session(session: Session, tiny_pack: Path) -> N
     )
     assert (edited.mode, edited.size) == ("RGB", (32, 32))
     assert edited.tobytes() == same.image.tobytes()
+
+
+def test_terms_that_confine_an_edit_are_only_added_when_asked_for(tiny_pack_copy: Path) -> None:
+    def edited(**settings: float) -> bytes:
+        return counterfactual_editing(
+            "sample:1", TEXT, max_iterations=3, lr=3.0, pack=tiny_pack_copy, **settings
+        ).tobytes()
+
+    plain = edited()
+    terms = {"latent_l2": 0.5, "changed_pixels": 8.0, "aspects": 30.0}
+    manifest = read_manifest(tiny_pack_copy / MANIFEST_FILE)
+    defaults = replace(manifest.defaults, edit={**manifest.defaults.edit, **terms})
+    assemble_pack(tiny_pack_copy, replace(manifest, defaults=defaults))
+    assert edited() == plain
+    for name, weight in terms.items():
+        assert edited(**{name: weight}) != plain
 
 
 def test_a_map_of_ones_own_and_other_settings(

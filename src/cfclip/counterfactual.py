@@ -39,8 +39,9 @@ def counterfactual_editing(
 
     where `S = (1 + cos) / 2` scores the edited picture y against a text: it seeks similarity to the
     text, diversity from the original and realism (`cfclip.losses.logit`). The same as
-    `Session.edit` with objective "logit" and start "text-map", at a constant rate, without a
-    penalty on the offset and without stopping early.
+    `Session.edit` with objective "logit" and start "text-map", at a constant rate, without the
+    terms that confine an edit (`latent_l2`, `changed_pixels`, `aspects`), whatever the pack's
+    defaults for them, and without stopping early.
 
     Args:
         image: a PIL image, a file, or "sample:SEED".

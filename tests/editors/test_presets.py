@@ -115,4 +115,4 @@ def test_the_directional_preset_differs_in_its_objective_alone(
 def test_the_logit_preset_descends_at_a_constant_rate_from_the_text() -> None:
     config = LatentOptimisationConfig(**LOGIT_TEXT_MAP)
     assert {learning_rate(config.descent(), step) for step in range(config.steps)} == {1.0}
-    assert (config.objective, config.start, config.latent_l2) == ("logit", "text-map", 0.0)
+    assert (config.objective, config.start) == ("logit", "text-map")

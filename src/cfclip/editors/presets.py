@@ -22,14 +22,18 @@ LOGIT_TEXT_MAP: Mapping[str, Any] = MappingProxyType(
         # Scores move little, so that the plain gradient takes a large rate.
         "lr": 1.0,
         "optimizer": "sgd",
+        # The procedure has no terms that keep an edit small. At this rate those of a pack, whose
+        # weights are found for Adam, throw the descent off (avatars, weight of aspects 30).
         "latent_l2": 0.0,
+        "changed_pixels": 0.0,
+        "aspects": 0.0,
         "ramp_up": 0.0,
         "ramp_down": 0.0,
         "patience": 0,
     }
 )
 """Plain gradient of the logit objective from the source fused with the text, at a constant rate,
-without a penalty on the offset and without stopping early; laid over the defaults of a pack."""
+without terms that confine the edit and without stopping early; laid over the defaults of a pack."""
 
 
 def styleclip_optimisation(generator: "Generator") -> dict[str, Any]:
