@@ -1,0 +1,27 @@
+"""The settings that the page of results is made with."""
+
+from pathlib import Path
+
+from cfclip.evaluation.avatars.prompts import read_prompts
+from cfclip.evaluation.choices import open_methods
+from cfclip.evaluation.variants import read_variants
+from cfclip.packs.pack import Pack
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"
+
+
+def test_every_variant_opens_and_changes_something() -> None:
+    variants = read_variants(RECIPE / "ablations.toml")
+    methods = open_methods(Pack.open("avatars"), (), {}, variants=variants)
+    settings = [
+        (variant.method, dict(m.settings)) for variant, m in zip(variants, methods, strict=True)
+    ]
+    assert all(settings.count(each) == 1 for each in settings)
+
+
+def test_their_prompts_are_of_the_benchmark_one_of_each_family() -> None:
+    prompts = read_prompts(RECIPE / "ablation_prompts.toml").test
+    known = read_prompts().test
+    assert set(map(repr, prompts)) <= set(map(repr, known))
+    families = [edit.family for edit in prompts]
+    assert sorted(families) == ["brow", "excluded", "hair", "lip", "pair", "skin"]
