@@ -17,7 +17,7 @@ FOUNDATION = {
 DESCENT = {"schedule", "descent"}
 PARTS = {
     *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
-    "photos",
+    *("photos", "png"),
     *DESCENT,
 }
 FACADE = {
@@ -39,7 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "zip_index": {"errors"},
     "torch_layout": {"errors", "pickle_values", "pickles", "zip_index"},
     "torch_files": {"errors", "torch_layout", "zip_index"},
-    "images": {"errors", "files"},
+    "png": {"errors"},
+    "images": {"errors", "files", "png"},
     "schedule": {"errors"},
     "descent": {"errors", "tensors", "schedule"},
     # Parts: models know no other models, losses know none, methods know their base classes.
@@ -71,7 +72,7 @@ ALLOWED: dict[str, set[str]] = {
     "devices": {"errors"},
     "provenance": {"errors", "version"},
     "credentials": {"errors", "provenance"},
-    "marking": {"errors", "images", "provenance", "credentials"},
+    "marking": {"errors", "images", "png", "provenance", "credentials"},
     "captions": {"errors", "images", "embedders.prompts"},
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},

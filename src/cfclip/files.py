@@ -1,4 +1,4 @@
-"""Writing files without ever leaving half of one, and hashing them."""
+"""Writing files without ever leaving half of one, folders for one process alone, and hashes."""
 
 import hashlib
 import os
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_CHUNK_BYTES = 1 << 20
+from cfclip.errors import InputError
 
+_CHUNK_BYTES = 1 << 20
+_LOCK_FILE = ".lock"
 
 _PREFIX = ".cfclip-"
 _PARTIAL = ".partial"
@@ -37,10 +39,67 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file, whole or not at all. Raises `InputError` if it cannot be written."""
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def remove_partials(folder: str | Path) -> None:
     """Remove what writers that were killed left in a folder; nobody may be writing there."""
     for path in Path(folder).glob(f"{_PREFIX}*{_PARTIAL}*"):
         path.unlink(missing_ok=True)
+
+
+def whole_lines(path: str | Path) -> list[bytes]:
+    """The lines of a file that is only ever appended to; none if there is no file.
+
+    A last line that its writer did not finish is cut off, in the file too. Raises `InputError` if
+    that cannot be done.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        try:
+            os.truncate(path, whole)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    return content[:whole].splitlines()
+
+
+@contextmanager
+def alone_in(folder: str | Path) -> Iterator[None]:
+    """No other process works in a folder during the block.
+
+    Ends with the process, however that ends. On systems without `fcntl` nothing is locked.
+
+    Raises:
+        InputError: another process works there, or nothing can be written.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        stream = open(Path(folder) / _LOCK_FILE, "a")  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"another process works in {folder}; wait for it, or choose another --out"
+            ) from error
+        yield
 
 
 def sha256_of(path: str | Path) -> str:

@@ -10,14 +10,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image, ImageOps
 
 from cfclip.errors import InputError
-from cfclip.files import atomic_write
+from cfclip.files import write_whole
+from cfclip.png import encode_png
 
 MAX_PIXELS = 50_000_000
 """Read from the header and compared before anything is decoded: a file of a few kilobytes can
@@ -44,7 +46,6 @@ _ONE_PICTURE_FORMATS = ("MPO",)
 
 _OPAQUE = 255
 _16_TO_8_BITS = 257
-_MAX_KEYWORD = 79  # characters of a PNG text chunk's keyword
 
 Ground: TypeAlias = Literal["white", "black"]
 """What shows through the transparent parts of a picture."""
@@ -93,6 +94,12 @@ def _opened(path: Path, size: int | None, max_pixels: int, ground: Ground) -> Op
         raise InputError(f"{path} is empty; give a {_known_formats()} file")
     with _decoding(str(path), max_pixels), Image.open(path, formats=_FORMATS) as opened:
         return _prepared(str(path), opened, size, max_pixels, ground)
+
+
+def decode_image(data: bytes, size: int, name: str) -> OpenedImage:
+    """As `open_image`, from the bytes of a file; `name` stands for it in messages."""
+    with _decoding(name, MAX_PIXELS), Image.open(BytesIO(data), formats=_FORMATS) as opened:
+        return _prepared(name, opened, size, MAX_PIXELS, "white")
 
 
 def prepare_image(
@@ -191,28 +198,13 @@ def write_png(
     overwrite: bool = False,
     seal: Callable[[bytes], bytes] | None = None,
 ) -> None:
-    """Write a PNG, whole or not at all, with `metadata` as its text chunks (keyword to text).
+    """Write what `encode_png` gives, whole or not at all.
 
-    `seal` turns the bytes of the file into those that are written, as signing does. Without it, the
-    same picture and metadata give the same bytes. Raises `InputError` if `path` exists and not
-    `overwrite`, if it cannot be written, or if a keyword is not 1 to 79 plain ASCII characters.
+    Raises `InputError` as that does, if `path` exists and not `overwrite`, or if it cannot be
+    written.
     """
     check_outputs([path], overwrite)
-    texts = PngImagePlugin.PngInfo()
-    for keyword, text in (metadata or {}).items():
-        plain = keyword.isascii() and keyword.isprintable()
-        if not plain or not 0 < len(keyword) <= _MAX_KEYWORD:
-            raise InputError(
-                f"PNG keyword {keyword!r} is not 1 to {_MAX_KEYWORD} plain ASCII characters"
-            )
-        texts.add_itxt(keyword, text)
-    try:
-        with atomic_write(path) as temporary:
-            image.save(temporary, format="PNG", pnginfo=texts)
-            if seal is not None:
-                temporary.write_bytes(seal(temporary.read_bytes()))
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {_one_line(error)}") from error
+    write_whole(path, encode_png(image, metadata, seal))
 
 
 def _check_regular(path: Path) -> None:

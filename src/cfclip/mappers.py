@@ -239,12 +239,22 @@ def _apply(
     generator = generator_of(sources, generator)
     latents = torch.stack([source.latents for source in sources]).to(mapper.device)
     offset = mapper.offset(latents, codes)
-    images = pil_from_signed(generator.synthesis(latents + strength * offset))
+    images = edited_pictures(generator, latents, offset, strength)
     seconds = time.perf_counter() - began
     return [
         _result(generator, source, change, image, strength, facts, notes, seconds, len(sources))
         for source, change, image in zip(sources, offset, images, strict=True)
     ]
+
+
+def edited_pictures(
+    generator: Generator, latents: Tensor, offset: Tensor, strength: float | Tensor
+) -> list[Image.Image]:
+    """The pictures of latents moved by what `PackMapper.offset` gave for them.
+
+    `strength` is one factor, or a tensor of one per picture, `(batch, 1, 1)`.
+    """
+    return pil_from_signed(generator.synthesis(latents + strength * offset))
 
 
 def _result(

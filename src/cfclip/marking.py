@@ -1,5 +1,6 @@
 """Writing pictures that tell how they were made, and reading what pictures tell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from cfclip.credentials import (
 )
 from cfclip.errors import InputError
 from cfclip.images import read_xmp, write_png
+from cfclip.png import encode_png
 from cfclip.provenance import Provenance, png_texts, read_packet
 
 
@@ -62,9 +64,24 @@ def write_picture(
     The pixels are those of `image` whatever the marking; unless it is signed, the same picture and
     provenance give the same bytes. Raises `InputError` as `images.write_png` does.
     """
+    texts, seal = _texts_and_seal(provenance, marking)
+    write_png(image, path, texts, overwrite, seal)
+
+
+def encode_picture(
+    image: Image.Image, provenance: Provenance, marking: Marking = MARKED, quickly: bool = False
+) -> bytes:
+    """The bytes of a PNG with its provenance, for those who write many; see `png.encode_png`."""
+    texts, seal = _texts_and_seal(provenance, marking)
+    return encode_png(image, texts, seal, quickly)
+
+
+def _texts_and_seal(
+    provenance: Provenance, marking: Marking
+) -> tuple[dict[str, str], Callable[[bytes], bytes] | None]:
     texts = png_texts(provenance) if marking.metadata else {}
     seal = None if marking.signer is None else partial(marking.signer.sign, provenance=provenance)
-    write_png(image, path, texts, overwrite, seal)
+    return texts, seal
 
 
 def inspect_picture(path: str | Path) -> Inspection:

@@ -220,6 +220,22 @@ def _outside_stop(entry: Mapping[str, Any]) -> int | None:
     return steps if stopped else None
 
 
+def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "") -> list[str]:
+    """Dotted names of what is not the same in two mappings of JSON values.
+
+    >>> differences({"seed": 1, "pack": {"name": "a"}}, {"seed": 1, "pack": {"name": "b"}})
+    ['pack.name']
+    """
+    found = []
+    for name in sorted({*begun, *wanted}):
+        one, other = begun.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += differences(one, other, f"{of}{name}.")
+        elif one != other:
+            found.append(f"{of}{name}")
+    return found
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _finite(each) for key, each in value.items()}

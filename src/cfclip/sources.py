@@ -250,14 +250,17 @@ class SourceMaker:
         ]
 
     @torch.no_grad()
-    def _sample(self, seed: int, truncation_psi: float) -> Source:
+    def sample_latents(self, seed: int, truncation_psi: float = SAMPLE_TRUNCATION) -> Tensor:
+        """`(num_ws, w_dim)` on the device: the latents of a sample, whose picture is not made."""
         # Drawn on the CPU, one by one: the same picture on every device and in every batch.
         generator = self.pack.generator(self.device)
         draw = torch.Generator().manual_seed(seed)
         z = torch.randn(1, generator.z_dim, generator=draw).to(self.device)
-        latents = generator.mapping(z, truncation_psi=truncation_psi)
-        origin = {"kind": "sample", "seed": seed, "truncation_psi": truncation_psi}
-        return self._exact(latents[0], origin, f"sample-{seed}")
+        return generator.mapping(z, truncation_psi=truncation_psi)[0]
+
+    def _sample(self, seed: int, truncation_psi: float) -> Source:
+        latents = self.sample_latents(seed, truncation_psi)
+        return self._exact(latents, sample_origin(seed, truncation_psi), f"sample-{seed}")
 
     @torch.no_grad()
     def _exact(self, latents: Tensor, origin: Mapping[str, Any], name: str) -> Source:
@@ -283,6 +286,11 @@ class SourceMaker:
             raise KeyboardInterrupt
         seconds = time.perf_counter() - began
         return _inverted(opened, inversion, config, seconds)
+
+
+def sample_origin(seed: int, truncation_psi: float = SAMPLE_TRUNCATION) -> dict[str, Any]:
+    """The record's form of a sample."""
+    return {"kind": "sample", "seed": seed, "truncation_psi": truncation_psi}
 
 
 def latents_origin(latents: Tensor) -> dict[str, Any]:

@@ -9,8 +9,8 @@ pictures/METHOD/  the edits
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,11 @@ from PIL import Image
 
 from cfclip.errors import InputError
 from cfclip.evaluation.rows import ROWS_FILE
-from cfclip.files import atomic_write, remove_partials
-from cfclip.record import write_json
+from cfclip.files import alone_in, remove_partials, write_whole
+from cfclip.record import differences, write_json
 
 ABOUT_FILE = "bench.json"
 _METHODS = "methods"
-_LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -71,39 +70,12 @@ class BenchmarkFolder:
     def write(self, name: str, text: str) -> Path:
         """Write a file, whole or not at all; returns its path. Raises `InputError` if it cannot."""
         path = self.path / name
-        try:
-            with atomic_write(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        write_whole(path, text.encode())
         return path
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """No other process works in the folder during the block.
-
-        Ends with the process, however that ends. On systems without `fcntl` nothing is locked.
-
-        Raises:
-            InputError: another process works there, or nothing can be written.
-        """
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        try:
-            stream = open(self.path / _LOCK_FILE, "a")  # noqa: SIM115  # closed below
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
-        with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(
-                    f"another process works in {self.path}; wait for it, or choose another --out"
-                ) from error
-            yield
+    def alone(self) -> AbstractContextManager[None]:
+        """No other process works in the folder during the block; see `files.alone_in`."""
+        return alone_in(self.path)
 
     def claim(self, about: Mapping[str, Any], resume: bool) -> None:
         """Make the folder, or check that it is one of the same benchmark.
@@ -132,7 +104,9 @@ class BenchmarkFolder:
                     "another --out"
                 )
             begun = _read(file)
-            if differing := _differences(begun, wanted):
+            if differing := differences(
+                _with_methods_of(begun, wanted), _with_methods_of(wanted, begun)
+            ):
                 raise InputError(
                     f"{self.path} was begun with another {', '.join(differing)}; choose another "
                     "--out, or go on as it was begun"
@@ -155,16 +129,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "") -> list[str]:
-    """Dotted names of what is not the same in both; of methods, only those in both count."""
-    names = sorted({*begun, *wanted})
-    if of == f"{_METHODS}.":
-        names = [name for name in names if name in begun and name in wanted]
-    found = []
-    for name in names:
-        one, other = begun.get(name), wanted.get(name)
-        if isinstance(one, dict) and isinstance(other, dict):
-            found += _differences(one, other, f"{of}{name}.")
-        elif one != other:
-            found.append(f"{of}{name}")
-    return found
+def _with_methods_of(about: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`about` with those of its methods that are in `other` too: the rest may come and go."""
+    kept = {name: each for name, each in about[_METHODS].items() if name in other[_METHODS]}
+    return {**about, _METHODS: kept}

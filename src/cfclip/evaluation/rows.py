@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.errors import InputError
+from cfclip.files import whole_lines
 
 ROWS_FILE = "rows.jsonl"
 Key = tuple[str, str, int]
@@ -107,12 +108,7 @@ class RowLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._rows: dict[Key, Row] = {}
-        try:
-            content = path.read_bytes() if path.exists() else b""
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-        whole = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[:whole].splitlines(), 1):
+        for number, line in enumerate(whole_lines(path), 1):
             try:
                 row = Row.from_json(line.decode("utf-8"))
             except ValueError as error:
@@ -121,11 +117,6 @@ class RowLog:
                     " again"
                 ) from error
             self._rows[row.key] = row
-        if whole < len(content):
-            try:
-                os.truncate(path, whole)
-            except OSError as error:
-                raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
     @property
     def rows(self) -> tuple[Row, ...]:
