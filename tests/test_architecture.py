@@ -12,7 +12,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 FOUNDATION = {
     *("errors", "files", "tensors", "version", "weights"),
-    *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files"),
+    *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files", "gif"),
 }
 DESCENT = {"schedule", "descent"}
 PARTS = {
@@ -24,7 +24,8 @@ FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
-    *("diagnosis", "tuned_sources", "likeness"),
+    *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
+    *("heat_maps", "sweeps"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -40,7 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "torch_layout": {"errors", "pickle_values", "pickles", "zip_index"},
     "torch_files": {"errors", "torch_layout", "zip_index"},
     "png": {"errors"},
-    "images": {"errors", "files", "png"},
+    "gif": {"errors"},
+    "images": {"errors", "files", "gif", "png"},
     "schedule": {"errors"},
     "descent": {"errors", "tensors", "schedule"},
     # Parts: models know no other models, losses know none, methods know their base classes.

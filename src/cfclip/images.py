@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 
 from cfclip.errors import InputError
 from cfclip.files import write_whole
+from cfclip.gif import encode_gif, packet_of
 from cfclip.png import encode_png
 
 MAX_PIXELS = 50_000_000
@@ -129,6 +130,8 @@ def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
         if opened.width * opened.height > max_pixels:
             raise InputError(_too_many_pixels(str(path), max_pixels, opened.size))
         opened.load()  # PNG allows text behind the pixels
+        if opened.format == "GIF":
+            return packet_of(path.read_bytes())
         packet = opened.info.get("xmp")
         return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
 
@@ -205,6 +208,17 @@ def write_png(
     """
     check_outputs([path], overwrite)
     write_whole(path, encode_png(image, metadata, seal))
+
+
+def write_gif(
+    frames: Sequence[tuple[Image.Image, int]],
+    path: str | Path,
+    packet: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write what `encode_gif` gives, whole or not at all; raises `InputError` as `write_png`."""
+    check_outputs([path], overwrite)
+    write_whole(path, encode_gif(frames, packet))
 
 
 def _check_regular(path: Path) -> None:

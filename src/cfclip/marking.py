@@ -1,6 +1,6 @@
 """Writing pictures that tell how they were made, and reading what pictures tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,9 @@ from cfclip.credentials import (
     read_credentials,
 )
 from cfclip.errors import InputError
-from cfclip.images import read_xmp, write_png
+from cfclip.images import read_xmp, write_gif, write_png
 from cfclip.png import encode_png
-from cfclip.provenance import Provenance, png_texts, read_packet
+from cfclip.provenance import Provenance, png_texts, read_packet, xmp_packet
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,23 @@ def _texts_and_seal(
     texts = png_texts(provenance) if marking.metadata else {}
     seal = None if marking.signer is None else partial(marking.signer.sign, provenance=provenance)
     return texts, seal
+
+
+def write_animation(
+    frames: Sequence[tuple[Image.Image, int]],
+    path: str | Path,
+    provenance: Provenance,
+    marking: Marking = MARKED,
+    overwrite: bool = False,
+) -> None:
+    """Write pictures, each with the milliseconds it is shown, as a GIF with its provenance.
+
+    Raises `InputError` as `images.write_gif` does, and where a signature is asked for: animations
+    are not signed.
+    """
+    if marking.signer is not None:
+        raise InputError("animations are not signed; write this one without a certificate")
+    write_gif(frames, path, xmp_packet(provenance) if marking.metadata else None, overwrite)
 
 
 def inspect_picture(path: str | Path) -> Inspection:

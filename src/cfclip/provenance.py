@@ -74,11 +74,14 @@ class Provenance:
 
 def provenance_of(record: Mapping[str, Any]) -> Provenance:
     """The statement on an edit from its record, or on a picture from the record's entries "pack"
-    and "source"."""
+    and "source". What an edit of an edit was first made from counts, and all of its prompts."""
     pack, source = record["pack"], record["source"]
+    earlier = source.get("edited_from", {"source": source, "edits": ()})
+    source, edits = earlier["source"], earlier["edits"]
+    prompts = [prompt for edit in edits for prompt in edit["prompts"]]
     return Provenance(
         source_type=GENERATED if source["kind"] in ("sample", "latents") else COMPOSED,
-        prompts=tuple(record.get("prompts", ())),
+        prompts=(*prompts, *record.get("prompts", ())),
         pack=pack["name"],
         pack_version=pack["version"],
         pack_hash=pack["fingerprint"],

@@ -11,7 +11,9 @@ Free of torch, like all that only reads records. The layout, format 1::
                         {"kind": "file", "path" (as given), "sha256"}
                         {"kind": "pixels", "sha256"}: given without a file; of what was made of it
                         {"kind": "latents", "float32" (base64), "shape"}
-                        of a photo that a face was cut from also "quad", the corners of its square
+                        of a photo that a face was cut from also "quad", the corners of its square;
+                        of the result of an edit "edited_from": the "source" of the first edit
+                        (without latents) and all "edits", each with "prompts" and "strength"
     inversion           null, or settings, psnr, perceptual, steps, stop_reason, seconds, and
                         "tuning", the same of tuning the generator, if it was
     mask                null, or {"path", "sha256"} like a source

@@ -1,11 +1,9 @@
 """Making the same image again from its record."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from cfclip.editors.base import EditCallback
 from cfclip.editors.config import LatentOptimisationConfig
@@ -19,7 +17,7 @@ from cfclip.record import EditRecord, file_origin, image_sha256, read_record
 from cfclip.results import EditResult
 from cfclip.session import Session
 from cfclip.settings import make_config
-from cfclip.sources import Source, latents_of
+from cfclip.sources import Source, SourceMaker, latents_of
 from cfclip.tuned_sources import tuned_source
 
 
@@ -108,12 +106,13 @@ def _check_pack(pack: Pack, read: EditRecord) -> None:
     )
 
 
-def _source(session: Session, read: EditRecord, image: str | Path | None) -> Source | Tensor:
+def _source(session: Session, read: EditRecord, image: str | Path | None) -> Source:
     origin = read.source
     if origin["kind"] == "sample":
         return session.sample(1, origin["seed"], origin["truncation_psi"])[0]
     if origin["kind"] == "latents":
-        return latents_of(origin)
+        exact = SourceMaker(session.pack, session.device).from_latents(latents_of(origin))
+        return replace(exact, origin=origin)  # which may tell of earlier edits
     if read.projection is None:
         raise InputError("the record is damaged: a picture without an inversion")
     path = _located("image", origin, image, session)

@@ -24,9 +24,7 @@ def sheet(rows: Sequence[Sequence[tuple[Image.Image, str]]]) -> Image.Image:
     """
     if not rows or not all(rows):
         raise InputError("a sheet of no images: give at least one image in every row")
-    width, height = rows[0][0][0].size
-    factor = max(1, -(-MIN_TILE // width))
-    tile = (width * factor, height * factor)
+    tile = enlarged(rows[0][0][0]).size
     font = ImageFont.load_default(_CAPTION_SIZE)
     wrapped = [[_wrap(caption, font, tile[0]) for _, caption in row] for row in rows]
     heights = [tile[1] + _LINE_HEIGHT * max(len(lines) for lines in row) for row in wrapped]
@@ -41,12 +39,19 @@ def sheet(rows: Sequence[Sequence[tuple[Image.Image, str]]]) -> Image.Image:
     for row, captions, row_height in zip(rows, wrapped, heights, strict=True):
         for column, ((image, _), lines) in enumerate(zip(row, captions, strict=True)):
             left = _GAP + column * (tile[0] + _GAP)
-            enlarged = image.convert("RGB").resize(tile, Image.Resampling.NEAREST)
-            paper.paste(enlarged, (left, top))
+            shown = image.convert("RGB").resize(tile, Image.Resampling.NEAREST)
+            paper.paste(shown, (left, top))
             for line, text in enumerate(lines):
                 draw.text((left, top + tile[1] + line * _LINE_HEIGHT), text, _INK, font)
         top += row_height + _GAP
     return paper
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    """`image` at least `MIN_TILE` wide: a small one enlarged by a whole factor."""
+    factor = max(1, -(-MIN_TILE // image.width))
+    size = (image.width * factor, image.height * factor)
+    return image.resize(size, Image.Resampling.NEAREST)
 
 
 def strip(tiles: Sequence[tuple[Image.Image, str]]) -> Image.Image:

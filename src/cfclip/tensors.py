@@ -54,6 +54,13 @@ def pil_from_signed(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(array) for array in uint8_from_signed(images).cpu().numpy()]
 
 
+def grey_from_unit(values: Tensor) -> Image.Image:
+    """Values `(height, width)` in [0, 1], such as a mask, to an 8-bit grey PIL image."""
+    return Image.fromarray(
+        uint8_from_signed(values.mul(_SIGNED_SPAN).sub(1.0)[None, None])[0, :, :, 0].cpu().numpy()
+    )
+
+
 def resize_images(images: Tensor, size: int) -> Tensor:
     """Image tensor to `(batch, 3, size, size)`, antialiased bicubic, differentiable."""
     if images.shape[-2:] == (size, size):

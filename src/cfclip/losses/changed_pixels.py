@@ -35,13 +35,21 @@ def changed_pixels_loss(
     >>> changed_pixels_loss(edited, source)
     tensor(0.2500)
     """
+    return reduce_images(changed_pixels(edited, source, visible).mean((1, 2)), reduction)
+
+
+def changed_pixels(edited: Tensor, source: Tensor, visible: float = VISIBLE) -> Tensor:
+    """How much each pixel counts as changed, `(B, H, W)` in [0, 1): the terms of the loss.
+
+    Raises `InputError` for images of different shapes.
+    """
     if edited.ndim != 4 or edited.shape != source.shape:
         raise InputError(
             f"edited has shape {tuple(edited.shape)} and source {tuple(source.shape)}, expected "
             "the same (batch, channels, height, width)"
         )
     square = (edited - source).square().mean(1)
-    return reduce_images((square / (square + visible**2)).mean((1, 2)), reduction)
+    return square / (square + visible**2)
 
 
 class ChangedPixelsLoss(nn.Module):
