@@ -79,14 +79,17 @@ ALLOWED: dict[str, set[str]] = {
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "training": {*FOUNDATION, *PARTS},
+    "batches": {*FOUNDATION, *PARTS, *FACADE, "training.runs"},
     "evaluation": {*FOUNDATION, *PARTS, *FACADE, "training"},
-    "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation"},
+    "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation", "batches"},
     "__init__": {*FOUNDATION, *PARTS, *FACADE},
     "__main__": {"apps"},
 }
 """Part of cfclip to what it may import, besides itself: a part, or one module of a part."""
 
-APPS_ONLY = {"tyro", "rich", "gradio", "ray"}
+APPS_ONLY = {"tyro", "rich", "gradio"}
+ONE_MODULE_ONLY = {"ray": "batches.ray_engine", "pyarrow": "batches.packing"}
+"""Large libraries of extras, each behind one module."""
 NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "kornia", "tyro", "rich"}
 
 MAX_LINES = 350
@@ -131,6 +134,7 @@ def violations(module: str, source: str) -> list[str]:
     bad = {name for name in inside if not any(is_within(name, each) for each in allowed)}
     if part != "apps":
         bad |= {name for name in names if name.split(".")[0] in APPS_ONLY}
+    bad |= {name for name in names if ONE_MODULE_ONLY.get(name.split(".")[0], module) != module}
     return sorted(bad)
 
 
@@ -148,6 +152,7 @@ def test_import_direction(path: Path) -> None:
         ("editors.new", "from ..session import Session"),
         ("generators.new", "from cfclip import losses"),
         ("encoders.new", "import rich.progress"),
+        ("batches.new", "import ray"),
         ("session", "from cfclip.apps.cli import main"),
     ],
 )

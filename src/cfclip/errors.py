@@ -4,6 +4,8 @@ Every message is one line for a person: it names the value, the limit and the re
 line prints it and exits with status 2; the library raises it.
 """
 
+import re
+
 
 class CfclipError(Exception):
     """Base of every error that cfclip raises on purpose."""
@@ -30,6 +32,15 @@ class TrainingError(CfclipError):
 
 
 _LONGEST_REASON = 300
+_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
+MEMORY_REMEDY = "close other programs, or ask for less (fewer augmentations, a smaller batch)"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that the work was too large for the machine."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and bool(_MEMORY.search(str(error)))
+    )
 
 
 def reason_of(error: BaseException) -> str:

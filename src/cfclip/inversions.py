@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images import check_outputs
+from cfclip.images import check_outputs, decode_image
 from cfclip.packs.pack import ENCODER_FILE
 from cfclip.record import FORMAT, file_origin, write_json
 from cfclip.session import Session
-from cfclip.sources import Source, latents_of, latents_origin
+from cfclip.sources import Picture, Source, latents_of, latents_origin
 
 INVERSION_KIND = "inversion"
 
@@ -35,6 +35,8 @@ class Inverted:
     """Decibels of the reproduction."""
     known: bool
     """Whether it was found on disk."""
+    warnings: tuple[str, ...] = ()
+    """What was changed on the way in, and a poor reproduction; one line each."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,33 @@ class Inversions:
 
     def invert(self, picture: Path) -> Inverted:
         """The inversion of a picture file. Raises `InputError` if it is no usable picture."""
-        file = self._folder / f"{self._key(picture)}.json"
+        return self._once(file_origin(picture)["sha256"], lambda: self._invert(picture))
+
+    def invert_data(self, data: bytes, name: str) -> Inverted:
+        """The inversion of a picture from the bytes of its file, as `invert` of the file.
+
+        `name` stands for it in messages.
+        """
+
+        def invert() -> Source:
+            opened = decode_image(data, self._session.pack.manifest.resolution, name)
+            source = self._invert(opened.image)
+            return replace(source, warnings=(*opened.warnings, *source.warnings))
+
+        return self._once(hashlib.sha256(data).hexdigest(), invert)
+
+    def _invert(self, picture: Picture) -> Source:
+        return self._session.invert(picture, self._projection)
+
+    def _once(self, digest: str, invert: Callable[[], Source]) -> Inverted:
+        """What is kept of a file of that hash, inverted now if nothing is."""
+        file = self._folder / f"{self._key(digest)}.json"
         found = self._read(file)
         if found is not None:
             return found
-        source = self._session.invert(picture, self._projection)
+        source = invert()
         write_json(inversion_content(source), file)
-        return Inverted(source.latents, float(source.psnr or 0.0), known=False)
+        return Inverted(source.latents, float(source.psnr or 0.0), False, source.warnings)
 
     def invert_all(
         self,
@@ -101,10 +123,10 @@ class Inversions:
                 callback(InversionProgress(done, len(pictures), terms, estimate))
         return found, failures
 
-    def _key(self, picture: Path) -> str:
+    def _key(self, digest: str) -> str:
         pack = self._session.pack
         models = {**pack.mapped_models, ENCODER_FILE: pack.manifest.files.get(ENCODER_FILE)}
-        decisive = [file_origin(picture)["sha256"], models, asdict(self._projection)]
+        decisive = [digest, models, asdict(self._projection)]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def _read(self, file: Path) -> Inverted | None:
@@ -114,10 +136,11 @@ class Inversions:
             content = json.loads(file.read_text(encoding="utf-8"))
             latents = latents_of(content["latents"])
             psnr = float(content["inversion"]["psnr"])
+            warnings = tuple(map(str, content["warnings"]))
         except (OSError, ValueError, KeyError, TypeError, InputError):
             return None
         fits = tuple(latents.shape) == (generator.num_ws, generator.w_dim)
-        return Inverted(latents, psnr, known=True) if fits else None
+        return Inverted(latents, psnr, True, warnings) if fits else None
 
 
 def inversion_content(source: Source) -> Mapping[str, Any]:

@@ -66,5 +66,10 @@ def _slug(prompts: Sequence[str]) -> str:
     whole = all(character.isascii() for prompt in prompts for character in prompt)
     if whole and plain and len(plain) <= _LONGEST_SLUG:
         return plain
-    digest = hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:_HASH_CHARACTERS]
+    digest = short_hash("\n".join(prompts))
     return f"{plain[:_LONGEST_SLUG].rstrip('-+')}-{digest}".lstrip("-+")
+
+
+def short_hash(text: str) -> str:
+    """A few characters that tell texts apart which would get one name."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH_CHARACTERS]

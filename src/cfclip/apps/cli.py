@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol, Union
 import tyro
 
 from cfclip.apps.apply import Apply
+from cfclip.apps.batch import Batch
 from cfclip.apps.bench import Bench
 from cfclip.apps.console import Console
 from cfclip.apps.convert import Convert
@@ -28,10 +29,9 @@ from cfclip.apps.options import (
 )
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
-from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
 from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
-from cfclip.errors import CfclipError
+from cfclip.errors import MEMORY_REMEDY, CfclipError, out_of_memory
 from cfclip.training.config import TrainingConfig
 
 
@@ -52,6 +52,7 @@ COMMANDS: dict[str, type[Command]] = {
     "fit-global-directions": FitGlobalDirections,
     "train": Train,
     "apply": Apply,
+    "batch": Batch,
     "bench": Bench,
     "tune": Tune,
     "convert": Convert,
@@ -129,6 +130,7 @@ def _command_type(pack: str, training: TrainingConfig) -> Any:
         "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
         "train": {"default": Train(out=missing, settings=training, projection=projection)},
         "apply": {"default": Apply(missing, missing, projection=projection)},
+        "batch": {"default": Batch(missing, out=missing, settings=edit, projection=projection)},
         "bench": {"default": Bench(out=missing, projection=projection)},
         "tune": {"default": Tune(out=missing, projection=projection)},
     }

@@ -54,14 +54,8 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work(Output):
-    """Options of commands that make files."""
-
-    out: Path
-    """Folder for the results; made if needed."""
-
-    overwrite: bool = False
-    """Replace files that exist. Without it, nothing is ever replaced."""
+class Marked(Output):
+    """What the pictures that a command makes tell of how they were made."""
 
     no_metadata: bool = False
     """Leave out what pictures otherwise tell of how they were made (see `cfclip inspect`)."""
@@ -83,6 +77,17 @@ class Work(Output):
             raise InputError("to sign, give both --c2pa-certificate and --c2pa-key")
         signer = PictureSigner(certificate, key) if certificate and key else None
         return Marking(not self.no_metadata, signer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Marked):
+    """Options of commands that make files."""
+
+    out: Path
+    """Folder for the results; made if needed."""
+
+    overwrite: bool = False
+    """Replace files that exist. Without it, nothing is ever replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """The pictures that a command works through, and what is said about those that fail."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +7,7 @@ from pathlib import Path
 
 from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, OK
-from cfclip.errors import CfclipError, InputError
-
-_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
-MEMORY_REMEDY = "close other programs, or ask for less (fewer augmentations, a smaller batch)"
+from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
 
 
 @dataclass(frozen=True)
@@ -69,13 +65,6 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], overwri
             f"{lost[0]} would be replaced by a result, but is to be worked on; choose another --out"
         )
     check_outputs(paths, overwrite)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that the work was too large for the machine."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and bool(_MEMORY.search(str(error)))
-    )
 
 
 def report_failure(console: Console, task: Task, error: Exception) -> str:

@@ -1,0 +1,347 @@
+"""`cfclip batch`."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from cfclip.apps.console import Console
+from cfclip.apps.options import (
+    DEFAULT_PACK,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    EditOptions,
+    EditSettings,
+    Marked,
+    pack_settings,
+)
+from cfclip.apps.run_watch import watched_run
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import InputError
+from cfclip.schedule import check_number
+
+if TYPE_CHECKING:
+    from cfclip.batches.editing import Job
+    from cfclip.batches.engines import Engine
+    from cfclip.batches.folder import BatchFolder
+    from cfclip.batches.rows import Refused, Row
+    from cfclip.batches.work import Batch as Rows
+    from cfclip.batches.work import BatchRun
+    from cfclip.mappers import PackMapper
+    from cfclip.session import Session
+
+_ERRORS_SHOWN = 20
+_MEASURED_SECONDS = 3.0
+"""Before the work, and again after it: other programs may come and go meanwhile."""
+
+
+@dataclass(frozen=True)
+class Batch(Marked):
+    """Edit any number of pictures, each row of the input to one result.
+
+    May be stopped or killed at any moment: the same command goes on, redoes nothing that is
+    finished, and tries again what failed. See docs/BATCHES.md.
+    """
+
+    inputs: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="INPUT...", help_behavior_hint="(required)"),
+    ]
+    """Folders of pictures, patterns such as 'in/**/*.png', lists (.csv, .jsonl), webdataset shards
+    (.tar), or sample:FIRST-LAST."""
+
+    out: Path = field(kw_only=True)
+    """Folder of the batch; made if needed."""
+
+    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """What the pictures shall show, where a list gives no text. Given several times, an edit for
+    each."""
+
+    all_texts: bool = False
+    """An edit for each text that the mapper was trained for."""
+
+    mapper: Path | None = None
+    """Folder of a training or file of a mapper (see `cfclip apply`); without one, each picture is
+    edited by latent optimisation, as by `cfclip edit`."""
+
+    strength: float | None = None
+    """Factor on the edit, where a list gives none; 1 (unless the pack says otherwise) is the edit
+    as found."""
+
+    seed: int = 0
+    """Of latent optimisation, where a list gives none."""
+
+    root: Path | None = None
+    """Folder that paths in lists are relative to and have to be in; that of the list if not
+    given."""
+
+    to: Literal["folder", "parquet", "webdataset"] = "folder"
+    """Form of the results: PNG files, or shards of many."""
+
+    shard_rows: int = 1000
+    """Results in a shard."""
+
+    batch: int = 16
+    """Pictures that a mapper edits at a time."""
+
+    workers: int | None = None
+    """Processes that edit; as many as there are cores if not given, on a GPU one."""
+
+    engine: Literal["local", "ray"] = "local"
+    """Processes of this machine, or Ray Data (needs the ray extra)."""
+
+    address: str | None = None
+    """Of a Ray cluster to work on; Ray is started on this machine if not given."""
+
+    measure: bool = False
+    """Also measure how fast the generator alone is with the same workers, before and after."""
+
+    pack: str = DEFAULT_PACK
+    """Model pack, by name (see `cfclip packs list`) or folder."""
+
+    device: str = "cpu"
+    """Where to compute: cpu, cuda, cuda:1, mps."""
+
+    settings: EditSettings = field(default_factory=EditOptions)
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def run(self) -> int:
+        """Make every result that is not there yet, then sum up."""
+        self._check()
+        from cfclip.batches.folder import BatchFolder
+        from cfclip.batches.packing import packer_of
+        from cfclip.batches.results import Results
+        from cfclip.batches.work import Batch as Rows
+        from cfclip.mappers import open_mapper
+        from cfclip.session import Session
+
+        console = self.console
+        packer = packer_of(self.to)
+        session = Session.open(self.pack, self.device)
+        mapper = None
+        if self.mapper is not None:
+            mapper = open_mapper(session.pack, self.mapper, session.device)
+        rows, refused = self._rows(session, mapper, console)
+        folder = BatchFolder(self.out)
+        folder.make()
+        with folder.alone():
+            job = self._job(session, mapper, folder)
+            gone = folder.claim(self._about(job), rows)
+            if gone:
+                console.warning(f"{gone:,} rows of earlier starts are not listed any more")
+            batch = Rows(rows, folder, Results(self.out, packer, self.shard_rows))
+            return self._work(batch, job, session, refused)
+
+    def _check(self) -> None:
+        check_number("batch", self.batch, 1)
+        check_number("shard_rows", self.shard_rows, 1)
+        if self.workers is not None:
+            check_number("workers", self.workers, 1)
+        if self.mapper is None and self.all_texts:
+            raise InputError("all_texts is for a mapper, which knows its texts; give --mapper")
+        if self.mapper is not None and self.settings != pack_settings(self.pack)[0]:
+            raise InputError(
+                "settings of latent optimisation say nothing to a mapper; leave them out, or "
+                "--mapper"
+            )
+        if self.engine != "ray":
+            if self.address is not None:
+                raise InputError("an address is that of a Ray cluster; ask for --engine ray")
+            return
+        from importlib.util import find_spec
+
+        if find_spec("ray") is None:
+            raise InputError("--engine ray needs Ray; pip install 'cfclip[ray]'")
+        if self.measure or self.c2pa_key is not None:
+            raise InputError(
+                "with --engine ray nothing is measured (--measure) and no key leaves this machine "
+                "(--c2pa-key); leave them out, or take --engine local"
+            )
+
+    def _rows(
+        self, session: "Session", mapper: "PackMapper | None", console: Console
+    ) -> "tuple[Sequence[Row], Sequence[Refused]]":
+        """The rows of the input, and a line for each part of it that is none."""
+        from cfclip.batches.inputs import find_entries
+        from cfclip.batches.rows import RowDefaults, make_rows
+        from cfclip.session import checked_prompts
+
+        texts: tuple[str, ...] = ()
+        if self.text or self.all_texts or (mapper is not None and len(mapper.prompts) == 1):
+            texts = (
+                tuple(dict.fromkeys(checked_prompts(self.text)))
+                if mapper is None
+                else mapper.choose(self.text, self.all_texts)
+            )
+            session.embedder.text_features(texts)  # which refuses what it cannot read
+        usual = self.settings.strength if mapper is None else 1.0
+        strength = usual if self.strength is None else self.strength
+        replace(self.settings.config(), strength=strength)  # which knows the limits
+        entries = find_entries(self.inputs, self.root, console.warning)
+        rows, refused = make_rows(entries, RowDefaults(texts, strength, self.seed))
+        if not rows:
+            first = f": {refused[0].line}" if refused else ""
+            raise InputError(f"{', '.join(self.inputs)} has no usable row{first}")
+        used = tuple(dict.fromkeys(row.text for row in rows))
+        others = () if mapper is None else mapper.warnings(used)
+        for warning in (*session.text_warnings(used), *others):
+            console.warning(warning)
+        return rows, refused
+
+    def _job(self, session: "Session", mapper: "PackMapper | None", folder: "BatchFolder") -> "Job":
+        from cfclip.batches.editing import Job
+
+        return Job(
+            pack=session.pack.folder.absolute(),
+            fingerprint=session.pack.fingerprint,
+            device=self.device,
+            mapper=None if mapper is None else Path(mapper.origin["path"]).absolute(),
+            mapper_hash=None if mapper is None else mapper.origin["sha256"],
+            settings=self.settings.config(),
+            projection=self.projection,
+            batch=self.batch,
+            marking=self.marking(),
+            inversions=folder.inversions.absolute(),
+        )
+
+    def _about(self, job: "Job") -> dict[str, Any]:
+        """What decides the pictures of a batch besides its rows."""
+        settings = None if job.mapper else asdict(job.settings)
+        return {
+            "pack": job.fingerprint,
+            "mapper": job.mapper_hash,
+            "settings": settings,
+            "projection": asdict(job.projection),
+            "form": self.to,
+            "metadata": job.marking.metadata,
+            "signed": job.marking.signer is not None,
+        }
+
+    def _engine(self, job: "Job") -> "AbstractContextManager[Engine]":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        on_cpu = self.device == "cpu"
+        workers = self.workers or ((cores or 1) if on_cpu else 1)
+        threads = max(1, (cores or 1) // workers)
+        prepare = partial(limit_threads, threads)
+        if self.engine == "ray":
+            from cfclip.batches.ray_engine import RayEngine
+
+            return RayEngine(job, workers, self.address, prepare)
+        from cfclip.batches.local_engine import LocalEngine
+
+        return LocalEngine(job, workers, prepare)
+
+    def _work(
+        self, batch: "Rows", job: "Job", session: "Session", refused: "Sequence[Refused]"
+    ) -> int:
+        """Do what is left, and tell what came of it; the exit status."""
+        from cfclip.batches.work import BatchRun, conclude, run_batch
+
+        console = self.console
+        left = len(batch.left)
+        if left < len(batch.rows):
+            console.note(f"{len(batch.rows) - left:,} of {len(batch.rows):,} are done already")
+        done, alone = BatchRun(0, 0, 0.0), 0.0
+        if left:
+            try:
+                with self._engine(job) as engine, watched_run(console, self.out.name) as watch:
+                    before = self._measured(engine)
+                    done = run_batch(batch, engine, job.chunk, watch)
+                    alone = (before + self._measured(engine)) / 2
+            except KeyboardInterrupt:
+                console.error(f"interrupted; {self._kept(batch)}")
+                return INTERRUPTED
+        conclude(batch)
+        untried = len(batch.left) - len(batch.failures())
+        if untried:
+            console.error(f"stopped; {self._kept(batch)}")
+            return INTERRUPTED
+        return self._sum_up(batch, session, done, alone, [each.line for each in refused])
+
+    def _measured(self, engine: "Engine") -> float:
+        return engine.synthesis_rate(_MEASURED_SECONDS) if self.measure else 0.0
+
+    def _kept(self, batch: "Rows") -> str:
+        done = len(batch.rows) - len(batch.left)
+        return (
+            f"{done:,} of {len(batch.rows):,} results are kept in {self.out}, the same command "
+            "goes on from there"
+        )
+
+    def _sum_up(
+        self,
+        batch: "Rows",
+        session: "Session",
+        run: "BatchRun",
+        alone: float,
+        refused: Sequence[str],
+    ) -> int:
+        from cfclip.batches.folder import RESULTS_FILE, SUMMARY_FILE
+        from cfclip.batches.summary import write_summary
+
+        console = self.console
+        failures = [f"{row.name}: {reason}" for row, reason in batch.failures()]
+        done = len(batch.rows) - len(failures)
+        page = self.out / SUMMARY_FILE
+        write_summary(batch, session, self._facts(session, run, alone), refused, page)
+        warned = sum(bool(batch.folder.told(row.name).get("warnings")) for row in batch.rows)
+        content = {
+            "out": str(self.out),
+            "results": str(self.out / RESULTS_FILE),
+            "summary": str(page),
+            "done": done,
+            "failed": len(failures),
+            "refused": len(refused),
+            "done_now": run.done,
+            "seconds": round(run.seconds, 3),
+            "per_second": round(run.rate, 3),
+            "generator_per_second": round(alone, 3) if alone else None,
+        }
+        console.result(content, f"{self.out / RESULTS_FILE}\n{page}")
+        if run.done:
+            console.note(f"{run.done:,} pictures at {run.rate:.1f} per second")
+        if alone:
+            share = run.rate / alone
+            console.note(
+                f"the generator alone: {alone:.1f} per second; the batch {share:.2f} of it"
+            )
+        if warned:
+            console.note(f"{warned:,} pictures have warnings, see {RESULTS_FILE}")
+        lines = [*refused, *failures]
+        for line in lines[:_ERRORS_SHOWN]:
+            console.error(line)
+        if len(lines) > _ERRORS_SHOWN:
+            console.error(f"and {len(lines) - _ERRORS_SHOWN:,} more, see {page}")
+        if lines:
+            console.note(f"{done:,} of {done + len(lines):,} pictures done")
+        return FAILED if lines else OK
+
+    def _facts(self, session: "Session", run: "BatchRun", alone: float) -> dict[str, str]:
+        """What the page says above its pictures."""
+        from cfclip.version import __version__
+
+        manifest = session.pack.manifest
+        facts = {
+            "pack": f"{manifest.name} {manifest.version}",
+            "method": "a text mapper" if self.mapper else "latent optimisation",
+            "results": self.to,
+            "cfclip": __version__,
+        }
+        if run.done:
+            facts["last run"] = f"{run.done:,} pictures at {run.rate:.1f} per second"
+        if alone:
+            facts["generator alone"] = f"{alone:.1f} per second"
+        return facts
+
+
+def limit_threads(count: int) -> None:
+    """Set the threads of a worker process: all workers together have as many as there are cores."""
+    import torch
+
+    torch.set_num_threads(count)

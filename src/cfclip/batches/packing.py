@@ -1,0 +1,134 @@
+"""Shards of results: how some pictures with what is told of them become one file, and back.
+
+Parquet has a column for each fact and the PNG's bytes in `png`; a webdataset shard has NAME.png and
+NAME.json. Every shard holds the names of its rows, so that it can tell by itself what is done.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from cfclip.errors import InputError, reason_of
+
+Form: TypeAlias = Literal["folder", "parquet", "webdataset"]
+FORMS: tuple[str, ...] = get_args(Form)
+
+_NAME, _PNG = "name", "png"
+_AGAIN = "move it away, and its rows are made again"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A picture that is done."""
+
+    name: str
+    png: bytes
+    about: Mapping[str, Any]
+    """What is told of it, as JSON values."""
+
+
+class Packer(Protocol):
+    """A form of shards."""
+
+    suffix: str
+    """Of its files."""
+
+    def pack(self, finished: Sequence[Finished], path: Path) -> None:
+        """Write a shard; `OSError` if that fails."""
+
+    def names(self, path: Path) -> list[str]:
+        """Of the rows in a shard. Raises `InputError` for a shard that cannot be read."""
+
+    def picture(self, path: Path, name: str) -> bytes:
+        """The PNG of a row in a shard. Raises `InputError` as `names` does."""
+
+
+def packer_of(form: Form) -> Packer | None:
+    """The packer of a form; None for a folder. Raises `InputError` without its package."""
+    if form == "parquet":
+        if find_spec("pyarrow") is None:
+            raise InputError("Parquet needs pyarrow; pip install 'cfclip[batch]'")
+        return ParquetPacker()
+    return WebdatasetPacker() if form == "webdataset" else None
+
+
+class ParquetPacker:
+    """Apache Parquet, for pandas, DuckDB, Spark and their like."""
+
+    suffix = ".parquet"
+
+    def pack(self, finished: Sequence[Finished], path: Path) -> None:
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        fields = [
+            *((name, arrow.string()) for name in (_NAME, "image", "text")),
+            ("strength", arrow.float64()),
+            ("seed", arrow.int64()),
+            ("psnr", arrow.float64()),
+            ("warnings", arrow.list_(arrow.string())),
+            (_PNG, arrow.binary()),
+        ]
+        rows = [{**each.about, _NAME: each.name, _PNG: each.png} for each in finished]
+        for row in rows:  # names of files need not be text, which Parquet asks for
+            row["image"] = row["image"].encode("utf-8", "backslashreplace").decode()
+        table = arrow.Table.from_pylist(rows, arrow.schema(fields))
+        # PNGs are compressed already.
+        plain = {name: "zstd" for name, _ in fields if name not in (_PNG, "warnings")}
+        parquet.write_table(
+            table, path, compression={**plain, "warnings.list.element": "zstd", _PNG: "none"}
+        )
+
+    def names(self, path: Path) -> list[str]:
+        return [str(name) for name in self._column(path, _NAME)]
+
+    def picture(self, path: Path, name: str) -> bytes:
+        return bytes(self._column(path, _PNG)[self.names(path).index(name)])
+
+    def _column(self, path: Path, name: str) -> list[Any]:
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        try:
+            # Of the file alone: folders and names of files say nothing here.
+            with parquet.ParquetFile(path) as file:
+                column: list[Any] = file.read(columns=[name]).column(name).to_pylist()
+        except (OSError, KeyError, arrow.ArrowException) as error:
+            raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error
+        return column
+
+
+class WebdatasetPacker:
+    """Tar archives as webdataset reads them."""
+
+    suffix = ".tar"
+
+    def pack(self, finished: Sequence[Finished], path: Path) -> None:
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+            for each in finished:
+                about = json.dumps(each.about, allow_nan=False).encode()
+                for suffix, data in ((_PNG, each.png), ("json", about)):
+                    member = tarfile.TarInfo(f"{each.name}.{suffix}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+
+    def names(self, path: Path) -> list[str]:
+        try:
+            with tarfile.open(path, "r:") as archive:
+                pngs = [name for name in archive.getnames() if name.endswith(f".{_PNG}")]
+        except (OSError, tarfile.TarError) as error:
+            raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error
+        return [name.removesuffix(f".{_PNG}") for name in pngs]
+
+    def picture(self, path: Path, name: str) -> bytes:
+        try:
+            with tarfile.open(path, "r:") as archive:
+                stream = archive.extractfile(f"{name}.{_PNG}")
+                return b"" if stream is None else stream.read()
+        except (OSError, KeyError, tarfile.TarError) as error:
+            raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error

@@ -1,0 +1,139 @@
+"""The same work on Ray Data: on this machine, or on the machines of a Ray cluster.
+
+Every machine needs cfclip, the pack, the mapper, the pictures and the folder of the batch under the
+same paths. Results are written by the one process that started the batch, so that each row has
+exactly one, whatever Ray does about actors that died.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.rows import Row
+from cfclip.errors import CfclipError, InputError, reason_of
+
+_ROW = "row"
+_UNABLE = "cfclip cannot work: "
+"""Marks what a worker says, among what Ray says around it."""
+
+
+class _RayWorker:
+    """An actor of Ray Data: batches of rows as text in, outcomes out."""
+
+    def __init__(self, job: Job, prepare: Callable[[], None] | None) -> None:
+        if prepare is not None:
+            prepare()
+        try:
+            self._editor = RowEditor(job)
+        except CfclipError as error:
+            raise RuntimeError(f"{_UNABLE}{error}\n") from error
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        rows = [Row.from_json(str(line)) for line in batch[_ROW]]
+        outcomes = self._editor.edit(rows)
+        return {
+            "name": [each.name for each in outcomes],
+            "png": [each.png or b"" for each in outcomes],
+            "error": [each.error or "" for each in outcomes],
+            "psnr": [float("nan") if each.psnr is None else each.psnr for each in outcomes],
+            "warnings": ["\n".join(each.warnings) for each in outcomes],
+        }
+
+
+class RayEngine:
+    """Ray Data, for the time of a `with` block; see `engines.Engine`.
+
+    Args:
+        job: what is to be done.
+        workers: actors at a time, at least 1.
+        address: of a running cluster, as `ray.init` takes it; None starts Ray on this machine.
+        prepare: called in each worker first; a function that can be pickled.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        workers: int,
+        address: str | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
+        self._job = job
+        self._workers = workers
+        self._address = address
+        self._prepare = prepare
+
+    def __enter__(self) -> Self:
+        """Raises `InputError` if there is no such cluster."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of us
+        import ray
+
+        here = {"num_cpus": self._workers, "include_dashboard": False}
+        try:
+            ray.init(
+                address=self._address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **({} if self._address else here),
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            where = self._address or "on this machine"
+            raise InputError(f"cannot work with Ray {where}: {reason_of(error)}") from error
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def run(
+        self, chunks: Iterator[Sequence[Row]], stopping: Callable[[], bool]
+    ) -> Iterator[list[Outcome]]:
+        import ray
+
+        rows = [row for chunk in chunks for row in chunk]
+        if not rows:
+            return
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        blocks = -(-len(rows) // self._job.chunk)
+        made = ray.data.from_items(
+            [{_ROW: row.to_json()} for row in rows], override_num_blocks=blocks
+        ).map_batches(
+            _RayWorker,
+            fn_constructor_args=(self._job, self._prepare),
+            batch_size=self._job.chunk,
+            compute=ray.data.ActorPoolStrategy(size=self._workers),
+            num_cpus=1,
+        )
+        try:
+            for batch in made.iter_batches(batch_size=None, batch_format="pyarrow"):
+                yield [_outcome(each) for each in batch.to_pylist()]
+                if stopping():
+                    return
+        except ray.exceptions.RayError as error:
+            text = str(error)
+            if _UNABLE in text:
+                said = text.partition(_UNABLE)[2].partition("\n")[0]
+                raise InputError(said) from error
+            raise CfclipError(f"Ray gave up: {reason_of(error)}") from error
+
+    def synthesis_rate(self, seconds: float) -> float:
+        raise InputError(
+            "what the generator alone does is measured with --engine local only; leave out "
+            "--measure"
+        )
+
+
+def _outcome(content: dict[str, Any]) -> Outcome:
+    psnr = content["psnr"]
+    return Outcome(
+        name=content["name"],
+        png=content["png"] or None,
+        error=content["error"] or None,
+        psnr=None if math.isnan(psnr) else psnr,  # a column has one type: NaN stands for none
+        warnings=tuple(filter(None, content["warnings"].split("\n"))),
+    )

@@ -1,0 +1,67 @@
+"""Pictures in webdataset shards: tar archives whose members belong together by their names.
+
+Only the headers are read here; a picture is read where it lies when its turn comes. Archives are
+read by the standard library: webdataset's own reader takes addresses that run programs, and its
+decoders unpickle.
+"""
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from cfclip.batches.rows import Entry, Place, Refused
+from cfclip.errors import InputError
+from cfclip.images import SUFFIXES
+
+SUFFIX = ".tar"
+MAX_PICTURE_BYTES = 200_000_000
+"""A larger member is no picture that would be decoded (see `images.MAX_PIXELS`)."""
+
+
+def read_shard(path: Path) -> Iterator[Entry | Refused]:
+    """The pictures of a shard; other members are passed over, what cannot be used is refused.
+
+    Raises `InputError` for what is no uncompressed tar archive.
+    """
+    count = 0
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                archive.members = []  # of a long archive, all headers would be kept
+                if member.isreg() and PurePosixPath(member.name).suffix.lower() in SUFFIXES:
+                    count += 1
+                    yield _entry(path, member)
+    except tarfile.TarError as error:
+        if not count:
+            raise InputError(
+                f"{path} is no webdataset shard ({error}); give an uncompressed tar archive"
+            ) from error
+        yield Refused(path.name, f"is damaged ({error}) after {count} pictures; what follows")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _entry(path: Path, member: tarfile.TarInfo) -> Entry | Refused:
+    where, name = f"{path.name}/{member.name}", PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts:
+        return Refused(where, "leads out of the archive; pack it again")
+    if member.issparse() or not 0 < member.size <= MAX_PICTURE_BYTES:
+        return Refused(
+            where, f"has {member.size:,} bytes, a picture has 1 to {MAX_PICTURE_BYTES:,}"
+        )
+    place = Place("member", path=str(path.absolute()), offset=member.offset_data, size=member.size)
+    # The key of a member is its path up to the first dot of its last part.
+    return Entry(where, where, place, str(name.parent / name.name.split(".")[0]))
+
+
+def read_member(place: Place) -> bytes:
+    """The bytes of a picture in a shard. Raises `InputError` if they are not there."""
+    try:
+        with open(place.path, "rb") as stream:
+            stream.seek(place.offset)
+            data = stream.read(place.size)
+    except OSError as error:
+        raise InputError(f"cannot read {place.path}: {error.strerror or error}") from error
+    if len(data) != place.size:
+        raise InputError(f"{place.path} ends before its pictures do; get it again")
+    return data

@@ -1,0 +1,143 @@
+"""Making what a batch still lacks: rows to an engine, what comes back to the disk."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cfclip.batches.editing import Outcome
+from cfclip.batches.engines import Engine
+from cfclip.batches.folder import BatchFolder
+from cfclip.batches.results import Results
+from cfclip.batches.rows import Row, outcome_of
+from cfclip.training.runs import RunCallback, RunProgress
+
+DONE, FAILED = "done", "failed"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows with the folder and the results that they belong to."""
+
+    rows: Sequence[Row]
+    folder: BatchFolder
+    results: Results
+
+    @property
+    def left(self) -> list[Row]:
+        """The rows without a result, in their order; those that failed are tried again."""
+        return [row for row in self.rows if row.name not in self.results]
+
+    def failures(self) -> list[tuple[Row, str]]:
+        """The rows that were tried and have no result, each with the reason."""
+        told = [(row, self.folder.told(row.name)) for row in self.left]
+        return [(row, str(about["error"])) for row, about in told if about.get("error")]
+
+    def about(self, row: Row) -> dict[str, Any]:
+        """What there is to know of a row that was tried, as JSON values."""
+        about = {**self.folder.told(row.name), **outcome_of(row)}
+        if row.name in self.results:
+            file = self.results.file(row.name).relative_to(self.folder.path).as_posix()
+            return {**about, "status": DONE, "error": None, "file": file}
+        return {**about, "status": FAILED}
+
+
+@dataclass(frozen=True)
+class BatchRun:
+    """What one run of an engine did."""
+
+    done: int
+    """Rows that got their result."""
+    failed: int
+    seconds: float
+    """From the moment the workers were ready to the last result."""
+
+    @property
+    def rate(self) -> float:
+        """Results per second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+
+def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -> BatchRun:
+    """Make the results that are not there yet.
+
+    What there is to know of a row is noted before its result is there: a result then always has it,
+    and a note without a result does no harm.
+
+    Args:
+        batch: what is to be made.
+        engine: ready workers.
+        chunk: rows that are handed out at a time.
+        callback: called after each chunk; returning False ends the run once the rows at hand are
+            done.
+
+    Raises:
+        InputError: there is no room for a result; what is there is kept.
+        CfclipError: the workers cannot work.
+    """
+    left = batch.left
+    rows = {row.name: row for row in left}
+    total, before = len(batch.rows), len(batch.rows) - len(left)
+    done = failed = 0
+    stopping = threading.Event()
+    began = time.monotonic()
+    seconds = 0.0
+    for outcomes in engine.run(_chunks(left, chunk), stopping.is_set):
+        # A row is done once, whatever an engine does about workers that died.
+        new = [each for each in outcomes if each.name in rows]
+        batch.folder.tell([_told(rows[each.name], each) for each in new])
+        for each in new:
+            row = rows.pop(each.name)
+            if each.png is None:
+                failed += 1
+                continue
+            batch.results.add(row.name, each.png, _shard_facts(batch))
+            done += 1
+        seconds = time.monotonic() - began
+        if not _tell(callback, before + done, failed, total, done / seconds):
+            stopping.set()
+    if not stopping.is_set():
+        batch.results.pack(_shard_facts(batch))
+    return BatchRun(done, failed, seconds)
+
+
+def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _tell(callback: RunCallback, done: int, failed: int, total: int, rate: float) -> bool:
+    """Whether the callback wants to go on."""
+    terms = {"per_second": rate, **({"failed": float(failed)} if failed else {})}
+    left = (total - done - failed) / rate if rate else 0.0
+    return callback(RunProgress(done + failed, total, terms, left)) is not False
+
+
+def _told(row: Row, outcome: Outcome) -> dict[str, Any]:
+    return outcome_of(
+        row,
+        status=FAILED if outcome.png is None else DONE,
+        error=outcome.error,
+        psnr=outcome.psnr,
+        warnings=list(outcome.warnings),
+    )
+
+
+def _shard_facts(batch: Batch) -> Callable[[str], dict[str, Any]]:
+    """What a shard tells of a row, by its name."""
+
+    def facts(name: str) -> dict[str, Any]:
+        told = batch.folder.told(name)
+        columns = ("name", "image", "text", "strength", "seed", "psnr", "warnings")
+        return {column: told.get(column) for column in columns}
+
+    return facts
+
+
+def conclude(batch: Batch) -> Path:
+    """Leave one line in the folder for each row that was tried, in their order."""
+    failed = {row.name for row, _ in batch.failures()}
+    tried = [row for row in batch.rows if row.name in batch.results or row.name in failed]
+    return batch.folder.conclude(map(batch.about, tried))
