@@ -27,7 +27,7 @@ def read_shard(path: Path) -> Iterator[Entry | Refused]:
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
-                archive.members = []  # of a long archive, all headers would be kept
+                archive.members = []  # type: ignore[attr-defined]  # all headers would be kept
                 if member.isreg() and PurePosixPath(member.name).suffix.lower() in SUFFIXES:
                     count += 1
                     yield _entry(path, member)

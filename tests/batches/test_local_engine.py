@@ -1,0 +1,113 @@
+"""Worker processes: every row comes back, whatever becomes of the workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import deadly_rows
+import pytest
+from tiny_jobs import BATCH, job_of, rows_of, write_mapper
+
+from cfclip.batches.editing import Job, RowEditor
+from cfclip.batches.local_engine import LocalEngine
+from cfclip.batches.rows import Row
+from cfclip.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+ROWS = rows_of("sample:0-21")
+
+
+@pytest.fixture(scope="module")
+def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("runs")
+    return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
+
+
+def chunks(rows: Sequence[Row]) -> list[Sequence[Row]]:
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+
+
+def test_every_row_comes_back_as_one_editor_makes_it(job: Job) -> None:
+    with LocalEngine(job, 2) as engine:
+        assert engine.synthesis_rate(0.01) > 0
+        found = [each for some in engine.run(iter(chunks(ROWS)), lambda: False) for each in some]
+    editor = RowEditor(job)
+    expected = [each for chunk in chunks(ROWS) for each in editor.edit(chunk)]
+    assert sorted(found, key=lambda each: each.name) == sorted(expected, key=lambda each: each.name)
+
+
+def test_the_rows_of_a_killed_worker_are_done_by_another(job: Job) -> None:
+    names: list[str] = []
+    with LocalEngine(job, 2) as engine:
+        for number, some in enumerate(engine.run(iter(chunks(ROWS)), lambda: False)):
+            names += [each.name for each in some]
+            if number == 1:
+                engine._workers[0].process.kill()
+    assert sorted(names) == sorted(row.name for row in ROWS)
+
+
+def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
+    rows = [*ROWS[:6], replace(ROWS[6], name=deadly_rows.DEADLY), *ROWS[7:10]]
+    with LocalEngine(job, 1, deadly_rows.prepare) as engine:
+        found = [each for some in engine.run(iter(chunks(rows)), lambda: False) for each in some]
+    assert sorted(each.name for each in found) == sorted(row.name for row in rows)
+    (failed,) = [each for each in found if each.error]
+    assert failed.name == deadly_rows.DEADLY
+    assert "the worker died over it twice" in str(failed.error)
+
+
+def test_stopping_ends_with_the_rows_at_hand(job: Job) -> None:
+    done = 0
+    with LocalEngine(job, 1) as engine:
+        for some in engine.run(iter(chunks(ROWS)), lambda: done > 0):
+            done += len(some)
+    assert BATCH <= done <= 3 * BATCH
+
+
+def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
+    with (
+        pytest.raises(InputError, match="is another one here"),
+        LocalEngine(replace(job, fingerprint="0" * 64), 1),
+    ):
+        pass
+
+
+def test_workers_end_with_the_process_that_wanted_them(job: Job, tmp_path: Path) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from tiny_jobs import job_of
+from cfclip.batches.local_engine import LocalEngine
+if __name__ == "__main__":
+    with LocalEngine(job_of(Path(sys.argv[1]), None, Path(sys.argv[2])), 1) as engine:
+        print(engine._workers[0].process.pid, flush=True)
+        time.sleep(600)
+"""
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "script.py"), str(job.pack), str(tmp_path)]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + 60.0
+    while is_running(worker):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
