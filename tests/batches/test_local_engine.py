@@ -63,11 +63,11 @@ def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
 
 
 def test_stopping_ends_with_the_rows_at_hand(job: Job) -> None:
-    done = 0
+    done: list[int] = []
     with LocalEngine(job, 1) as engine:
-        for some in engine.run(iter(chunks(ROWS)), lambda: done > 0):
-            done += len(some)
-    assert BATCH <= done <= 3 * BATCH
+        for some in engine.run(iter(chunks(ROWS)), lambda: bool(done)):
+            done.append(len(some))
+    assert BATCH <= sum(done) <= 3 * BATCH
 
 
 def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
