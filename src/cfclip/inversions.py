@@ -1,7 +1,7 @@
 """Inversions kept on disk, so that a rerun inverts only the pictures that are left.
 
 One JSON file per picture, named by a hash of all that decides the result: the bytes of the picture,
-the models, the settings of the projection.
+the models, the settings of the projection, and how its face is found if that is cut from it.
 """
 
 import hashlib
@@ -18,6 +18,9 @@ from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images import check_outputs, decode_image
 from cfclip.packs.pack import ENCODER_FILE
+from cfclip.photos.config import FaceConfig
+from cfclip.photos.landmarks import landmarks_file
+from cfclip.photos.photo import Photo, check_landmarks, open_photo
 from cfclip.record import FORMAT, file_origin, write_json
 from cfclip.session import Session
 from cfclip.sources import Picture, Source, latents_of, latents_origin
@@ -37,6 +40,8 @@ class Inverted:
     """Whether it was found on disk."""
     warnings: tuple[str, ...] = ()
     """What was changed on the way in, and a poor reproduction; one line each."""
+    faces: int = 1
+    """How many faces its photo has, if one was cut from it."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +61,45 @@ class InversionProgress:
 class Inversions:
     """Inverts picture files with a session and keeps the results in a folder, which is made.
 
-    Raises `InputError` if nothing can be written there.
+    Args:
+        session: what inverts.
+        folder: where inversions are kept.
+        projection: settings of the inversions.
+        face: how a face is cut from each picture; pictures are taken as they are if not given.
+
+    Raises:
+        InputError: nothing can be written to the folder.
     """
 
-    def __init__(self, session: Session, folder: str | Path, projection: ProjectionConfig) -> None:
+    def __init__(
+        self,
+        session: Session,
+        folder: str | Path,
+        projection: ProjectionConfig,
+        face: FaceConfig | None = None,
+    ) -> None:
         self._session = session
         self._projection = projection
+        self._face = face if face is not None and face.chosen else None
         self._folder = Path(folder)
         check_outputs([self._folder / "inversion.json"])
 
     def invert(self, picture: Path) -> Inverted:
-        """The inversion of a picture file. Raises `InputError` if it is no usable picture."""
-        return self._once(file_origin(picture)["sha256"], lambda: self._invert(picture))
+        """The inversion of a picture file.
+
+        Raises `InputError` if it is no usable picture, or its face is to be cut and none is found.
+        """
+
+        def invert() -> Source:
+            return self._invert(picture if self._face is None else open_photo(picture, self._face))
+
+        digest = file_origin(picture)["sha256"]
+        return self._once(self._key(digest, self._face_key(picture)), invert)
 
     def invert_data(self, data: bytes, name: str) -> Inverted:
-        """The inversion of a picture from the bytes of its file, as `invert` of the file.
+        """The inversion of a picture from the bytes of its file, of which no face is cut.
 
-        `name` stands for it in messages.
+        `name` stands for it in messages. Raises `InputError` if it is no usable picture.
         """
 
         def invert() -> Source:
@@ -80,20 +107,22 @@ class Inversions:
             source = self._invert(opened.image)
             return replace(source, warnings=(*opened.warnings, *source.warnings))
 
-        return self._once(hashlib.sha256(data).hexdigest(), invert)
+        return self._once(self._key(hashlib.sha256(data).hexdigest()), invert)
 
-    def _invert(self, picture: Picture) -> Source:
+    def _invert(self, picture: Picture | Photo) -> Source:
         return self._session.invert(picture, self._projection)
 
-    def _once(self, digest: str, invert: Callable[[], Source]) -> Inverted:
-        """What is kept of a file of that hash, inverted now if nothing is."""
-        file = self._folder / f"{self._key(digest)}.json"
+    def _once(self, key: str, invert: Callable[[], Source]) -> Inverted:
+        """What is kept under a key, inverted now if nothing is."""
+        file = self._folder / f"{key}.json"
         found = self._read(file)
         if found is not None:
             return found
         source = invert()
-        write_json(inversion_content(source), file)
-        return Inverted(source.latents, float(source.psnr or 0.0), False, source.warnings)
+        content = inversion_content(source)
+        write_json(content, file)
+        psnr, faces = float(source.psnr or 0.0), content.get("faces", 1)
+        return Inverted(source.latents, psnr, False, source.warnings, faces)
 
     def invert_all(
         self,
@@ -102,8 +131,11 @@ class Inversions:
     ) -> tuple[dict[str, Inverted], list[str]]:
         """The inversions of pictures by name, and a line for each that cannot be used.
 
-        `KeyboardInterrupt` passes through; finished inversions are kept.
+        `KeyboardInterrupt` passes through; finished inversions are kept. Raises `InputError` for
+        landmarks of one photo with several pictures.
         """
+        if self._face is not None:
+            check_landmarks(self._face, len(pictures))
         found: dict[str, Inverted] = {}
         failures: list[str] = []
         worked, seconds = 0, 0.0
@@ -123,11 +155,22 @@ class Inversions:
                 callback(InversionProgress(done, len(pictures), terms, estimate))
         return found, failures
 
-    def _key(self, digest: str) -> str:
+    def _key(self, digest: str, face: Mapping[str, Any] | None = None) -> str:
         pack = self._session.pack
         models = {**pack.mapped_models, ENCODER_FILE: pack.manifest.files.get(ENCODER_FILE)}
         decisive = [digest, models, asdict(self._projection)]
+        if face is not None:
+            decisive.append(face)
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def _face_key(self, picture: Path) -> dict[str, Any] | None:
+        """What decides how the face of a photo is cut; None if none is."""
+        if self._face is None:
+            return None
+        points = None
+        if self._face.landmarks is not None:
+            points = file_origin(landmarks_file(self._face.landmarks, picture))["sha256"]
+        return {"face": self._face.face, "landmarks": points}
 
     def _read(self, file: Path) -> Inverted | None:
         """What is in a file; None if there is none, or it is damaged and to be made again."""
@@ -137,10 +180,11 @@ class Inversions:
             latents = latents_of(content["latents"])
             psnr = float(content["inversion"]["psnr"])
             warnings = tuple(map(str, content["warnings"]))
+            faces = int(content.get("faces", 1))
         except (OSError, ValueError, KeyError, TypeError, InputError):
             return None
         fits = tuple(latents.shape) == (generator.num_ws, generator.w_dim)
-        return Inverted(latents, psnr, True, warnings) if fits else None
+        return Inverted(latents, psnr, True, warnings, faces) if fits else None
 
 
 def inversion_content(source: Source) -> Mapping[str, Any]:
@@ -152,4 +196,15 @@ def inversion_content(source: Source) -> Mapping[str, Any]:
         "inversion": source.inversion,
         "latents": latents_origin(source.latents),
         "warnings": list(source.warnings),
+        **({} if source.photo is None else {"faces": source.photo.faces}),
     }
+
+
+def face_warnings(found: Mapping[str, Inverted], face: FaceConfig | None) -> tuple[str, ...]:
+    """A line if of several faces the largest was used; `found` is what `invert_all` gave."""
+    names = [name for name, inverted in found.items() if inverted.faces > 1]
+    if not names or (face is not None and face.face > 1):
+        return ()
+    return (
+        f"{len(names)} photos have several faces, of which the largest is used, {names[0]!r} first",
+    )

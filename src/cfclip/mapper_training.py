@@ -14,8 +14,9 @@ from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images import check_outputs, find_images
-from cfclip.inversions import InversionProgress, Inversions
+from cfclip.inversions import InversionProgress, Inversions, face_warnings
 from cfclip.mappers import PackMapper, open_mapper
+from cfclip.photos.config import FaceConfig
 from cfclip.session import Session
 from cfclip.settings import projection_settings
 from cfclip.training.checkpoints import CHECKPOINT
@@ -67,6 +68,7 @@ def find_latents(
     inversions: str | Path | None = None,
     projection: ProjectionConfig | None = None,
     callback: Callable[[InversionProgress], None] | None = None,
+    face: FaceConfig | None = None,
 ) -> FoundLatents:
     """The latents to train on: sampled, of a file, or of a folder of pictures, which are inverted.
 
@@ -77,11 +79,19 @@ def find_latents(
         inversions: where inversions are kept, for a folder; needed then.
         projection: settings of the inversions; those of the pack if not given.
         callback: called after each picture.
+        face: how a face is cut from each picture of a folder; they are taken as they are if not
+            given.
 
     Raises:
-        InputError: a file or folder that cannot be used, or has fewer than two usable latents.
+        InputError: a file or folder that cannot be used, or has fewer than two usable latents, or
+            faces to be cut from what is no folder of pictures.
         KeyboardInterrupt: Ctrl-C; finished inversions are kept.
     """
+    if face is not None and face.chosen and (source is None or not Path(source).is_dir()):
+        raise InputError(
+            "faces can be cut from photos only; give a folder of them (--latents), or leave out "
+            "--align and --landmarks"
+        )
     if source is None:
         return FoundLatents(sampled_latents(session.generator, config))
     source = Path(source)
@@ -91,7 +101,8 @@ def find_latents(
         raise InputError("no folder for the inverted pictures; give inversions")
     chosen = projection or projection_settings(session.pack.manifest)
     pictures = {path.name: path for path in find_images(source)}
-    found, failures = Inversions(session, inversions, chosen).invert_all(pictures, callback)
+    store = Inversions(session, inversions, chosen, face)
+    found, failures = store.invert_all(pictures, callback)
     latents = [inverted.latents for inverted in found.values()]
     if len(latents) < 2 and failures:
         raise InputError(
@@ -105,7 +116,7 @@ def find_latents(
         split_latents(stacked, f"pictures ({_digest(stacked)})", config),
         len(pictures),
         tuple(failures),
-        (warning,) if poor else (),
+        (*face_warnings(found, face), *((warning,) if poor else ())),
     )
 
 

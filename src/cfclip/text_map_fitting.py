@@ -18,7 +18,8 @@ from cfclip.editors.text_map_fit import (
 )
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.inversions import InversionProgress, Inversions
+from cfclip.inversions import InversionProgress, Inversions, face_warnings
+from cfclip.photos.config import FaceConfig
 from cfclip.session import Session
 from cfclip.settings import projection_settings
 
@@ -41,6 +42,7 @@ def fit_captioned_folder(
     config: TextMapFitConfig | None = None,
     projection: ProjectionConfig | None = None,
     callback: Callable[[InversionProgress], None] | None = None,
+    face: FaceConfig | None = None,
 ) -> FittedTextMap:
     """Fit a text map for the pack of a session to captioned pictures.
 
@@ -53,6 +55,7 @@ def fit_captioned_folder(
         config: how to fit; the defaults if not given.
         projection: settings of the inversions; those of the pack if not given.
         callback: called after each picture.
+        face: how a face is cut from each picture; pictures are taken as they are if not given.
 
     Raises:
         InputError: a caption that the embedder cannot read, or too few usable pictures.
@@ -61,7 +64,7 @@ def fit_captioned_folder(
     projection = projection or projection_settings(session.pack.manifest)
     # First, since it takes seconds and may refuse a caption.
     embedded = session.embedder.embed_texts([caption.text for caption in folder.captions]).cpu()
-    store = Inversions(session, inversions, projection)
+    store = Inversions(session, inversions, projection, face)
     found, failures = store.invert_all(folder.pictures, callback)
 
     used = [i for i, caption in enumerate(folder.captions) if caption.image in found]
@@ -86,7 +89,8 @@ def fit_captioned_folder(
         more = f"{len(failures)} could not be used, the first because {failures[0]}"
         raise InputError(f"{error} ({more})") from error
     poor = sum(inverted.psnr < projection.warn_below_psnr for inverted in found.values())
-    return FittedTextMap(text_map, report, tuple(failures), _warnings(folder, report, poor))
+    warnings = (*face_warnings(found, face), *_warnings(folder, report, poor))
+    return FittedTextMap(text_map, report, tuple(failures), warnings)
 
 
 def _warnings(folder: CaptionedFolder, report: TextMapReport, poor: int) -> tuple[str, ...]:

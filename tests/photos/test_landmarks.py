@@ -7,7 +7,7 @@ from golden_cases import golden
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import face_quad
-from cfclip.photos.landmarks import quad_of, read_quads
+from cfclip.photos.landmarks import landmarks_file, quad_of, read_quads
 
 FOUR = [(40.0, 40.0), (60.0, 40.0), (42.0, 60.0), (58.0, 60.0)]
 FIVE = [*FOUR[:2], (50.0, 51.0), *FOUR[2:]]
@@ -27,6 +27,16 @@ def refusal(path: Path, content: str) -> str:
     assert "\n" not in message
     assert str(path) in message
     return message
+
+
+def test_several_photos_have_a_file_each(tmp_path: Path) -> None:
+    for name in ("ada.txt", "ben.json"):
+        (tmp_path / name).write_text(json.dumps(FOUR))
+    assert landmarks_file(tmp_path, "photos/ada.jpg") == tmp_path / "ada.txt"
+    assert landmarks_file(tmp_path, Path("ben.png")) == tmp_path / "ben.json"
+    assert landmarks_file(tmp_path / "ada.txt", "eve.png") == tmp_path / "ada.txt"
+    with pytest.raises(InputError, match=r"no landmarks of eve.png in .*expected eve.txt or eve"):
+        landmarks_file(tmp_path, "eve.png")
 
 
 @pytest.mark.parametrize("points", [FOUR, FIVE])

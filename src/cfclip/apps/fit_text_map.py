@@ -9,10 +9,12 @@ import tyro
 
 from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, SAFETENSORS, Output
+from cfclip.apps.photos import FaceOptions
 from cfclip.apps.tasks import summarise
 from cfclip.editors.config import TextMapFitConfig
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
+from cfclip.photos.config import FaceConfig
 
 if TYPE_CHECKING:
     from cfclip.inversions import InversionProgress
@@ -52,6 +54,7 @@ class FitTextMap(Output):
     fit: Annotated[TextMapFitConfig, tyro.conf.arg(name="")] = field(
         default_factory=TextMapFitConfig
     )
+    face: FaceOptions = field(default_factory=FaceConfig)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
     def run(self) -> int:
@@ -83,7 +86,7 @@ class FitTextMap(Output):
                         console.note(line)
 
                 fitted = fit_captioned_folder(
-                    session, folder, kept, self.fit, self.projection, watch
+                    session, folder, kept, self.fit, self.projection, watch, self.face
                 )
         except KeyboardInterrupt:
             console.error(

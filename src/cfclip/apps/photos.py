@@ -55,11 +55,9 @@ def check_photos(tasks: Sequence[Task], face: FaceConfig, paste: PasteBack | Non
                 f"{task.picture} is the generator's own picture, which has no face to be cut from "
                 "it; leave out --align and --landmarks"
             )
-    if face.landmarks is not None and len(tasks) > 1:
-        raise InputError(
-            f"{face.landmarks} has the landmarks of one photo, but {len(tasks)} are given; give "
-            "them one at a time"
-        )
+    from cfclip.photos.photo import check_landmarks
+
+    check_landmarks(face, len(tasks))
 
 
 def picture_of(task: Task, face: FaceConfig) -> "Picture":

@@ -10,9 +10,11 @@ import tyro
 from cfclip.apps.console import Console
 from cfclip.apps.fit_text_map import estimate
 from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output
+from cfclip.apps.photos import FaceOptions
 from cfclip.apps.run_watch import watched_run
 from cfclip.apps.tasks import summarise
 from cfclip.encoders.config import ProjectionConfig
+from cfclip.photos.config import FaceConfig
 from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TrainingPreset
 
@@ -78,6 +80,7 @@ class Train(Output):
     settings: Annotated[TrainingConfig, tyro.conf.arg(name="")] = field(
         default_factory=TrainingConfig
     )
+    face: FaceOptions = field(default_factory=FaceConfig)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
     def run(self) -> int:
@@ -133,6 +136,7 @@ class Train(Output):
                 self.inversions or self.out / _INVERSIONS,
                 self.projection,
                 watch,
+                self.face,
             )
 
     def _train(

@@ -23,7 +23,8 @@ class FaceConfig:
     central square."""
 
     landmarks: Path | None = None
-    """The same with landmarks given by hand, in a file: see docs/PHOTOS.md."""
+    """The same with landmarks given by hand, in a file, or for several photos in a folder with a
+    NAME.txt or NAME.json for each: see docs/PHOTOS.md."""
 
     face: int = 1
     """Which face, if a photo has several: 1 is the largest."""

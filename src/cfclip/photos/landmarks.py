@@ -25,6 +25,7 @@ KNOWN_LAYOUTS = {
 }
 """Number of points of a face to what they are."""
 
+_SUFFIXES = (".txt", ".json")
 _COMMENT = "#"
 _LARGEST_BYTES = 1_000_000
 _ONE_FACE, _SEVERAL_FACES = 2, 3  # dimensions
@@ -62,6 +63,21 @@ def read_quads(path: str | Path) -> tuple[Quad, ...]:
         return by_size(quad_of(face) for face in faces)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def landmarks_file(path: Path, picture: str | Path) -> Path:
+    """The file of a picture's landmarks: `path`, or that of its name in the folder `path`.
+
+    Raises `InputError` for a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    name = Path(picture).stem
+    for suffix in _SUFFIXES:
+        if (file := path / f"{name}{suffix}").is_file():
+            return file
+    names = " or ".join(f"{name}{suffix}" for suffix in _SUFFIXES)
+    raise InputError(f"there are no landmarks of {picture} in {path}, expected {names}")
 
 
 def by_size(quads: Iterable[Quad]) -> tuple[Quad, ...]:

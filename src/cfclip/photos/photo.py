@@ -1,7 +1,7 @@
 """A photo with the face in it that is edited."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from cfclip.images import ENLARGED_WARNING, open_whole
 from cfclip.photos.alignment import Quad, align, check_quad
 from cfclip.photos.config import FaceConfig
 from cfclip.photos.detector import find_quads
-from cfclip.photos.landmarks import read_quads
+from cfclip.photos.landmarks import landmarks_file, read_quads
 from cfclip.record import file_origin, image_sha256
 
 _NAME_DIGITS = 6
@@ -35,6 +35,8 @@ class Photo:
     """Short name, for file names."""
     warnings: tuple[str, ...] = ()
     """What was changed on the way in, and other faces; one line each."""
+    faces: int = 1
+    """How many faces were found, or have landmarks."""
 
     def __post_init__(self) -> None:
         check_quad(self.quad, self.image.size)
@@ -86,7 +88,10 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
                 "without alignment if the picture is cut already"
             )
     else:
-        quads, about = read_quads(config.landmarks), f"{config.landmarks} tells of"
+        file = config.landmarks
+        if not isinstance(picture, Image.Image):
+            file = landmarks_file(file, picture)
+        quads, about = read_quads(file), f"{file} tells of"
     if config.face > len(quads):
         faces = "1 face" if len(quads) == 1 else f"{len(quads)} faces"
         raise InputError(f"face is {config.face}, but {about} {faces}; give a lower number")
@@ -96,7 +101,17 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
             f"{about} {len(quads)} faces; the largest is used, choose another by its number "
             f"(--face 2 to {len(quads)})",
         )
-    return _photo(picture, opened.image, quads[config.face - 1], warnings)
+    photo = _photo(picture, opened.image, quads[config.face - 1], warnings)
+    return replace(photo, faces=len(quads))
+
+
+def check_landmarks(config: FaceConfig, photos: int) -> None:
+    """Raise `InputError` if the landmarks of one photo are given for several."""
+    if config.landmarks is not None and photos > 1 and not config.landmarks.is_dir():
+        raise InputError(
+            f"{config.landmarks} has the landmarks of one photo, but {photos} are given; give a "
+            "folder with a file for each, or them one at a time"
+        )
 
 
 def photo_at(picture: str | Path, quad: Quad) -> Photo:
