@@ -45,7 +45,7 @@ from cfclip.tuned_sources import generator_of
 from cfclip.weights import is_model_file
 
 BATCH = 16
-"""Pictures that are edited at a time."""
+"""Pictures that are edited at a time, at most."""
 
 _PROMPTS_SHOWN = 10
 
@@ -184,7 +184,8 @@ def apply_mapper(
 ) -> list[EditResult]:
     """Edit every source by one prompt, `batch` at a time; the results are in their order.
 
-    An edit takes one pass of the mapper and one rendering.
+    An edit takes one pass of the mapper and one rendering. Of large pictures fewer are edited at a
+    time (`Generator.images_at_once`).
 
     Args:
         pack: what `mapper` was opened with.
@@ -192,7 +193,7 @@ def apply_mapper(
         sources: with latents of the pack's generator.
         prompt: a cleaned text.
         strength: factor on the edit.
-        batch: at least 1.
+        batch: the most at a time, at least 1.
         notes: warnings for every result.
 
     Raises:
@@ -213,7 +214,7 @@ def apply_mapper(
         features = pack.embedder(mapper.device).text_features([prompt])[0]
         codes = mapper.text_codes(features)
     results: list[EditResult] = []
-    for group in _groups(sources, batch):
+    for group in _groups(sources, min(batch, generator.images_at_once)):
         results += _apply(generator, mapper, codes, group, strength, facts, notes)
     return results
 

@@ -64,6 +64,14 @@ def test_impossible_sizes_are_refused(changes: dict[str, object], message: str) 
         StyleGAN2Config(**sizes)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("resolution", "at_once"), [(8, 16), (256, 16), (512, 4), (1024, 1)])
+def test_a_megapixel_at_a_time(resolution: int, at_once: int) -> None:
+    levels = resolution.bit_length() - 2
+    config = StyleGAN2Config(resolution=resolution, channels=(1,) * levels, z_dim=1, w_dim=1)
+    with torch.device("meta"):
+        assert StyleGAN2(config).images_at_once == at_once
+
+
 def test_styled_conv_is_the_papers_modulated_convolution() -> None:
     layer = StyledConv(5, 4, 6, 8, up=False)
     with torch.no_grad():

@@ -144,6 +144,16 @@ def test_validation_is_the_same_each_time_and_only_looks() -> None:
     assert all(torch.equal(a, b) for a, b in zip(tensors_of(trainer), before, strict=True))
 
 
+def test_validation_does_not_depend_on_how_many_are_rendered_at_a_time() -> None:
+    whole, parts = tiny_trainer(validation=20), tiny_trainer(validation=20)
+    parts._at_once = 3  # as for pictures that are much larger
+    first, second = whole.validate(), parts.validate()
+    assert second.terms == pytest.approx(first.terms, rel=1e-4)
+    assert second.prompts == first.prompts
+    torch.testing.assert_close(second.edited, first.edited)
+    torch.testing.assert_close(second.sources, first.sources)
+
+
 def test_groups_that_are_off_are_not_edited(tmp_path: Path) -> None:
     trainer = tiny_run(tmp_path, steps=1, groups=("coarse",))
     latents, _ = trainer.batch(0)

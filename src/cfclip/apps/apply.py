@@ -71,7 +71,7 @@ class Apply(PackWork):
     """Factors on the edit, each rendered to an image of its own; 0 is the source, 1 the edit."""
 
     batch: int = 16
-    """Pictures that are edited at a time."""
+    """Pictures that are edited at a time, at most; of 512 px up to 4, of 1024 px one."""
 
     face: FaceOptions = field(default_factory=FaceConfig)
     paste: PasteOptions = field(default_factory=Paste)

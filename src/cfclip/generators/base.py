@@ -10,6 +10,10 @@ NoiseMode = Literal["const", "none", "random"]
 """`const` adds each layer's stored noise (the same image every time), `none` adds nothing,
 `random` draws new noise for every image from torch's global random state."""
 
+_MOST_AT_ONCE = 16
+_PIXELS_AT_ONCE = 1 << 20
+"""Of all pictures of a batch. The features of a megapixel take about a gigabyte in StyleGAN2."""
+
 
 class Generator(nn.Module, ABC):
     """An image generator z -> W -> W+ -> image, steerable per layer (W+) and per channel (S).
@@ -27,6 +31,12 @@ class Generator(nn.Module, ABC):
     @abstractmethod
     def resolution(self) -> int:
         """Side of the images in pixels."""
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images to render at a time without gradients, 16 or fewer: as many as are a
+        megapixel, so that any number of them takes about the same memory at every resolution."""
+        return max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // self.resolution**2))
 
     @property
     @abstractmethod

@@ -27,7 +27,6 @@ from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
 GRADIENT = "gradient"
 VALIDATION = "validation"
 
-_VALIDATION_BATCH = 16
 _IMAGES_SHOWN = 8
 
 
@@ -122,6 +121,7 @@ class MapperTrainer:
         self.objective = MapperObjective(generator, embedder, task, config, plug_ins)
         self._device = generator.w_avg.device
         self._num_ws = generator.num_ws
+        self._at_once = generator.images_at_once
         shape = mapper_shape(generator, embedder, config, start)
         mapper = new_mapper(shape, config.seed) if start is None else deepcopy(start)
         self.mapper = mapper.to(self._device).train().requires_grad_(True)
@@ -186,13 +186,15 @@ class MapperTrainer:
         seed = mixed_seed(self.config.seed, Purpose.VALIDATION_PERSPECTIVES)
         found: list[dict[str, Tensor]] = []
         shown: list[tuple[Tensor, Tensor]] = []
-        for rows in torch.arange(len(held)).split(_VALIDATION_BATCH):
+        for rows in torch.arange(len(held)).split(self._at_once):
             latents, asked = self._rows(held, rows), prompts[rows]
             edited = self.averaged.edit(latents, codes[asked.to(self._device)])
             values, *images = self.objective(latents, edited, asked, seed, 0, rows.tolist())
             found.append(values)
-            shown = shown or [(images[0][:_IMAGES_SHOWN], images[1][:_IMAGES_SHOWN])]
-        edited, sources = shown[0]
+            left = _IMAGES_SHOWN - sum(len(each) for each, _ in shown)
+            if left > 0:
+                shown.append((images[0][:left], images[1][:left]))
+        edited, sources = (torch.cat(images) for images in zip(*shown, strict=True))
         return Validation(
             terms=_means({name: torch.cat([each[name] for each in found]) for name in found[0]}),
             sources=sources,
