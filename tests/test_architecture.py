@@ -23,6 +23,7 @@ PARTS = {
 FACADE = {
     *("session", "sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
+    "charts",
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
     *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
     *("heat_maps", "sweeps"),
@@ -69,6 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "settings": {*FOUNDATION, *PARTS, *FACADE, "training.config", "training.presets"},
+    "charts": set(),
     "sheets": {"errors"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
     "devices": {"errors"},

@@ -14,6 +14,7 @@ from cfclip.losses.objective import Term
 from cfclip.training.config import TrainingConfig
 from cfclip.training.latents import sampled_latents
 from cfclip.training.objective import MapperTask
+from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import RunCallback
 from cfclip.training.trainer import MapperTrainer, train
 
@@ -36,19 +37,26 @@ def tiny_trainer(
     task: MapperTask = TASK,
     start: TextMapper | None = None,
     plug_ins: Mapping[str, Term] | None = None,
+    processes: Processes = ALONE,
     **changes: Any,
 ) -> MapperTrainer:
     """A trainer on sampled latents of a 16 px generator."""
     config, generator = tiny_config(**changes), tiny_generator()
     latents = sampled_latents(generator, config)
-    return MapperTrainer(generator, tiny_embedder(), task, latents, config, start, plug_ins)
+    return MapperTrainer(
+        generator, tiny_embedder(), task, latents, config, start, plug_ins, processes
+    )
 
 
 def tiny_run(
-    out: Path, callback: RunCallback | None = None, checkpoint_seconds: float = 1e9, **changes: Any
+    out: Path,
+    callback: RunCallback | None = None,
+    checkpoint_seconds: float = 1e9,
+    processes: Processes = ALONE,
+    **changes: Any,
 ) -> MapperTrainer:
     """Train a tiny trainer in a folder, or go on with what is there."""
-    trainer = tiny_trainer(**changes)
+    trainer = tiny_trainer(processes=processes, **changes)
     train(trainer, out, {"settings": changes}, {"prompts": []}, callback, checkpoint_seconds)
     return trainer
 

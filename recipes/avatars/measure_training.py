@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cfclip.charts import Point, Series, chart
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
 from cfclip.evaluation.avatars.scores import group_by_edit, summarise
-from cfclip.evaluation.charts import Point, Series, chart
 from cfclip.files import atomic_write
 from cfclip.mapper_training import FoundLatents, find_latents, train_mapper
 from cfclip.session import Session

@@ -30,6 +30,7 @@ from cfclip.training.latents import (
 )
 from cfclip.training.networks import NetworkFiles
 from cfclip.training.objective import MapperObjective, MapperTask
+from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, RunCallback
 from cfclip.training.trainer import MapperTrainer, TrainingOutcome, train
 from cfclip.version import __version__
@@ -173,6 +174,7 @@ def train_mapper(
     networks: NetworkFiles = NO_NETWORKS,
     callback: RunCallback | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    processes: Processes = ALONE,
 ) -> TrainedMapper:
     """Train one text mapper for one or several prompts.
 
@@ -185,20 +187,25 @@ def train_mapper(
         start: an earlier mapper (file or folder of a run) whose weights this one begins with, such
             as one for fewer prompts. What it knew and `prompts` does not name fades.
         resume: go on with the run in `out`, which has to have the same prompts, latents, models
-            and settings; it comes to the same weights as if it had never stopped, bit for bit.
+            and settings; it comes to the same weights as if it had never stopped, bit for bit if
+            as many processes go on.
         networks: files of the networks whose terms have a weight in `config`.
         callback: called after each step; returning False ends the run, to be resumed.
         checkpoint_seconds: the most work that a power cut can lose.
+        processes: those that share the work, each with a session and the same arguments (see
+            `cfclip.training.processes.joined`); the first reads and writes `out`.
 
     Raises:
-        InputError: as in `check_training`, or a `start` that does not fit.
+        InputError: as in `check_training`, a `start` that does not fit, or more processes than
+            latents in a batch.
         CheckpointError: a checkpoint or start that is damaged or was made with other settings.
-        TrainingError: a loss or gradient that is not finite, or a full disk; the last good
-            checkpoint is kept.
+        TrainingError: a loss or gradient that is not finite, a full disk, or another process that
+            failed; the last good checkpoint is kept.
     """
     config = config or TrainingConfig()
     out = Path(out)
-    _check_folder(out, resume)
+    if processes.first:
+        _check_folder(out, resume)
     task, begun = _task(session, prompts), _begun(session, start)
     trainer = MapperTrainer(
         session.generator,
@@ -208,6 +215,7 @@ def train_mapper(
         config,
         _first(begun),
         networks.terms(config, session.device),
+        processes,
     )
     facts = _facts(session, task, latents, config, begun)
     if networks.given:

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Annotated, Any, Protocol, Union
 
 import tyro
@@ -33,6 +34,7 @@ from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
 from cfclip.errors import MEMORY_REMEDY, CfclipError, out_of_memory
 from cfclip.training.config import TrainingConfig
+from cfclip.training.launch import Launch
 
 
 class Command(Protocol):
@@ -72,9 +74,17 @@ _DESCRIPTION = """Edit pictures with text, including into what the generator has
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 2 for an error, 130 for Ctrl-C.
 
-    `--help` and usage errors leave by `SystemExit`, as argument parsers do.
+    `--help` and usage errors leave by `SystemExit`, as argument parsers do. Of the processes of one
+    training, the first speaks for all.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["train"] and Launch.of_environment().index:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            return _main(given)
+    return _main(given)
+
+
+def _main(given: list[str]) -> int:
     # Pillow has its own words on odd files; ours come as errors and warnings of one line.
     warnings.filterwarnings("ignore", module="PIL")
     console = Console(quiet=False, as_json=False)

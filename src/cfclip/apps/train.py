@@ -1,13 +1,13 @@
 """`cfclip train`."""
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console
+from cfclip.apps.console import Console, stop_requests
 from cfclip.apps.fit_text_map import estimate
 from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output
 from cfclip.apps.photos import FaceOptions
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cfclip.mapper_training import FoundLatents, TrainedMapper
     from cfclip.session import Session
     from cfclip.training.networks import NetworkFiles
+    from cfclip.training.processes import Processes
+    from cfclip.training.prompts import Prompts
 
 _INVERSIONS = "inversions"
 
@@ -33,6 +35,7 @@ class Train(Output):
 
     Writes to the folder --out: the best mapper and the last, a checkpoint, a log, and curves and
     pictures for tensorboard. Ctrl-C keeps what is reached; the same command with --resume goes on.
+    On several cores or GPUs: torchrun --nproc-per-node 2 -m cfclip train ...
     """
 
     out: Path
@@ -87,29 +90,35 @@ class Train(Output):
         """Find latents, train, tell; pictures that fail are left out and told at the end."""
         from cfclip.training.prompts import gather_prompts
 
-        console = self.console
         given = gather_prompts(self.text, self.texts)
 
+        from cfclip.training.processes import joined
+
+        with joined(self.device) as (processes, device):
+            return self._run(given, processes, device)
+
+    def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
+        console = self.console
         from cfclip.mapper_training import check_training
         from cfclip.session import Session
         from cfclip.training.networks import NetworkFiles
 
-        session = Session.open(self.pack, self.device)
+        session = Session.open(self.pack, device)
         identity = self.identity_network
         if identity is None and self.settings.identity:
             identity = session.pack.identity_file
         networks = NetworkFiles(identity, self.perceptual_network)
-        warnings = check_training(
-            session, given.prompts, self.out, self.settings, self.start, self.resume, networks
-        )
-        for warning in (*given.warnings, *warnings):
-            console.warning(warning)
-        try:
-            latents = self._find_latents(session, console)
-        except KeyboardInterrupt:
-            console.error("interrupted; inverted pictures are kept, the same command goes on")
+        if processes.first:
+            warnings = check_training(
+                session, given.prompts, self.out, self.settings, self.start, self.resume, networks
+            )
+            for warning in (*given.warnings, *warnings):
+                console.warning(warning)
+        processes.agree()  # before work that may take hours
+        latents = self._latents(session, console, processes)
+        if latents is None:
             return INTERRUPTED
-        trained = self._train(session, console, given.prompts, latents, networks)
+        trained = self._train(session, console, given.prompts, latents, networks, processes)
         self._tell(console, trained, latents)
         if not trained.outcome.finished:
             console.error(
@@ -118,6 +127,28 @@ class Train(Output):
             )
             return INTERRUPTED
         return summarise(console, latents.failures, latents.pictures)
+
+    def _latents(
+        self, session: "Session", console: Console, processes: "Processes"
+    ) -> "FoundLatents | None":
+        """Those that the first process finds, for all; None after Ctrl-C."""
+        from cfclip.mapper_training import FoundLatents
+        from cfclip.training.latents import shared_latents
+
+        found = None
+        if processes.first:
+            try:
+                found = self._find_latents(session, console)
+            except KeyboardInterrupt:
+                console.error("interrupted; inverted pictures are kept, the same command goes on")
+            goes_on = processes.agree(found is not None)
+        else:
+            with stop_requests():  # which is for the first one to follow
+                goes_on = processes.agree()
+        if not goes_on:
+            return None
+        sets = shared_latents(found.sets if found else None, processes)
+        return replace(found, sets=sets) if found else FoundLatents(sets)
 
     def _find_latents(self, session: "Session", console: Console) -> "FoundLatents":
         from cfclip.mapper_training import find_latents
@@ -146,6 +177,7 @@ class Train(Output):
         prompts: tuple[str, ...],
         latents: "FoundLatents",
         networks: "NetworkFiles",
+        processes: "Processes",
     ) -> "TrainedMapper":
         from cfclip.mapper_training import train_mapper
 
@@ -161,6 +193,7 @@ class Train(Output):
                 networks=networks,
                 callback=watch,
                 checkpoint_seconds=self.checkpoint_seconds,
+                processes=processes,
             )
 
     def _tell(self, console: Console, trained: "TrainedMapper", latents: "FoundLatents") -> None:

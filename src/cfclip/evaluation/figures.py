@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from PIL import Image
 
+from cfclip.charts import Point, Series, chart
 from cfclip.evaluation.avatars.prompts import prompt_name
-from cfclip.evaluation.charts import Point, Series, chart
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.intervals import mean_with_interval
 from cfclip.evaluation.rows import Row

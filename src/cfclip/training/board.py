@@ -25,18 +25,20 @@ class Board:
     """Writes for tensorboard, or does nothing where it is not installed.
 
     Args:
-        out: folder of the run.
+        out: folder of the run; nothing is written without one.
         step: where the run goes on; tensorboard forgets what was written of later steps.
 
     Attributes:
-        available: whether tensorboard is installed.
+        available: whether it writes.
 
     Raises:
         TrainingError: always when something cannot be written.
     """
 
-    def __init__(self, out: Path, step: int) -> None:
+    def __init__(self, out: Path | None, step: int) -> None:
         self._stream: Any = None
+        if out is None:
+            return
         try:
             # They take long to import.
             from tensorboard.compat.proto.event_pb2 import Event, SessionLog

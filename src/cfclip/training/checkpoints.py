@@ -23,6 +23,7 @@ from torch import Tensor
 from cfclip.errors import CheckpointError, TrainingError, reason_of
 from cfclip.files import atomic_write
 from cfclip.torch_files import map_file, read_torch_bytes
+from cfclip.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the file in the folder of a run."""
@@ -73,15 +74,23 @@ def write_checkpoint(
 
 
 def read_checkpoint(
-    folder: Path, identity: Mapping[str, Any], parts: Mapping[str, Stateful]
-) -> int:
+    folder: Path,
+    identity: Mapping[str, Any],
+    parts: Mapping[str, Stateful],
+    processes: Processes = ALONE,
+) -> int | None:
     """Restore the parts of a run from its checkpoint; returns the steps done.
 
-    Raises `CheckpointError` when it is missing, damaged, of another version of this format, made
-    with another identity (naming what differs), or does not fit the parts.
+    None if there is no checkpoint. The first of several processes reads it for all.
+
+    Raises `CheckpointError` when it is damaged, of another version of this format, made with
+    another identity (naming what differs), or does not fit the parts.
     """
     path = folder / CHECKPOINT
-    content = _load(path)
+    data = processes.hand_out(_bytes_of(path) if processes.first else b"")
+    if not data:
+        return None
+    content = _load(path, data)
     found, asked = content["identity"], plain_identity(identity)
     if differences := ", ".join(_differences(found, asked)):
         raise CheckpointError(
@@ -120,11 +129,19 @@ def is_finite(state: Any) -> bool:
     return not isinstance(state, list | tuple) or all(map(is_finite, state))
 
 
-def _load(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path}")
+def _bytes_of(path: Path) -> memoryview | bytes:
+    """Those of a file; none if there is none."""
+    if not path.exists():
+        return b""
     try:
-        content = read_torch_bytes(map_file(path))
+        return map_file(path)
+    except (CheckpointError, OSError) as error:
+        raise _damaged(path, reason_of(error)) from error
+
+
+def _load(path: Path, data: memoryview | bytes) -> dict[str, Any]:
+    try:
+        content = read_torch_bytes(memoryview(data))
     except MemoryError:
         raise
     except Exception as error:  # the reader raises whatever a damaged file makes it stumble over

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
@@ -17,6 +18,7 @@ from cfclip.generators.base import Generator
 from cfclip.torch_files import read_torch_object
 from cfclip.training.config import TrainingConfig
 from cfclip.training.draws import Purpose, seeded
+from cfclip.training.processes import Processes
 from cfclip.weights import read_tensors, state_dict_of
 
 LATENT_SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -66,6 +68,22 @@ def latents_from_file(path: str | Path, generator: Generator, config: TrainingCo
     latents = read_latents(path, generator)
     origin = f"{Path(path).name} ({sha256_of(path)[:_HASH_CHARACTERS]})"
     return split_latents(latents, origin, config)
+
+
+def shared_latents(sets: LatentSets | None, processes: Processes) -> LatentSets:
+    """Those of the first process, the only one that has to have them, for all.
+
+    Raises `TrainingError` where another process has failed.
+    """
+    if processes.count == 1 and sets is not None:
+        return sets
+    data, origin = b"", b""
+    if sets is not None:
+        parts = {"training": sets.training, "validation": sets.validation}
+        data = save({name: part.contiguous() for name, part in parts.items()})
+        origin = sets.origin.encode()
+    tensors = load(bytes(processes.hand_out(data)))
+    return LatentSets(**tensors, origin=bytes(processes.hand_out(origin)).decode())
 
 
 def split_latents(latents: Tensor, origin: str, config: TrainingConfig) -> LatentSets:

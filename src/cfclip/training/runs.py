@@ -13,9 +13,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cfclip.errors import InputError, TrainingError
+from cfclip.errors import InputError, TrainingError, reason_of
 from cfclip.files import remove_partials
-from cfclip.training.checkpoints import CHECKPOINT, Stateful, read_checkpoint, write_checkpoint
+from cfclip.training.checkpoints import Stateful, read_checkpoint, write_checkpoint
+from cfclip.training.processes import ALONE, Processes
 
 LOG = "log.jsonl"
 LOG_SECONDS = 15.0
@@ -46,8 +47,7 @@ def logged_seconds(out: Path) -> float | None:
     Of a run that was cut off, steps after the last line of the log count at the speed of the next.
     """
     try:
-        lines = (out / LOG).read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
+        rows = _log_rows(out)
         steps = [0, *(row["step"] for row in rows)]
         took = [
             max(0, step - before) / row["steps_per_second"]
@@ -56,6 +56,35 @@ def logged_seconds(out: Path) -> float | None:
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         return None
     return sum(took) if took else None
+
+
+def read_log(out: Path) -> list[dict[str, float]]:
+    """The lines of the log of a run by rising step: "step", "steps_per_second" and mean terms.
+
+    Of steps that were made again, after the run was cut off, the last lines count.
+
+    Raises:
+        InputError: the folder has no log, or one that cannot be read.
+    """
+    rows: list[dict[str, float]] = []
+    try:
+        for row in reversed(_log_rows(out)):
+            numbers = {name: float(value) for name, value in row.items()}
+            if not rows or numbers["step"] < rows[-1]["step"]:
+                rows.append(numbers)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{out / LOG} cannot be read as the log of a training ({reason_of(error)}); give the "
+            "folder of a run"
+        ) from error
+    if not rows:
+        raise InputError(f"{out / LOG} has no lines yet; wait until the run has written some")
+    return rows[::-1]
+
+
+def _log_rows(out: Path) -> list[Any]:
+    lines = (out / LOG).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 class Run:
@@ -72,6 +101,7 @@ class Run:
         callback: called after each step.
         checkpoint_seconds: the most work that a power cut can lose.
         log_seconds: a line of `LOG` tells the means of the terms over this time.
+        processes: those that make the steps together; the first of them reads and writes.
 
     Attributes:
         step: steps done; inside the loop, the number of the step at hand.
@@ -79,8 +109,8 @@ class Run:
     Raises:
         InputError: fewer than one step.
         CheckpointError: a checkpoint of other settings, or one that cannot be read.
-        TrainingError: while iterating, a term or state that is not finite, or a checkpoint that
-            cannot be written.
+        TrainingError: while iterating, a term or state that is not finite, a checkpoint that
+            cannot be written, or another process that failed.
     """
 
     def __init__(
@@ -92,6 +122,7 @@ class Run:
         callback: RunCallback | None = None,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         log_seconds: float = LOG_SECONDS,
+        processes: Processes = ALONE,
     ) -> None:
         if steps < 1:
             raise InputError(f"steps is {steps}, at least 1 is needed")
@@ -101,15 +132,15 @@ class Run:
         self.identity = dict(identity)
         self.checkpoint_seconds = checkpoint_seconds
         self.log_seconds = log_seconds
+        self.processes = processes
         self._callback = callback
         self._step_terms: dict[str, float] = {}
         self._logged_terms: dict[str, list[float]] = {}
-        self._saved_step: int | None = None
-        self.step = 0
-        out.mkdir(parents=True, exist_ok=True)
-        remove_partials(out)
-        if (out / CHECKPOINT).exists():
-            self.step = self._saved_step = read_checkpoint(out, identity, self.parts)
+        if processes.first:
+            out.mkdir(parents=True, exist_ok=True)
+            remove_partials(out)
+        self._saved_step = read_checkpoint(out, identity, self.parts, processes)
+        self.step = self._saved_step or 0
 
     @property
     def finished(self) -> bool:
@@ -117,8 +148,8 @@ class Run:
         return self.step >= self.steps
 
     def save(self) -> None:
-        """Write a checkpoint, unless there is one of this step."""
-        if self._saved_step != self.step:
+        """Write a checkpoint, unless there is one of this step or another process does."""
+        if self.processes.first and self._saved_step != self.step:
             write_checkpoint(self.out, self.identity, self.step, self.parts)
             self._saved_step = self.step
 
@@ -153,16 +184,19 @@ class Run:
         self.save()
 
     def _tell(self, seconds_per_step: float) -> bool:
-        """Whether the callback wants to go on."""
-        if self._callback is None:
-            return True
-        left = (self.steps - self.step) * seconds_per_step
-        progress = RunProgress(self.step, self.steps, self._step_terms, left)
-        return self._callback(progress) is not False
+        """Whether the callback wants to go on, and those of the other processes too."""
+        goes_on = True
+        if self._callback is not None:
+            left = (self.steps - self.step) * seconds_per_step
+            progress = RunProgress(self.step, self.steps, self._step_terms, left)
+            goes_on = self._callback(progress) is not False
+        return self.processes.agree(goes_on)
 
     def _log(self, speed: float) -> None:
         means = {name: fmean(values) for name, values in self._logged_terms.items()}
         self._logged_terms.clear()
+        if not self.processes.first:
+            return
         row = {"step": self.step, "steps_per_second": speed, **means}
         try:
             with open(self.out / LOG, "a", encoding="utf-8") as stream:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
 from cfclip.embedders.base import Embedder
+from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.losses.objective import Term
 from cfclip.training.average import Average
@@ -22,6 +23,7 @@ from cfclip.training.initial import mapper_shape, new_mapper
 from cfclip.training.latents import LatentSets
 from cfclip.training.objective import TOTAL, MapperObjective, MapperTask
 from cfclip.training.optimizers import Schedule, make_optimizer
+from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
 
 GRADIENT = "gradient"
@@ -36,7 +38,8 @@ class Validation:
 
     Attributes:
         terms: mean of each term, unweighted, and of `TOTAL`.
-        sources, edited: the first few images `(n, 3, R, R)` before and after the edit.
+        sources, edited: the first few images `(n, 3, R, R)` before and after the edit; of several
+            processes only the first has the first ones.
         prompts: their prompts.
     """
 
@@ -95,14 +98,15 @@ class MapperTrainer:
         config: the settings.
         start: an earlier mapper to go on from, which is not changed; new weights if not given.
         plug_ins: terms with a network of their own, see `MapperObjective`.
+        processes: those that share the work of each step.
 
     Attributes:
         mapper: in training.
         averaged: moving average of `mapper` as last validated; what is used and saved.
 
     Raises:
-        InputError: a prompt that cannot be read, a term without its network, or a `start` of other
-            sizes or groups.
+        InputError: a prompt that cannot be read, a term without its network, a `start` of other
+            sizes or groups, or more processes than latents in a batch.
     """
 
     def __init__(
@@ -114,7 +118,14 @@ class MapperTrainer:
         config: TrainingConfig,
         start: TextMapper | None = None,
         plug_ins: Mapping[str, Term] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
+        if config.batch < processes.count:
+            raise InputError(
+                f"batch is {config.batch}, which {processes.count} processes cannot share; give at "
+                "least one latent for each, or start fewer"
+            )
+        self.processes = processes
         self.config = config
         self.task = task
         self.latents = latents
@@ -155,16 +166,25 @@ class MapperTrainer:
         return self._rows(self.latents.training, rows), prompts
 
     def compute_gradients(self, step: int) -> dict[str, float]:
-        """The gradients of a step, cut to `max_gradient`; returns the terms and their length."""
-        latents, prompts = self.batch(step)
+        """The gradients of a step, cut to `max_gradient`; returns the terms and their length.
+
+        Both are those of the whole batch in every process. Raises `TrainingError` where another
+        process has failed.
+        """
+        size = self.config.batch
+        share = self.processes.share_of(size)
+        latents, prompts = (each[share.start : share.stop] for each in self.batch(step))
         # A prompt that several latents share has its text codes computed once.
         distinct, places = prompts.unique(return_inverse=True)
         codes = self.mapper.text_codes(self.objective.text_features[distinct.to(self._device)])
         edited = self.mapper.edit(latents, codes[places.to(self._device)])
         seed = mixed_seed(self.config.seed, Purpose.PERSPECTIVES)
-        values, _, _ = self.objective(latents, edited, prompts, seed, step, range(len(latents)))
+        values, _, _ = self.objective(latents, edited, prompts, seed, step, share)
         self.optimizer.zero_grad()
-        values[TOTAL].mean().backward()
+        (values[TOTAL].sum() / size).backward()
+        gradients = [p.grad for p in self.mapper.parameters() if p.grad is not None]
+        values = _placed(values, share, size)
+        self.processes.add([*values.values(), *gradients])
         length = torch.nn.utils.clip_grad_norm_(
             self.mapper.parameters(), self.config.max_gradient or torch.inf
         )
@@ -178,15 +198,22 @@ class MapperTrainer:
 
     @torch.no_grad()
     def validate(self) -> Validation:
-        """Put the moving average into `averaged` and measure it, under the same draws each time."""
+        """Put the moving average into `averaged` and measure it, under the same draws each time.
+
+        The terms are those of all held-out latents in every process. Raises `TrainingError` where
+        another process has failed.
+        """
         self.averaged.load_state_dict(self.average.values)
         held = self.latents.validation
+        # Too few to go round are looked at by everyone.
+        processes = self.processes if len(held) >= self.processes.count else ALONE
+        share = processes.share_of(len(held))
         prompts = torch.arange(len(held)) % len(self.task.prompts)
         codes = self.averaged.text_codes(self.objective.text_features)
         seed = mixed_seed(self.config.seed, Purpose.VALIDATION_PERSPECTIVES)
         found: list[dict[str, Tensor]] = []
         shown: list[tuple[Tensor, Tensor]] = []
-        for rows in torch.arange(len(held)).split(self._at_once):
+        for rows in torch.arange(share.start, share.stop).split(self._at_once):
             latents, asked = self._rows(held, rows), prompts[rows]
             edited = self.averaged.edit(latents, codes[asked.to(self._device)])
             values, *images = self.objective(latents, edited, asked, seed, 0, rows.tolist())
@@ -195,8 +222,11 @@ class MapperTrainer:
             if left > 0:
                 shown.append((images[0][:left], images[1][:left]))
         edited, sources = (torch.cat(images) for images in zip(*shown, strict=True))
+        joined = {name: torch.cat([each[name] for each in found]) for name in found[0]}
+        values = _placed(joined, share, len(held))
+        processes.add(list(values.values()))
         return Validation(
-            terms=_means({name: torch.cat([each[name] for each in found]) for name in found[0]}),
+            terms=_means(values),
             sources=sources,
             edited=edited,
             prompts=tuple(self.task.prompts[prompt] for prompt in prompts[: len(edited)]),
@@ -218,7 +248,8 @@ def train(
     """Train until the steps are done or the callback returns False; resumes what is in `out`.
 
     Writes to `out`, each file whole or not at all: the checkpoint; `BEST`, the averaged mapper of
-    the best validation; `LAST`, that of the end; a log; curves and images for tensorboard.
+    the best validation; `LAST`, that of the end; a log; curves and images for tensorboard. Of
+    several processes only the first reads and writes there.
 
     Args:
         trainer: what is trained.
@@ -230,12 +261,21 @@ def train(
 
     Raises:
         CheckpointError: a checkpoint in `out` that is damaged or of another identity.
-        TrainingError: a loss or gradient that is not finite, or a file that cannot be written; the
-            last good checkpoint is kept.
+        TrainingError: a loss or gradient that is not finite, a file that cannot be written, or
+            another process that failed; the last good checkpoint is kept.
     """
     steps, every = trainer.config.steps, trainer.config.validate_every
-    run = Run(out, trainer.parts, steps, identity, callback, checkpoint_seconds)
-    board = Board(out, run.step)
+    processes = trainer.processes
+    run = Run(
+        out,
+        trainer.parts,
+        steps,
+        identity,
+        callback,
+        checkpoint_seconds,
+        processes=processes,
+    )
+    board = Board(out if processes.first else None, run.step)
     try:
         for step in run:
             terms = trainer.compute_gradients(step)
@@ -251,12 +291,13 @@ def train(
             board.numbers(VALIDATION, validation.terms, step)
             board.images(validation.sources, validation.edited, step)
             board.text("prompts of the images", ", ".join(validation.prompts), step)
-            if trainer.best.improves(loss, done):
+            if trainer.best.improves(loss, done) and processes.first:
                 _save(trainer, out / BEST, {**(about or {}), "step": done, VALIDATION: loss})
     finally:
         board.close()
     trainer.averaged.load_state_dict(trainer.average.values)
-    _save(trainer, out / LAST, {**(about or {}), "step": run.step})
+    if processes.first:
+        _save(trainer, out / LAST, {**(about or {}), "step": run.step})
     best = trainer.best
     return TrainingOutcome(run.step, run.finished, best.step, best.loss, board.available)
 
@@ -266,6 +307,15 @@ def _save(trainer: MapperTrainer, path: Path, about: Mapping[str, Any]) -> None:
         save_text_mapper(trainer.averaged, temporary, about)
 
 
+def _placed(values: Mapping[str, Tensor], share: range, size: int) -> dict[str, Tensor]:
+    """Values `(len(share),)` at their places in `(size,)`, zero elsewhere."""
+    placed = {}
+    for name, value in values.items():
+        placed[name] = value.new_zeros(size)
+        placed[name][share.start : share.stop] = value.detach()
+    return placed
+
+
 def _means(values: Mapping[str, Tensor]) -> dict[str, float]:
-    means = torch.stack([value.detach().mean() for value in values.values()]).tolist()
+    means = torch.stack([value.mean() for value in values.values()]).tolist()
     return dict(zip(values, means, strict=True))

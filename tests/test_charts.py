@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cfclip.evaluation.charts import Point, Series, chart
+from cfclip.charts import Point, Series, chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 HALF = Series("half & half", (Point(1.0, 0.5, 0.25, 0.75), Point(2.0, 0.5)))
