@@ -1,6 +1,6 @@
 """The pictures of docs/METHOD.md: what the text maps, the objectives and the layers do to avatars.
 
-    python examples/method_figures.py --out docs/images/method
+    python -m examples.method_figures --out docs/images/method
 
 Every picture is made anew by the library, from samples of the generator and a fixed seed. Edits
 that show one objective or one group of layers have neither `changed_pixels` nor `aspects`, which
@@ -246,7 +246,7 @@ def make_figures(
 
 def main(arguments: list[str] | None = None) -> int:
     """Make the pictures; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="method_figures", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m examples.method_figures", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--pack", default="avatars", help="model pack, by name or folder")
     parser.add_argument("--seed", type=int, default=0, help="decides every random draw")

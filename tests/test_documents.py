@@ -4,8 +4,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from cfclip.apps.cli import COMMANDS
 from cfclip.provenance import COMPOSED, Provenance, xmp_packet
 
@@ -45,9 +43,3 @@ def test_what_pictures_are_said_to_tell_they_tell() -> None:
         for name in re.findall(r"`([\w:]+)`", line.split("|")[1])
     }
     assert named == told - {"Seq", "li"}
-
-
-@pytest.mark.parametrize("name", ["CHANGELOG.md", "docs/RESPONSIBLE-USE.md"])
-def test_linked_files_exist(name: str) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text_of(name)):
-        assert (ROOT / name).parent.joinpath(target).exists(), target
