@@ -2,6 +2,7 @@
 # make test        every test, as CI runs them
 # make test-quick  without the slow ones
 # make lint        ruff and mypy
+# make docs        the pages of docs/ and the reference as a site, in build/site
 # make clean       remove .venv and what the targets above made
 #
 # PYTHON chooses the interpreter that .venv is made from (3.11 or newer).
@@ -16,7 +17,7 @@ TORCH := $(shell grep -E '^torch(vision)?==' constraints.txt)
 # Workers share the cores; more threads than cores make each of them slower.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test test-quick lint clean
+.PHONY: demo test test-quick lint docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m examples.demo --out $(DEMO)
@@ -32,8 +33,12 @@ lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The variable silences an advertisement about another program.
+docs: $(VENV)/.development
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
+	rm -rf build/site $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
 
 # torch comes first and alone: an installation of it that is already there (a CPU build, say) is
 # kept if its version fits, and the rest then only has to agree with it.
