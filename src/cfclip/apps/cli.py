@@ -33,6 +33,8 @@ from cfclip.apps.pictures import Invert, Sample
 from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
 from cfclip.errors import MEMORY_REMEDY, CfclipError, out_of_memory
+from cfclip.apps.web.command import Web
+from cfclip.errors import CfclipError
 from cfclip.training.config import TrainingConfig
 from cfclip.training.launch import Launch
 
@@ -55,6 +57,7 @@ COMMANDS: dict[str, type[Command]] = {
     "train": Train,
     "apply": Apply,
     "batch": Batch,
+    "web": Web,
     "bench": Bench,
     "tune": Tune,
     "convert": Convert,

@@ -1,0 +1,93 @@
+"""What of the server may be asked for, by whom: middleware around all of the app.
+
+The page needs few of Gradio's addresses. The others serve files and remote addresses, list runs or
+describe an API; they are not there.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HOSTS = ("127.0.0.1", "localhost")
+"""Names that a browser may call the app by. Others are pages elsewhere whose name was made to lead
+here, so as to read what is here."""
+
+_GRADIO = "/gradio_api/"
+_NEEDED = (
+    *("queue/join", "queue/data", "upload", "upload_progress", "heartbeat/", "startup-events"),
+    *("run/", "cancel", "reset", "app_id", "component_server"),
+)
+_CLOSED = ("/monitoring", "/login", "/logout", "/pwa_icon", "/docs", "/openapi.json", "/redoc")
+
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        # Gradio's page sets styles and runs handlers in its elements.
+        "style-src 'self' 'unsafe-inline'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'self'",
+        "form-action 'none'",
+    )
+)
+_HEADERS = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Guard:
+    """Lets through what the page needs, and tells browsers to ask nobody else for anything."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http" or not _known_host(scope):
+            await _refuse(send, 421)
+            return
+        if not is_needed(scope["path"]):
+            await _refuse(send, 404)
+            return
+
+        async def send_marked(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
+def is_needed(path: str) -> bool:
+    """Whether the page asks for such an address.
+
+    >>> is_needed("/gradio_api/queue/join"), is_needed("/gradio_api/file=/etc/passwd")
+    (True, False)
+    """
+    plain = "/" + path.lstrip("/")
+    if plain.startswith(_GRADIO):
+        return plain.removeprefix(_GRADIO).startswith(_NEEDED)
+    return not plain.startswith(_CLOSED) and not plain.startswith(("/file", "/proxy"))
+
+
+def _known_host(scope: Scope) -> bool:
+    names = [value.decode("latin-1") for key, value in scope["headers"] if key == b"host"]
+    return len(names) == 1 and names[0].partition(":")[0] in HOSTS
+
+
+async def _refuse(send: Send, status: int) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [*_HEADERS]})
+    await send({"type": "http.response.body", "body": b""})

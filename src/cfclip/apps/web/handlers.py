@@ -1,0 +1,369 @@
+"""What the fields of the page do. Every handler gives the fields that it changes."""
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
+from cfclip.apps.web import pieces
+from cfclip.apps.web.jobs import JobQueue
+from cfclip.apps.web.limits import Limits
+from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Order, read_order, split_prompts
+from cfclip.apps.web.page import Page
+from cfclip.apps.web.studio import EditJob, Studio
+from cfclip.apps.web.uploads import taken_upload
+from cfclip.apps.web.visitors import KeptEdit, Start, Visitor, Visitors
+from cfclip.editors.config import ALL_LAYERS
+from cfclip.errors import CfclipError, InputError
+from cfclip.heat_maps import changed_share, heat_map
+from cfclip.packs.vocabulary import unknown_words
+from cfclip.settings import edit_settings
+
+FIRST_SAMPLE = 7
+_TICK_SECONDS = 0.4
+_BROKEN = "something went wrong here, which is a defect of cfclip; what it was is in the terminal"
+_LOG = logging.getLogger(__name__)
+
+Changes = dict[Any, Any]
+
+
+class Handlers:
+    """The handlers of one app."""
+
+    def __init__(
+        self,
+        page: Page,
+        studio: Studio,
+        visitors: Visitors,
+        queue: JobQueue,
+        limits: Limits,
+        uploads: Path,
+    ) -> None:
+        self._page = page
+        self._studio = studio
+        self._visitors = visitors
+        self._queue = queue
+        self._limits = limits
+        self._uploads = uploads
+
+    def arrive(self, request: gr.Request) -> Changes:
+        """A window was opened."""
+        page, pack = self._page, self._studio.first_pack
+        try:
+            visitor = self._visitors.of(request.session_hash)
+            start = self._studio.sample(pack, FIRST_SAMPLE)
+        except CfclipError as error:
+            return {page.status: pieces.problem(str(error))}
+        return {
+            page.pack: gr.update(choices=self._studio.packs, value=pack),
+            page.history: pieces.history((), None),
+            **self._pack_fields(pack),
+            **self._begin_with(visitor, start),
+        }
+
+    def leave(self, request: gr.Request) -> None:
+        """A window was closed."""
+        self._visitors.leave(request.session_hash)
+
+    def change_pack(self, pack: str, request: gr.Request) -> Changes:
+        """Another pack was chosen: a picture of its own, its words, its settings."""
+
+        def change(visitor: Visitor) -> Changes:
+            start = self._studio.sample(pack, FIRST_SAMPLE)
+            return {**self._pack_fields(pack), **self._begin_with(visitor, start)}
+
+        return self._idle(request, change)
+
+    def take_upload(self, data: Any, request: gr.Request) -> Changes:
+        """A picture was given."""
+
+        def change(visitor: Visitor) -> Changes:
+            with taken_upload(data, self._uploads) as (path, name):
+                pack = self._pack_of(visitor)
+                start = self._studio.upload(pack, path, name, self._limits.upload_pixels)
+            return self._begin_with(visitor, start)
+
+        return {self._page.upload: None, **self._idle(request, change)}
+
+    def take_sample(self, number: Any, request: gr.Request) -> Changes:
+        """A sample was asked for by its number."""
+
+        def change(visitor: Visitor) -> Changes:
+            if not isinstance(number, int | float) or number != int(number):
+                raise InputError(f"sample number is {number!r}, it must be a whole number")
+            start = self._studio.sample(self._pack_of(visitor), int(number))
+            return {self._page.sample_seed: int(number), **self._begin_with(visitor, start)}
+
+        return self._idle(request, change)
+
+    def next_sample(self, number: Any, request: gr.Request) -> Changes:
+        """The sample after this one."""
+        following = number + 1 if isinstance(number, int | float) else 0
+        return self.take_sample(following, request)
+
+    def flag(self, text: str, request: gr.Request) -> Changes:
+        """The text is being typed."""
+        try:
+            pack = self._studio.session(self._pack_of(self._visitors.of(request.session_hash))).pack
+        except CfclipError as error:
+            return {self._page.flags: pieces.problem(str(error))}
+        found: dict[str, tuple[str, ...]] = {}
+        for prompt in split_prompts(text or "") if pack.vocabulary is not None else ():
+            found |= dict(unknown_words(prompt, pack.vocabulary or ()))
+        return {self._page.flags: pieces.flags(text, found.items(), pack.manifest.name)}
+
+    def take_text(self, event: gr.EventData, request: gr.Request) -> Changes:
+        """A text was clicked."""
+        text = str(event.choice)
+        return {self._page.text: text, **self.flag(text, request)}
+
+    def change_method(self, method: str, request: gr.Request) -> Changes:
+        """Another method was chosen: what it can do, and what it needs to know."""
+
+        def change(visitor: Visitor) -> Changes:
+            return self._method_fields(self._pack_of(visitor), method)
+
+        return self._idle(request, change)
+
+    def edit(
+        self, request: gr.Request, text: Any, method: Any, seed: Any, layers: Any, *advanced: Any
+    ) -> Iterator[Changes]:
+        """Make an edit, and tell how it goes until it is done."""
+        page = self._page
+        names = [each.name for each in SETTINGS]
+        try:
+            visitor = self._visitors.of(request.session_hash)
+            with visitor.lock:
+                visitor.check_idle()
+                start = self._start_of(visitor)
+                session = self._studio.session(start.pack)
+                order = read_order(
+                    session.pack.manifest,
+                    session.generator.num_ws,
+                    text,
+                    method,
+                    seed,
+                    layers,
+                    dict(zip(names, advanced, strict=True)),
+                )
+                job: EditJob = self._queue.submit(partial(self._studio.edit, start, order))
+                visitor.job = job
+        except CfclipError as error:
+            yield {page.status: pieces.problem(str(error))}
+            return
+        try:
+            yield {
+                **self._running(True),
+                page.stage: pieces.picture(start.image, "the picture before the edit", "before"),
+                page.tools: gr.update(visible=False),
+            }
+            yield from self._watched(job, start)
+        finally:
+            job.stop()  # nothing to a finished one; a window that was closed waits no longer
+        yield {**self._running(False), **self._ended(visitor, job, start, order)}
+
+    def stop(self, request: gr.Request) -> Changes:
+        """End the edit with what it has."""
+        try:
+            visitor = self._visitors.of(request.session_hash)
+        except CfclipError as error:
+            return {self._page.status: pieces.problem(str(error))}
+        if visitor.job is not None:
+            visitor.job.stop()
+        return {self._page.stop: gr.update(interactive=False)}
+
+    def render(self, strength: Any, heat: Any, request: gr.Request) -> Changes:
+        """Show the current edit at a strength, or what it changed."""
+
+        def change(visitor: Visitor) -> Changes:
+            current = visitor.edit()
+            if not isinstance(strength, int | float):
+                raise InputError(f"strength is {strength!r}, it must be a number")
+            kept = visitor.show(current.number, float(strength))
+            return self._shown(visitor, kept, bool(heat))
+
+        return self._idle(request, change)
+
+    def restore(self, event: gr.EventData, request: gr.Request) -> Changes:
+        """Go back to an edit of the history."""
+        page = self._page
+
+        def change(visitor: Visitor) -> Changes:
+            choice = str(event.choice)
+            kept = visitor.choose(int(choice) if choice.isdecimal() else -1)
+            order, pack = kept.order, kept.start.pack
+            known = order.method in self._studio.mappers(pack)
+            return {
+                **self._pack_fields(pack),
+                page.pack: pack,
+                page.source: pieces.source_card(kept.start.image, kept.start.about),
+                page.text: order.text,
+                page.flags: "",
+                page.seed: order.seed,
+                page.layers: order.layers,
+                **dict(zip(page.settings, self._settings_of(order), strict=True)),
+                **(self._method_fields(pack, order.method) if known else {}),
+                page.method: gr.update(value=order.method) if known else OPTIMISATION,
+                page.strength: kept.shown.strength,
+                page.heat: False,
+                page.tools: gr.update(visible=True),
+                page.status: self._outcome(kept),
+                **self._shown(visitor, kept, False),
+            }
+
+        return self._idle(request, change)
+
+    def follow(self, request: gr.Request) -> Changes:
+        """Take the result as the next picture to edit."""
+        page = self._page
+
+        def change(visitor: Visitor) -> Changes:
+            kept = visitor.edit()
+            start = self._studio.follow(kept.start.pack, kept.shown)
+            return {
+                **self._begin_with(visitor, start),
+                page.text: "",
+                page.flags: "",
+                page.status: pieces.note("Go on: say what it shall show besides."),
+            }
+
+        return self._idle(request, change)
+
+    def _idle(self, request: gr.Request, change: Any) -> Changes:
+        """Changes that make no sense while an edit of this visitor runs."""
+        try:
+            visitor = self._visitors.of(request.session_hash)
+            with visitor.lock:
+                visitor.check_idle()
+                changes: Changes = change(visitor)
+                return changes
+        except CfclipError as error:
+            return {self._page.status: pieces.problem(str(error))}
+        except (MemoryError, RuntimeError) as error:
+            return {self._page.status: pieces.problem(_told(error))}
+
+    def _watched(self, job: EditJob, start: Start) -> Iterator[Changes]:
+        """What is new of a job, until it is finished."""
+        page, seen = self._page, None
+        while not job.wait(_TICK_SECONDS):
+            stage = job.progress
+            if stage is None:
+                ahead = self._queue.ahead(job)
+                yield {page.status: pieces.waiting(ahead)}
+                continue
+            changes: Changes = {page.status: pieces.progress(stage)}
+            if stage.preview is not None and stage.preview is not seen:
+                seen = stage.preview
+                changes[page.stage] = pieces.picture(seen, "the edit so far", "so far")
+            yield changes
+
+    def _ended(self, visitor: Visitor, job: EditJob, start: Start, order: Order) -> Changes:
+        page = self._page
+        visitor.job = None
+        if job.error is not None:
+            return {page.status: pieces.problem(_told(job.error)), **self._back(visitor)}
+        if job.result is None:
+            early = "Stopped before the edit had begun."
+            return {page.status: pieces.note(early), **self._back(visitor)}
+        kept = visitor.keep(order, start, job.result)
+        return {
+            page.status: self._outcome(kept, job.timed_out),
+            page.strength: kept.shown.strength,
+            page.heat: False,
+            page.tools: gr.update(visible=True),
+            **self._shown(visitor, kept, False),
+        }
+
+    def _back(self, visitor: Visitor) -> Changes:
+        """The stage as it was before an edit that came to nothing."""
+        if visitor.current is None:
+            return {}
+        return {
+            self._page.tools: gr.update(visible=True),
+            **self._shown(visitor, visitor.edit(), False),
+        }
+
+    def _shown(self, visitor: Visitor, kept: KeptEdit, heat: bool) -> Changes:
+        page, result = self._page, kept.shown
+        about = ", ".join(result.prompts)
+        if heat:
+            made = heat_map(result.reconstruction, result.image)
+            share = changed_share(result.reconstruction, result.image)
+            stage = pieces.picture(made, "what changed", f"{share:.0%} changed")
+        else:
+            stage = pieces.comparison(result.source, result.image, about)
+        return {
+            page.stage: stage,
+            page.downloads: pieces.download_links(visitor.token, kept),
+            page.history: pieces.history(tuple(visitor.edits.values()), visitor.current),
+        }
+
+    def _outcome(self, kept: KeptEdit, timed_out: bool = False) -> str:
+        share = changed_share(kept.shown.reconstruction, kept.shown.image)
+        return pieces.outcome(kept, timed_out, share)
+
+    def _running(self, running: bool) -> Changes:
+        return {
+            self._page.edit: gr.update(visible=not running),
+            self._page.stop: gr.update(visible=running, interactive=True),
+        }
+
+    def _begin_with(self, visitor: Visitor, start: Start) -> Changes:
+        visitor.start = start
+        page = self._page
+        return {
+            page.source: pieces.source_card(start.image, start.about),
+            page.stage: pieces.picture(start.image, "the picture to edit", "before"),
+            page.status: pieces.note("Ready."),
+            page.tools: gr.update(visible=False),
+        }
+
+    def _pack_fields(self, pack: str) -> Changes:
+        page, session = self._page, self._studio.session(pack)
+        config = edit_settings(session.pack.manifest)
+        last = session.generator.num_ws - 1
+        methods = [("Optimise: any text, some seconds", OPTIMISATION)]
+        methods += [(f"Mapper {name}: at once", name) for name in self._studio.mappers(pack)]
+        return {
+            page.method: gr.update(choices=methods, value=OPTIMISATION),
+            page.layers: gr.update(
+                value=ALL_LAYERS, info=f"0 to {last}, such as 0-3,5; the first are shapes"
+            ),
+            **{
+                field: getattr(config, each.name)
+                for field, each in zip(page.settings, SETTINGS, strict=True)
+            },
+            **self._method_fields(pack, OPTIMISATION),
+        }
+
+    def _method_fields(self, pack: str, method: str) -> Changes:
+        examples = self._studio.examples(pack, method)
+        return {
+            self._page.examples: pieces.choices(examples, "Try"),
+            self._page.advanced: gr.update(visible=method == OPTIMISATION),
+        }
+
+    def _settings_of(self, order: Order) -> list[Any]:
+        return [getattr(order.config, each.name) for each in SETTINGS]
+
+    def _start_of(self, visitor: Visitor) -> Start:
+        if visitor.start is None:  # it was away for too long, or the app was started anew
+            visitor.start = self._studio.sample(self._studio.first_pack, FIRST_SAMPLE)
+        return visitor.start
+
+    def _pack_of(self, visitor: Visitor) -> str:
+        return self._start_of(visitor).pack
+
+
+def _told(error: Exception) -> str:
+    """What to say of an error; one that is nobody's fault but ours goes to the log."""
+    if isinstance(error, CfclipError):
+        return str(error)
+    if out_of_memory(error):
+        return f"not enough memory; {MEMORY_REMEDY}"
+    _LOG.error("a handler of the web app failed", exc_info=error)
+    return _BROKEN

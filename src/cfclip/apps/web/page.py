@@ -1,0 +1,180 @@
+"""The page: its fields and where they stand. What they do is in `handlers`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Setting
+from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.images import SUFFIXES
+
+CSS_FILE = Path(__file__).parent / "page.css"
+TITLE = "cfclip"
+STRENGTHS = (-1.0, 2.0, 0.05)
+"""Lowest and highest strength and the step of the slider: past 1 an edit is overdone, below 0 it
+goes the other way."""
+
+_CHOICES = """
+element.addEventListener('click', (event) => {
+  const chosen = event.target.closest('[data-choice]');
+  if (chosen) trigger('click', {choice: chosen.dataset.choice});
+});
+"""
+_HEADING = """
+<header class="cf-head"><h1>cfclip</h1>
+<p>Say what the picture shall show, and watch it change.</p></header>
+"""
+_FOOTER = """
+<p class="cf-hint">Pictures stay in the memory of this computer and are removed when you close the
+window. What you download tells that it was edited, and how. Edited pictures are not evidence: say
+that they were edited where people will see it.</p>
+"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The fields that the handlers read and write."""
+
+    pack: gr.Dropdown
+    source: gr.HTML
+    upload: gr.File
+    sample_seed: gr.Number
+    sample: gr.Button
+    text: gr.Textbox
+    flags: gr.HTML
+    examples: gr.HTML
+    method: gr.Dropdown
+    advanced: gr.Accordion
+    layers: gr.Textbox
+    seed: gr.Number
+    settings: tuple[gr.Number | gr.Dropdown, ...]
+    edit: gr.Button
+    stop: gr.Button
+    stage: gr.HTML
+    status: gr.HTML
+    tools: gr.Column
+    strength: gr.Slider
+    heat: gr.Checkbox
+    follow: gr.Button
+    downloads: gr.HTML
+    history: gr.HTML
+
+
+def build_page() -> Page:
+    """Lay the page out, within an open `gr.Blocks`."""
+    gr.HTML(_HEADING)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            wishes = _wishes()
+        with gr.Column(scale=3, min_width=300):
+            results = _results()
+    gr.HTML(_FOOTER)
+    return Page(**wishes, **results)
+
+
+def _wishes() -> dict[str, Any]:
+    pack = gr.Dropdown(label="Model pack", interactive=True)
+    with gr.Row(elem_classes="cf-given"):
+        source = gr.HTML(min_width=130)
+        with gr.Column(min_width=160):
+            upload = gr.File(
+                label="Your picture", file_types=list(SUFFIXES), height=120, elem_id="cf-upload"
+            )
+            with gr.Row(elem_classes="cf-tight"):
+                sample_seed = gr.Number(
+                    value=7, precision=0, minimum=0, label="Sample number", min_width=80
+                )
+                sample = gr.Button("Next sample", size="sm", min_width=80)
+    text = gr.Textbox(
+        label="What shall it show?",
+        info="Several things at once: separate them with ;",
+        placeholder="a person with green hair",
+        max_lines=1,
+        elem_id="cf-text",
+    )
+    flags = gr.HTML(js_on_load=_CHOICES)
+    examples = gr.HTML(js_on_load=_CHOICES)
+    method = gr.Dropdown(
+        choices=[("Optimise: any text, some seconds", OPTIMISATION)],
+        value=OPTIMISATION,
+        label="Method",
+        interactive=True,
+    )
+    with gr.Accordion("Advanced", open=False) as advanced:
+        with gr.Row():
+            layers = gr.Textbox(label="Layers", value="all", max_lines=1, min_width=130)
+            seed = gr.Number(label="Seed", value=0, precision=0, minimum=0, min_width=130)
+        with gr.Row():
+            settings = tuple(_setting_field(each) for each in SETTINGS)
+    edit = gr.Button("Edit", variant="primary", elem_id="cf-edit")
+    stop = gr.Button("Stop and keep what it has", variant="stop", visible=False, elem_id="cf-stop")
+    return {
+        "pack": pack,
+        "source": source,
+        "upload": upload,
+        "sample_seed": sample_seed,
+        "sample": sample,
+        "text": text,
+        "flags": flags,
+        "examples": examples,
+        "method": method,
+        "advanced": advanced,
+        "layers": layers,
+        "seed": seed,
+        "settings": settings,
+        "edit": edit,
+        "stop": stop,
+    }
+
+
+def _setting_field(setting: Setting) -> gr.Number | gr.Dropdown:
+    if setting.choices:
+        return gr.Dropdown(
+            choices=list(setting.choices),
+            label=setting.label,
+            info=setting.about,
+            min_width=200,
+            interactive=True,
+        )
+    whole = isinstance(getattr(LatentOptimisationConfig(), setting.name), int)
+    return gr.Number(
+        label=setting.label,
+        info=setting.about,
+        precision=0 if whole else None,
+        minimum=0,
+        maximum=setting.high,
+        min_width=200,
+    )
+
+
+def _results() -> dict[str, Any]:
+    low, high, step = STRENGTHS
+    stage = gr.HTML(elem_id="cf-stage")
+    status = gr.HTML(elem_id="cf-progress")
+    with gr.Column(visible=False) as tools:
+        strength = gr.Slider(
+            low,
+            high,
+            value=1,
+            step=step,
+            label="Strength",
+            info="0 is the picture before, 1 the edit; it is drawn anew at once",
+            elem_id="cf-strength",
+        )
+        with gr.Row(elem_classes="cf-tight"):
+            heat = gr.Checkbox(label="Show what changed", container=False, min_width=160)
+            follow = gr.Button("Go on from this picture", size="sm", min_width=160)
+        downloads = gr.HTML()
+    history = gr.HTML(js_on_load=_CHOICES, elem_id="cf-history")
+    return {
+        "stage": stage,
+        "status": status,
+        "tools": tools,
+        "strength": strength,
+        "heat": heat,
+        "follow": follow,
+        "downloads": downloads,
+        "history": history,
+    }

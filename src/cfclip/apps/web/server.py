@@ -1,0 +1,181 @@
+"""The app as a whole: page, handlers, downloads and guard, and serving it on this machine only."""
+
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from cfclip.apps.web.guard import Guard
+from cfclip.apps.web.jobs import JobQueue
+from cfclip.apps.web.limits import Limits
+from cfclip.apps.web.studio import Studio
+from cfclip.apps.web.uploads import remove_abandoned
+from cfclip.apps.web.visitors import Visitors
+from cfclip.errors import CfclipError, InputError
+
+HOST = "127.0.0.1"
+"""The only address that is listened on: nobody but programs of this machine reaches it."""
+_SWEEP_SECONDS = 5.0
+_SHUTDOWN_SECONDS = 2
+_NOT_FOUND, _REFUSED = 404, 400
+
+
+@dataclass(frozen=True)
+class WebApp:
+    """An app that can be served."""
+
+    asgi: Any
+    visitors: Visitors
+    uploads: Path
+
+
+@contextmanager
+def web_app(studio: Studio, limits: Limits) -> Iterator[WebApp]:
+    """The app, with a folder of its own for uploads that is removed afterwards.
+
+    Raises `InputError` if Gradio is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="cfclip-web-") as folder:
+        # Read by Gradio when it is imported and when its components are made.
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+        queue = JobQueue(limits.waiting, limits.seconds)
+        visitors = Visitors(limits)
+        done = threading.Event()
+        sweeper = threading.Thread(target=_sweep, args=(visitors, Path(folder), done), daemon=True)
+        sweeper.start()
+        try:
+            yield WebApp(
+                _assembled(studio, visitors, queue, limits, Path(folder)), visitors, Path(folder)
+            )
+        finally:
+            done.set()
+            queue.close()
+            sweeper.join()
+
+
+def serve(app: WebApp, listening: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM; `ready` is told the address once it can be opened."""
+    import uvicorn
+
+    url = f"http://{HOST}:{listening.getsockname()[1]}/"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready(url)
+
+    config = uvicorn.Config(
+        app.asgi,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        server_header=False,
+    )
+    try:
+        Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:  # raised anew once everything is closed
+        return
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on this machine's own address; port 0 takes any that is free.
+
+    Raises `InputError` if the port is taken or not allowed.
+    """
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        opened.close()
+        raise InputError(
+            f"cannot listen on port {port}: {error}; choose another (--port 0 takes a free one)"
+        ) from error
+    return opened
+
+
+def import_gradio() -> Any:
+    """Gradio. Raises `InputError` if it is not installed."""
+    try:
+        import gradio
+    except ImportError as error:
+        raise InputError(
+            "the web app needs the web extra; install it (pip install 'cfclip[web]')"
+        ) from error
+    return gradio
+
+
+def _assembled(
+    studio: Studio, visitors: Visitors, queue: JobQueue, limits: Limits, folder: Path
+) -> Any:
+    gr = import_gradio()
+    from fastapi import FastAPI
+
+    from cfclip.apps.web.handlers import Handlers
+    from cfclip.apps.web.page import CSS_FILE, TITLE, build_page
+    from cfclip.apps.web.wiring import connect
+
+    with gr.Blocks(analytics_enabled=False, title=TITLE) as blocks:
+        page = build_page()
+        connect(blocks, page, Handlers(page, studio, visitors, queue, limits, folder))
+    # As many as are needed at once, and handlers that only answer clicks wait for none.
+    blocks.queue(default_concurrency_limit=None, api_open=False)
+    blocks.state_session_capacity = 2 * limits.visitors
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_downloads(app, visitors)
+    fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        server_name=HOST,
+        footer_links=[],
+        run_history=False,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        max_file_size=limits.upload_bytes,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        show_error=False,
+        theme=gr.themes.Soft(**fonts),
+        css=CSS_FILE.read_text(encoding="utf-8"),
+    )
+    return Guard(app)
+
+
+def _add_downloads(app: Any, visitors: Visitors) -> None:
+    from fastapi import Response
+
+    from cfclip.apps.web.downloads import download
+
+    def send(token: str, number: int, kind: str, strength: float = 1.0) -> Response:
+        visitor = visitors.by_token(token)
+        if visitor is None:
+            return Response("this window's edits were removed\n", _NOT_FOUND)
+        try:
+            made = download(visitor.edit(number).shown.at_strength(strength), kind)
+        except CfclipError as error:
+            return Response(f"{error}\n", _REFUSED, media_type="text/plain")
+        name = quote(made.name)
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "Cache-Control": "no-store",
+        }
+        return Response(made.content, media_type=made.media_type, headers=headers)
+
+    app.add_api_route("/edits/{token}/{number}/{kind}", send, methods=["GET"], response_model=None)
+
+
+def _sweep(visitors: Visitors, folder: Path, done: threading.Event) -> None:
+    while not done.wait(_SWEEP_SECONDS):
+        visitors.forget_old()
+        remove_abandoned(folder)

@@ -1,0 +1,46 @@
+"""Which handler follows which event of the page."""
+
+from typing import Any
+
+import gradio as gr
+
+from cfclip.apps.web.handlers import Handlers
+from cfclip.apps.web.page import Page
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
+    """Connect all events, within the open `blocks`."""
+    fields = [
+        *(each for each in vars(page).values() if not isinstance(each, tuple)),
+        *page.settings,
+    ]
+    every: dict[str, Any] = {"outputs": fields, **_QUIET}
+    last: dict[str, Any] = {**every, "trigger_mode": "always_last"}
+    blocks.load(do.arrive, None, **every)
+    blocks.unload(do.leave)
+    page.pack.input(do.change_pack, page.pack, **every)
+    page.upload.upload(do.take_upload, page.upload, preprocess=False, **every)
+    page.sample.click(do.next_sample, page.sample_seed, **every)
+    page.sample_seed.submit(do.take_sample, page.sample_seed, **every)
+    page.text.input(do.flag, page.text, **last)
+    for clicked in (page.examples, page.flags):
+        clicked.click(do.take_text, None, **every)
+    page.method.input(do.change_method, page.method, **every)
+    order = [page.text, page.method, page.seed, page.layers, *page.settings]
+    gr.on(
+        [page.edit.click, page.text.submit],
+        do.edit,
+        order,
+        trigger_mode="once",
+        concurrency_limit=None,
+        scroll_to_output=False,
+        **every,
+    )
+    page.stop.click(do.stop, None, **every)
+    look = [page.strength, page.heat]
+    page.strength.input(do.render, look, **last)
+    page.heat.input(do.render, look, **last)
+    page.history.click(do.restore, None, **every)
+    page.follow.click(do.follow, None, **every)
