@@ -32,9 +32,8 @@ from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
 from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
-from cfclip.errors import MEMORY_REMEDY, CfclipError, out_of_memory
 from cfclip.apps.web.command import Web
-from cfclip.errors import CfclipError
+from cfclip.errors import MEMORY_REMEDY, CfclipError, out_of_memory
 from cfclip.training.config import TrainingConfig
 from cfclip.training.launch import Launch
 

@@ -13,7 +13,7 @@ from cfclip.apps.web import pieces
 from cfclip.apps.web.jobs import JobQueue
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Order, read_order, split_prompts
-from cfclip.apps.web.page import Page
+from cfclip.apps.web.page import OPTIMISING, Page
 from cfclip.apps.web.studio import EditJob, Studio
 from cfclip.apps.web.uploads import taken_upload
 from cfclip.apps.web.visitors import KeptEdit, Start, Visitor, Visitors
@@ -23,7 +23,7 @@ from cfclip.heat_maps import changed_share, heat_map
 from cfclip.packs.vocabulary import unknown_words
 from cfclip.settings import edit_settings
 
-FIRST_SAMPLE = 7
+FIRST_SAMPLE = 3
 _TICK_SECONDS = 0.4
 _BROKEN = "something went wrong here, which is a defect of cfclip; what it was is in the terminal"
 _LOG = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class Handlers:
             return {page.status: pieces.problem(str(error))}
         return {
             page.pack: gr.update(choices=self._studio.packs, value=pack),
+            page.sample_seed: FIRST_SAMPLE,
             page.history: pieces.history((), None),
             **self._pack_fields(pack),
             **self._begin_with(visitor, start),
@@ -326,7 +327,7 @@ class Handlers:
         page, session = self._page, self._studio.session(pack)
         config = edit_settings(session.pack.manifest)
         last = session.generator.num_ws - 1
-        methods = [("Optimise: any text, some seconds", OPTIMISATION)]
+        methods = [(OPTIMISING, OPTIMISATION)]
         methods += [(f"Mapper {name}: at once", name) for name in self._studio.mappers(pack)]
         return {
             page.method: gr.update(choices=methods, value=OPTIMISATION),

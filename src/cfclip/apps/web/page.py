@@ -7,11 +7,13 @@ from typing import Any
 import gradio as gr
 
 from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Setting
-from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.config import ALL_LAYERS, LatentOptimisationConfig
 from cfclip.images import SUFFIXES
 
 CSS_FILE = Path(__file__).parent / "page.css"
 TITLE = "cfclip"
+OPTIMISING = "Optimise: any text, some seconds"
+"""The method that every pack has."""
 STRENGTHS = (-1.0, 2.0, 0.05)
 """Lowest and highest strength and the step of the slider: past 1 an edit is overdone, below 0 it
 goes the other way."""
@@ -45,13 +47,13 @@ class Page:
     text: gr.Textbox
     flags: gr.HTML
     examples: gr.HTML
+    edit: gr.Button
+    stop: gr.Button
     method: gr.Dropdown
     advanced: gr.Accordion
     layers: gr.Textbox
     seed: gr.Number
     settings: tuple[gr.Number | gr.Dropdown, ...]
-    edit: gr.Button
-    stop: gr.Button
     stage: gr.HTML
     status: gr.HTML
     tools: gr.Column
@@ -77,39 +79,47 @@ def build_page() -> Page:
 def _wishes() -> dict[str, Any]:
     pack = gr.Dropdown(label="Model pack", interactive=True)
     with gr.Row(elem_classes="cf-given"):
-        source = gr.HTML(min_width=130)
+        source = gr.HTML(elem_id="cf-source", min_width=130)
         with gr.Column(min_width=160):
             upload = gr.File(
-                label="Your picture", file_types=list(SUFFIXES), height=120, elem_id="cf-upload"
+                label="Your picture", file_types=list(SUFFIXES), height=110, elem_id="cf-upload"
             )
             with gr.Row(elem_classes="cf-tight"):
                 sample_seed = gr.Number(
-                    value=7, precision=0, minimum=0, label="Sample number", min_width=80
+                    precision=0, minimum=0, label="Sample", min_width=70, elem_id="cf-sample"
                 )
-                sample = gr.Button("Next sample", size="sm", min_width=80)
+                sample = gr.Button("Next", size="sm", min_width=60, elem_id="cf-next")
     text = gr.Textbox(
         label="What shall it show?",
         info="Several things at once: separate them with ;",
-        placeholder="a person with green hair",
+        placeholder="describe the picture as you want it",
         max_lines=1,
         elem_id="cf-text",
     )
-    flags = gr.HTML(js_on_load=_CHOICES)
-    examples = gr.HTML(js_on_load=_CHOICES)
+    flags = gr.HTML(js_on_load=_CHOICES, elem_id="cf-flags")
+    examples = gr.HTML(js_on_load=_CHOICES, elem_id="cf-examples")
+    edit = gr.Button("Edit", variant="primary", elem_id="cf-edit")
+    stop = gr.Button("Stop and keep what it has", variant="stop", visible=False, elem_id="cf-stop")
     method = gr.Dropdown(
-        choices=[("Optimise: any text, some seconds", OPTIMISATION)],
+        choices=[(OPTIMISING, OPTIMISATION)],
         value=OPTIMISATION,
         label="Method",
         interactive=True,
+        elem_id="cf-method",
     )
-    with gr.Accordion("Advanced", open=False) as advanced:
+    with gr.Accordion("Advanced", open=False, elem_id="cf-advanced") as advanced:
         with gr.Row():
-            layers = gr.Textbox(label="Layers", value="all", max_lines=1, min_width=130)
-            seed = gr.Number(label="Seed", value=0, precision=0, minimum=0, min_width=130)
+            layers = gr.Textbox(label="Layers", value=ALL_LAYERS, max_lines=1, min_width=130)
+            seed = gr.Number(
+                label="Seed",
+                info="Another one makes another edit.",
+                value=0,
+                precision=0,
+                minimum=0,
+                min_width=130,
+            )
         with gr.Row():
             settings = tuple(_setting_field(each) for each in SETTINGS)
-    edit = gr.Button("Edit", variant="primary", elem_id="cf-edit")
-    stop = gr.Button("Stop and keep what it has", variant="stop", visible=False, elem_id="cf-stop")
     return {
         "pack": pack,
         "source": source,
@@ -119,13 +129,13 @@ def _wishes() -> dict[str, Any]:
         "text": text,
         "flags": flags,
         "examples": examples,
+        "edit": edit,
+        "stop": stop,
         "method": method,
         "advanced": advanced,
         "layers": layers,
         "seed": seed,
         "settings": settings,
-        "edit": edit,
-        "stop": stop,
     }
 
 
@@ -164,9 +174,13 @@ def _results() -> dict[str, Any]:
             elem_id="cf-strength",
         )
         with gr.Row(elem_classes="cf-tight"):
-            heat = gr.Checkbox(label="Show what changed", container=False, min_width=160)
-            follow = gr.Button("Go on from this picture", size="sm", min_width=160)
-        downloads = gr.HTML()
+            heat = gr.Checkbox(
+                label="Show what changed", container=False, min_width=160, elem_id="cf-heat"
+            )
+            follow = gr.Button(
+                "Go on from this picture", size="sm", min_width=160, elem_id="cf-follow"
+            )
+        downloads = gr.HTML(elem_id="cf-saving")
     history = gr.HTML(js_on_load=_CHOICES, elem_id="cf-history")
     return {
         "stage": stage,

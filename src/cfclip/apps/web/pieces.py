@@ -161,7 +161,7 @@ def download_links(token: str, kept: KeptEdit) -> str:
         f'<a class="cf-button" href="{base}/{kind}?{query}" download>{label}</a>'
         for kind, label in DOWNLOADS.items()
     )
-    return f'<div class="cf-downloads" role="group" aria-label="Download">{links}</div>'
+    return f'<div class="cf-downloads" role="group"><span>Save</span>{links}</div>'
 
 
 def _choice(value: str, label: str) -> str:

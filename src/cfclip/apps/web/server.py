@@ -146,7 +146,7 @@ def _assembled(
         pwa=False,
         mcp_server=False,
         show_error=False,
-        theme=gr.themes.Soft(**fonts),
+        theme=gr.themes.Default(**fonts),
         css=CSS_FILE.read_text(encoding="utf-8"),
     )
     return Guard(app)

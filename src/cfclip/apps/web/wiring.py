@@ -9,6 +9,16 @@ from cfclip.apps.web.page import Page
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
+_TO_STAGE = """
+() => {
+  const stage = document.getElementById('cf-stage');
+  if (stage.getBoundingClientRect().top > window.innerHeight / 2) {
+    stage.scrollIntoView({behavior: 'smooth', block: 'start'});
+  }
+}
+"""
+"""On a narrow page the picture stands below the button."""
+
 
 def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
     """Connect all events, within the open `blocks`."""
@@ -34,10 +44,9 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
         do.edit,
         order,
         trigger_mode="once",
-        concurrency_limit=None,
-        scroll_to_output=False,
         **every,
     )
+    page.edit.click(None, js=_TO_STAGE, api_visibility="private")
     page.stop.click(do.stop, None, **every)
     look = [page.strength, page.heat]
     page.strength.input(do.render, look, **last)
