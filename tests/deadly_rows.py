@@ -1,8 +1,9 @@
-"""Workers that a row kills, as a lack of memory would."""
+"""Workers that a row kills, as a lack of memory would, and workers that can be killed."""
 
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from cfclip.batches.editing import Outcome, RowEditor
 from cfclip.batches.rows import Row
@@ -21,3 +22,8 @@ def prepare() -> None:
         return edit(self, rows)
 
     RowEditor.edit = deadly_edit  # type: ignore[method-assign]
+
+
+def note_process(folder: Path) -> None:
+    """In a worker: leave its process number in a folder."""
+    (folder / str(os.getpid())).touch()

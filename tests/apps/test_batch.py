@@ -41,10 +41,10 @@ def out(tmp_path: Path) -> Path:
 
 
 def options(run: Path | None, out: Path, *arguments: object) -> list[str]:
-    mapper = [] if run is None else ["--mapper", str(run), "--batch", "4"]
-    rest = ["--pack", "tiny", "--out", str(out), *mapper, *QUICK]
-    if "--workers" not in arguments:
-        rest += ["--workers", "1"]
+    usual = {"--workers": "1"} | ({} if run is None else {"--mapper": str(run), "--batch": "4"})
+    rest = ["--pack", "tiny", "--out", str(out), *QUICK]
+    for option, value in usual.items():
+        rest += [] if option in arguments else [option, value]
     return ["batch", *map(str, arguments), *rest]
 
 
@@ -68,7 +68,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> str:
     [
         ((), "no input"),
         (("nothing",), "there is no file nothing"),
-        (("sample:1",), "this mapper was trained for 2 texts"),
+        (("sample:1",), "it has no text; give one in column text, or for all (--text)"),
         (("sample:1", "--all-texts", "--text", "green hair"), "not both"),
         (("sample:1", "--text", " "), "empty"),
         (("sample:1", "--text", "hair " * 40), "tokens"),

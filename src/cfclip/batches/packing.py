@@ -19,6 +19,9 @@ Form: TypeAlias = Literal["folder", "parquet", "webdataset"]
 FORMS: tuple[str, ...] = get_args(Form)
 
 _NAME, _PNG = "name", "png"
+TOLD = (_NAME, "image", "text", "strength", "seed", "psnr", "warnings")
+"""What a shard tells of a row."""
+
 _AGAIN = "move it away, and its rows are made again"
 
 
@@ -61,25 +64,24 @@ class ParquetPacker:
     """Apache Parquet, for pandas, DuckDB, Spark and their like."""
 
     suffix = ".parquet"
+    columns = (*TOLD, _PNG)
 
     def pack(self, finished: Sequence[Finished], path: Path) -> None:
         import pyarrow as arrow
         from pyarrow import parquet
 
-        fields = [
-            *((name, arrow.string()) for name in (_NAME, "image", "text")),
-            ("strength", arrow.float64()),
-            ("seed", arrow.int64()),
-            ("psnr", arrow.float64()),
-            ("warnings", arrow.list_(arrow.string())),
-            (_PNG, arrow.binary()),
-        ]
+        types = (
+            *(arrow.string(), arrow.string(), arrow.string()),
+            *(arrow.float64(), arrow.int64(), arrow.float64()),
+            *(arrow.list_(arrow.string()), arrow.binary()),
+        )
+        fields = list(zip(self.columns, types, strict=True))
         rows = [{**each.about, _NAME: each.name, _PNG: each.png} for each in finished]
         for row in rows:  # names of files need not be text, which Parquet asks for
             row["image"] = row["image"].encode("utf-8", "backslashreplace").decode()
         table = arrow.Table.from_pylist(rows, arrow.schema(fields))
         # PNGs are compressed already.
-        plain = {name: "zstd" for name, _ in fields if name not in (_PNG, "warnings")}
+        plain = {name: "zstd" for name in self.columns if name not in (_PNG, "warnings")}
         parquet.write_table(
             table, path, compression={**plain, "warnings.list.element": "zstd", _PNG: "none"}
         )

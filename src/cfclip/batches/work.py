@@ -10,6 +10,7 @@ from typing import Any
 from cfclip.batches.editing import Outcome
 from cfclip.batches.engines import Engine
 from cfclip.batches.folder import BatchFolder
+from cfclip.batches.packing import TOLD
 from cfclip.batches.results import Results
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.training.runs import RunCallback, RunProgress
@@ -130,8 +131,7 @@ def _shard_facts(batch: Batch) -> Callable[[str], dict[str, Any]]:
 
     def facts(name: str) -> dict[str, Any]:
         told = batch.folder.told(name)
-        columns = ("name", "image", "text", "strength", "seed", "psnr", "warnings")
-        return {column: told.get(column) for column in columns}
+        return {name: told.get(name) for name in TOLD}
 
     return facts
 

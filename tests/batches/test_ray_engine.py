@@ -1,0 +1,74 @@
+"""Ray Data on this machine: a cluster of two nodes, one of whose workers is killed."""
+
+import os
+import signal
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import deadly_rows
+import pytest
+from tiny_jobs import BATCH, job_of, rows_of, write_mapper
+
+from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.rows import Row
+from cfclip.errors import InputError
+
+ray = pytest.importorskip("ray")
+
+from cfclip.batches.ray_engine import RayEngine  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+ROWS = rows_of("sample:0-39")
+"""Ten chunks, so that there is work left when a worker is killed."""
+
+
+@pytest.fixture(scope="module")
+def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("runs")
+    return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
+
+
+def chunks() -> list[list[Row]]:
+    return [ROWS[start : start + BATCH] for start in range(0, len(ROWS), BATCH)]
+
+
+def sorted_outcomes(outcomes: list[Outcome]) -> list[Outcome]:
+    return sorted(outcomes, key=lambda each: each.name)
+
+
+def test_a_cluster_of_two_nodes_with_a_killed_worker(job: Job, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, include_dashboard=False)
+        outcomes: list[Outcome] = []
+        prepare = partial(deadly_rows.note_process, tmp_path)
+        with RayEngine(job, 2, cluster.address, prepare) as engine:
+            for some in engine.run(iter(chunks()), lambda: False):
+                if not outcomes:
+                    killed = int(next(tmp_path.iterdir()).name)
+                    os.kill(killed, signal.SIGKILL)
+                outcomes += some
+    finally:
+        cluster.shutdown()
+    assert len(list(tmp_path.iterdir())) >= 2
+    editor = RowEditor(job)
+    expected = [each for chunk in chunks() for each in editor.edit(chunk)]
+    assert sorted_outcomes(outcomes) == sorted_outcomes(expected)
+
+
+def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
+    with (
+        RayEngine(replace(job, fingerprint="0" * 64), 1) as engine,
+        pytest.raises(InputError, match="is another one here; make them the same"),
+    ):
+        list(engine.run(iter(chunks()), lambda: False))
+
+
+def test_no_cluster(job: Job) -> None:
+    with pytest.raises(InputError, match="cannot work with Ray"), RayEngine(job, 1, "nowhere:1"):
+        pass
