@@ -78,6 +78,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> str:
         (("sample:1", "--text", "green hair", "--shard-rows", "0"), "shard_rows is 0"),
         (("sample:1", "--text", "green hair", "--steps", "9"), "say nothing to a mapper"),
         (("sample:1", "--text", "green hair", "--seed", "-1"), "seed is -1"),
+        (("sample:1", "--text", "green hair", "--measure", "-1"), "measure is -1"),
         (("sample:1", "--text", "green hair", "--address", "auto"), "ask for --engine ray"),
     ],
 )
@@ -179,7 +180,7 @@ def test_json_and_other_settings(
     run: Path, out: Path, capsys: pytest.CaptureFixture[str], tiny_pack: Path
 ) -> None:
     arguments = ("sample:0-4", "--text", "green hair")
-    assert batch(run, out, *arguments, "--json", "--measure") == 0
+    assert batch(run, out, *arguments, "--json", "--measure", "0.05") == 0
     content = json.loads(capsys.readouterr().out)
     assert (content["done"], content["failed"], content["done_now"]) == (5, 0, 5)
     assert content["generator_per_second"] > 0

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from cfclip.session import Session
 
 _ERRORS_SHOWN = 20
-_MEASURED_SECONDS = 3.0
-"""Before the work, and again after it: other programs may come and go meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,9 @@ class Batch(Marked):
     address: str | None = None
     """Of a Ray cluster to work on; Ray is started on this machine if not given."""
 
-    measure: bool = False
-    """Also measure how fast the generator alone is with the same workers, before and after."""
+    measure: float = 0.0
+    """Seconds for which the generators of all workers alone are measured, before the work and again
+    after it; not at all if 0."""
 
     pack: str = DEFAULT_PACK
     """Model pack, by name (see `cfclip packs list`) or folder."""
@@ -141,6 +140,7 @@ class Batch(Marked):
     def _check(self) -> None:
         check_number("batch", self.batch, 1)
         check_number("shard_rows", self.shard_rows, 1)
+        check_number("measure", self.measure, 0.0)
         if self.workers is not None:
             check_number("workers", self.workers, 1)
         if self.mapper is None and self.all_texts:
@@ -265,7 +265,7 @@ class Batch(Marked):
         return self._sum_up(batch, session, done, alone, [each.line for each in refused])
 
     def _measured(self, engine: "Engine") -> float:
-        return engine.synthesis_rate(_MEASURED_SECONDS) if self.measure else 0.0
+        return engine.synthesis_rate(self.measure) if self.measure else 0.0
 
     def _kept(self, batch: "Rows") -> str:
         done = len(batch.rows) - len(batch.left)

@@ -1,0 +1,129 @@
+"""Doing what is left: notes, results, progress, the page; with the editor in this process."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_jobs import job_of, rows_of, write_mapper
+
+from cfclip.batches import summary
+from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.folder import BatchFolder
+from cfclip.batches.results import Results
+from cfclip.batches.rows import Place, Row
+from cfclip.batches.summary import write_summary
+from cfclip.batches.work import Batch, conclude, run_batch
+from cfclip.session import Session
+from cfclip.training.runs import RunProgress
+
+
+class ThisProcess:
+    """An engine without workers."""
+
+    def __init__(self, job: Job, repeat: bool = False) -> None:
+        self.editor = RowEditor(job)
+        self.repeat = repeat
+
+    def __enter__(self) -> "ThisProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def run(
+        self, chunks: Iterator[Sequence[Row]], stopping: Callable[[], bool]
+    ) -> Iterator[list[Outcome]]:
+        for chunk in chunks:
+            if stopping():
+                return
+            outcomes = self.editor.edit(chunk)
+            yield outcomes
+            if self.repeat:
+                yield outcomes
+
+    def synthesis_rate(self, seconds: float) -> float:
+        return self.editor.synthesis_rate(seconds)
+
+
+@pytest.fixture(scope="module")
+def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("runs")
+    return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
+
+
+GOOD = rows_of("sample:0-9")
+BAD = Row("bad", "<b>gone</b>.png", Place("file", path="/nowhere/<b>.png"), "x", 1.0, 0)
+
+
+def opened(path: Path, rows: Sequence[Row]) -> Batch:
+    folder = BatchFolder(path)
+    folder.make()
+    folder.claim({}, rows)
+    return Batch(rows, folder, Results(path))
+
+
+def test_what_is_left_is_done_once(tmp_path: Path, job: Job) -> None:
+    seen: list[RunProgress] = []
+    first = opened(tmp_path, GOOD)
+    done = run_batch(first, ThisProcess(job), 4, lambda each: seen.append(each) or each.step < 4)
+    assert (done.done, done.failed) == (4, 0)
+    assert done.rate > 0
+    second = opened(tmp_path, GOOD)
+    assert [row.name for row in second.left] == [row.name for row in GOOD[4:]]
+    # Some engines do a row twice when a worker dies.
+    done = run_batch(second, ThisProcess(job, repeat=True), 4, seen.append)
+    assert done.done == 6
+    assert [(each.step, each.steps) for each in seen[:2]] == [(4, 10), (8, 10)]
+    assert seen[-1].step == 10
+    assert seen[-1].seconds_left == 0.0
+    assert opened(tmp_path, GOOD).left == []
+    lines = conclude(second).read_text().splitlines()
+    assert len(lines) == len(GOOD)
+
+
+def test_a_note_without_a_result_is_no_result(tmp_path: Path, job: Job) -> None:
+    """As of a process that was killed between the two."""
+    batch = opened(tmp_path, GOOD[:1])
+    batch.folder.tell([{"name": GOOD[0].name, "status": "done", "error": None}])
+    again = opened(tmp_path, GOOD[:1])
+    assert again.left == GOOD[:1]
+    assert again.failures() == []
+    assert conclude(again).read_text() == ""
+
+
+def test_failures_are_told_and_tried_again(tmp_path: Path, job: Job) -> None:
+    rows = [*GOOD[:2], BAD]
+    batch = opened(tmp_path, rows)
+    assert run_batch(batch, ThisProcess(job), 4, lambda each: None).failed == 1
+    ((row, reason),) = batch.failures()
+    assert (row, reason) == (BAD, "there is no file /nowhere/<b>.png")
+    assert batch.about(BAD)["status"] == "failed"
+    assert opened(tmp_path, rows).left == [BAD]
+
+
+def test_the_page(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [*GOOD[:6], BAD]
+    batch = opened(tmp_path, rows)
+    run_batch(batch, ThisProcess(job), 4, lambda each: None)
+    monkeypatch.setattr(summary, "EXAMPLES", 3)
+    page = tmp_path / "summary.html"
+    session = Session.open(job.pack)
+    write_summary(batch, session, {"pack": "<tiny>"}, ["list.csv:3: <i>bad</i>"], page)
+    text = page.read_text()
+    assert "6 of 8 pictures edited" in text
+    assert text.count("<figure>") == 3
+    assert text.count("data:image/jpeg") == 6
+    assert "&lt;tiny&gt;" in text
+    assert "there is no file /nowhere/&lt;b&gt;.png" in text
+    assert "list.csv:3: &lt;i&gt;bad&lt;/i&gt;" in text
+    for tag in ("<b>", "<i>", "<script", "http://", "https://"):
+        assert tag not in text
+
+
+def test_a_picture_that_is_gone_does_not_spoil_the_page(tmp_path: Path, job: Job) -> None:
+    batch = opened(tmp_path, GOOD[:2])
+    run_batch(batch, ThisProcess(job), 4, lambda each: None)
+    gone = replace(GOOD[0], place=BAD.place)
+    shown = Batch([gone, GOOD[1]], batch.folder, batch.results)
+    write_summary(shown, Session.open(job.pack), {}, [], tmp_path / "summary.html")
+    assert (tmp_path / "summary.html").read_text().count("data:image/jpeg") == 2
