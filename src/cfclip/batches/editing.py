@@ -146,7 +146,9 @@ class RowEditor:
 
     def _start(self, row: Row) -> _Start:
         if row.place.kind == "sample":
-            latents = self._samples.sample_latents(row.place.seed)
+            # A mapper needs no gradients, which the optimisation of what is made so could not take.
+            with torch.inference_mode(self._mapper is not None):
+                latents = self._samples.sample_latents(row.place.seed)
             return _Start(row, latents, sample_origin(row.place.seed))
         if self._inversions is None:
             self._inversions = Inversions(self._session, self._job.inversions, self._job.projection)
