@@ -16,8 +16,9 @@ from cfclip.batches.rows import Row
 from cfclip.batches.worker import Answer, Measure, Ready, Request, Stop, Unable, serve
 from cfclip.errors import CfclipError, InputError
 
-_HANDED_OUT = 2
-"""Chunks that a worker has at a time: one at hand, one to go on with at once."""
+_HANDED_OUT = 4
+"""Chunks that a worker has at a time: one at hand, and some to go on with, so that it never waits
+for a process that has to write, and that other programs may hold up."""
 _POLL_SECONDS = 0.2
 _MOST_DEATHS = 3
 """Of workers one after another without any row done between: they cannot work."""
