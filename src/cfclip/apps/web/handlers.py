@@ -107,7 +107,7 @@ class Handlers:
         return self.take_sample(following, request)
 
     def flag(self, text: str, request: gr.Request) -> Changes:
-        """The text is being typed."""
+        """The text is being typed, or was set."""
         try:
             pack = self._studio.session(self._pack_of(self._visitors.of(request.session_hash))).pack
         except CfclipError as error:
@@ -117,10 +117,9 @@ class Handlers:
             found |= dict(unknown_words(prompt, pack.vocabulary or ()))
         return {self._page.flags: pieces.flags(text, found.items(), pack.manifest.name)}
 
-    def take_text(self, event: gr.EventData, request: gr.Request) -> Changes:
+    def take_text(self, event: gr.EventData) -> Changes:
         """A text was clicked."""
-        text = str(event.choice)
-        return {self._page.text: text, **self.flag(text, request)}
+        return {self._page.text: str(event.choice)}
 
     def change_method(self, method: str, request: gr.Request) -> Changes:
         """Another method was chosen: what it can do, and what it needs to know."""

@@ -34,7 +34,7 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
     page.upload.upload(do.take_upload, page.upload, preprocess=False, **every)
     page.sample.click(do.next_sample, page.sample_seed, **every)
     page.sample_seed.submit(do.take_sample, page.sample_seed, **every)
-    page.text.input(do.flag, page.text, **last)
+    page.text.change(do.flag, page.text, **last)
     for clicked in (page.examples, page.flags):
         clicked.click(do.take_text, None, **every)
     page.method.input(do.change_method, page.method, **every)
