@@ -182,8 +182,10 @@ def edit_result(
 ) -> EditResult:
     """The edit of image `row` of a batch; `facts` are the shared part of the record."""
 
+    kept = edit.without_images()  # results may be kept for long
+
     def render(strength: float) -> Image.Image:
-        return pil_from_signed(edit.row_at_strength(row, strength))[0]
+        return pil_from_signed(kept.row_at_strength(row, strength))[0]
 
     stop_reason, steps, history = edit.stop_reasons[row], edit.steps[row], edit.history[row]
     warnings = (*source.warnings, *notes)

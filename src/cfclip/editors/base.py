@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -165,8 +165,16 @@ class EditResult:
         """One image `(1, 3, R, R)` of it, rendered alone, so that the batch does not matter."""
         rows = torch.tensor([row], device=self.offset.device)
         made = self.space.render(strength * self.offset[rows], rows)
-        mask = None if self.mask is None else self.mask[rows]
-        return confine(made, self.source_images[rows], mask)
+        if self.mask is None:
+            return made
+        return confine(made, self.source_images[rows], self.mask[rows])
+
+    def without_images(self) -> "EditResult":
+        """The same without those images that rendering it does not need, which are most of it."""
+        none = self.images.new_empty(0)
+        return replace(
+            self, images=none, source_images=none if self.mask is None else self.source_images
+        )
 
 
 def confine(edited: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:

@@ -74,6 +74,8 @@ class Handlers:
         """Another pack was chosen: a picture of its own, its words, its settings."""
 
         def change(visitor: Visitor) -> Changes:
+            if pack == self._pack_of(visitor):  # the field was only passed through with Tab
+                return {self._page.pack: gr.update()}
             start = self._studio.sample(pack, FIRST_SAMPLE)
             return {**self._pack_fields(pack), **self._begin_with(visitor, start)}
 

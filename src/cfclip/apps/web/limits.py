@@ -26,7 +26,7 @@ class Limits:
     visitors: int = 64
     """Browser windows at the same time."""
 
-    history: int = 24
+    history: int = 16
     """Edits that are kept for a visitor; older ones are dropped."""
 
     idle_minutes: float = 60.0

@@ -79,8 +79,8 @@ def build_page() -> Page:
 def _wishes() -> dict[str, Any]:
     pack = gr.Dropdown(label="Model pack", interactive=True)
     with gr.Row(elem_classes="cf-given"):
-        source = gr.HTML(elem_id="cf-source", min_width=130)
-        with gr.Column(min_width=160):
+        source = gr.HTML(elem_id="cf-source")
+        with gr.Column(min_width=0):
             upload = gr.File(
                 label="Your picture", file_types=list(SUFFIXES), height=110, elem_id="cf-upload"
             )
