@@ -89,10 +89,10 @@ ALLOWED: dict[str, set[str]] = {
 }
 """Part of cfclip to what it may import, besides itself: a part, or one module of a part."""
 
-APPS_ONLY = {"tyro", "rich", "gradio"}
+APPS_ONLY = {"tyro", "rich", "gradio", "fastapi", "uvicorn"}
 ONE_MODULE_ONLY = {"ray": "batches.ray_engine", "pyarrow": "batches.packing"}
 """Large libraries of extras, each behind one module."""
-NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "kornia", "tyro", "rich"}
+NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "kornia", "tyro", "rich", "gradio"}
 
 MAX_LINES = 350
 """About 300 is the aim; tables of data may need a few more."""

@@ -14,7 +14,7 @@ from cfclip.apps.console import one_line, uninterrupted
 
 TEXT = "green hair"
 MAX_HELP_SECONDS = 1.5
-NOTHING_REQUIRED = {"doctor"}
+NOTHING_REQUIRED = {"doctor", "web"}
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,8 @@ class Web(Output):
     pack: str = DEFAULT_PACK
     """Pack that is shown first, by name or folder; all others can be chosen on the page."""
 
-    mappers: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    """Folder with trained mappers (of one training, or of several) that the page offers. Can be
-    given several times."""
+    mappers: tyro.conf.UseAppendAction[tuple[tuple[Path, ...], ...]] = ()
+    """Folders with trained mappers (of one training, or of several) that the page offers."""
 
     port: int = DEFAULT_PORT
     """Port to listen on; 0 takes any that is free."""
@@ -37,6 +36,11 @@ class Web(Output):
 
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders of mappers."""
+        return tuple(folder for group in self.mappers for folder in group)
+
     def run(self) -> int:
         """Serve until Ctrl-C."""
         from cfclip.apps.web.server import import_gradio, listen, serve, web_app
@@ -44,7 +48,7 @@ class Web(Output):
         from cfclip.mapper_folders import find_mappers
 
         import_gradio()
-        mappers = find_mappers(self.mappers)
+        mappers = find_mappers(self.folders)
         listening = listen(self.port)
         console = self.console
         with listening:

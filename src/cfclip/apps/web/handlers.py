@@ -13,22 +13,18 @@ from cfclip.apps.web import pieces
 from cfclip.apps.web.jobs import JobQueue
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Order, read_order, split_prompts
-from cfclip.apps.web.page import OPTIMISING, Page
+from cfclip.apps.web.page import Page
 from cfclip.apps.web.studio import EditJob, Studio
 from cfclip.apps.web.uploads import taken_upload
-from cfclip.apps.web.visitors import KeptEdit, Start, Visitor, Visitors
-from cfclip.editors.config import ALL_LAYERS
+from cfclip.apps.web.views import Changes, Views
+from cfclip.apps.web.visitors import Start, Visitor, Visitors
 from cfclip.errors import CfclipError, InputError
-from cfclip.heat_maps import changed_share, heat_map
 from cfclip.packs.vocabulary import unknown_words
-from cfclip.settings import edit_settings
 
 FIRST_SAMPLE = 3
 _TICK_SECONDS = 0.4
 _BROKEN = "something went wrong here, which is a defect of cfclip; what it was is in the terminal"
 _LOG = logging.getLogger(__name__)
-
-Changes = dict[Any, Any]
 
 
 class Handlers:
@@ -44,6 +40,7 @@ class Handlers:
         uploads: Path,
     ) -> None:
         self._page = page
+        self._views = Views(page, studio)
         self._studio = studio
         self._visitors = visitors
         self._queue = queue
@@ -62,8 +59,8 @@ class Handlers:
             page.pack: gr.update(choices=self._studio.packs, value=pack),
             page.sample_seed: FIRST_SAMPLE,
             page.history: pieces.history((), None),
-            **self._pack_fields(pack),
-            **self._begin_with(visitor, start),
+            **self._views.pack_fields(pack),
+            **self._views.begin_with(visitor, start),
         }
 
     def leave(self, request: gr.Request) -> None:
@@ -77,7 +74,7 @@ class Handlers:
             if pack == self._pack_of(visitor):  # the field was only passed through with Tab
                 return {self._page.pack: gr.update()}
             start = self._studio.sample(pack, FIRST_SAMPLE)
-            return {**self._pack_fields(pack), **self._begin_with(visitor, start)}
+            return {**self._views.pack_fields(pack), **self._views.begin_with(visitor, start)}
 
         return self._idle(request, change)
 
@@ -88,7 +85,7 @@ class Handlers:
             with taken_upload(data, self._uploads) as (path, name):
                 pack = self._pack_of(visitor)
                 start = self._studio.upload(pack, path, name, self._limits.upload_pixels)
-            return self._begin_with(visitor, start)
+            return self._views.begin_with(visitor, start)
 
         return {self._page.upload: None, **self._idle(request, change)}
 
@@ -99,7 +96,7 @@ class Handlers:
             if not isinstance(number, int | float) or number != int(number):
                 raise InputError(f"sample number is {number!r}, it must be a whole number")
             start = self._studio.sample(self._pack_of(visitor), int(number))
-            return {self._page.sample_seed: int(number), **self._begin_with(visitor, start)}
+            return {self._page.sample_seed: int(number), **self._views.begin_with(visitor, start)}
 
         return self._idle(request, change)
 
@@ -127,7 +124,7 @@ class Handlers:
         """Another method was chosen: what it can do, and what it needs to know."""
 
         def change(visitor: Visitor) -> Changes:
-            return self._method_fields(self._pack_of(visitor), method)
+            return self._views.method_fields(self._pack_of(visitor), method)
 
         return self._idle(request, change)
 
@@ -159,14 +156,14 @@ class Handlers:
             return
         try:
             yield {
-                **self._running(True),
+                **self._views.running(True),
                 page.stage: pieces.picture(start.image, "the picture before the edit", "before"),
                 page.tools: gr.update(visible=False),
             }
             yield from self._watched(job, start)
         finally:
             job.stop()  # nothing to a finished one; a window that was closed waits no longer
-        yield {**self._running(False), **self._ended(visitor, job, start, order)}
+        yield {**self._views.running(False), **self._ended(visitor, job, start, order)}
 
     def stop(self, request: gr.Request) -> Changes:
         """End the edit with what it has."""
@@ -186,7 +183,7 @@ class Handlers:
             if not isinstance(strength, int | float):
                 raise InputError(f"strength is {strength!r}, it must be a number")
             kept = visitor.show(current.number, float(strength))
-            return self._shown(visitor, kept, bool(heat))
+            return self._views.shown(visitor, kept, bool(heat))
 
         return self._idle(request, change)
 
@@ -200,21 +197,21 @@ class Handlers:
             order, pack = kept.order, kept.start.pack
             known = order.method in self._studio.mappers(pack)
             return {
-                **self._pack_fields(pack),
+                **self._views.pack_fields(pack),
                 page.pack: pack,
                 page.source: pieces.source_card(kept.start.image, kept.start.about),
                 page.text: order.text,
                 page.flags: "",
                 page.seed: order.seed,
                 page.layers: order.layers,
-                **dict(zip(page.settings, self._settings_of(order), strict=True)),
-                **(self._method_fields(pack, order.method) if known else {}),
+                **dict(zip(page.settings, self._views.settings_of(order), strict=True)),
+                **(self._views.method_fields(pack, order.method) if known else {}),
                 page.method: gr.update(value=order.method) if known else OPTIMISATION,
                 page.strength: kept.shown.strength,
                 page.heat: False,
                 page.tools: gr.update(visible=True),
-                page.status: self._outcome(kept),
-                **self._shown(visitor, kept, False),
+                page.status: self._views.outcome(kept),
+                **self._views.shown(visitor, kept, False),
             }
 
         return self._idle(request, change)
@@ -227,7 +224,7 @@ class Handlers:
             kept = visitor.edit()
             start = self._studio.follow(kept.start.pack, kept.shown)
             return {
-                **self._begin_with(visitor, start),
+                **self._views.begin_with(visitor, start),
                 page.text: "",
                 page.flags: "",
                 page.status: pieces.note("Go on: say what it shall show besides."),
@@ -267,90 +264,18 @@ class Handlers:
         page = self._page
         visitor.job = None
         if job.error is not None:
-            return {page.status: pieces.problem(_told(job.error)), **self._back(visitor)}
+            return {page.status: pieces.problem(_told(job.error)), **self._views.back(visitor)}
         if job.result is None:
             early = "Stopped before the edit had begun."
-            return {page.status: pieces.note(early), **self._back(visitor)}
+            return {page.status: pieces.note(early), **self._views.back(visitor)}
         kept = visitor.keep(order, start, job.result)
         return {
-            page.status: self._outcome(kept, job.timed_out),
+            page.status: self._views.outcome(kept, job.timed_out),
             page.strength: kept.shown.strength,
             page.heat: False,
             page.tools: gr.update(visible=True),
-            **self._shown(visitor, kept, False),
+            **self._views.shown(visitor, kept, False),
         }
-
-    def _back(self, visitor: Visitor) -> Changes:
-        """The stage as it was before an edit that came to nothing."""
-        if visitor.current is None:
-            return {}
-        return {
-            self._page.tools: gr.update(visible=True),
-            **self._shown(visitor, visitor.edit(), False),
-        }
-
-    def _shown(self, visitor: Visitor, kept: KeptEdit, heat: bool) -> Changes:
-        page, result = self._page, kept.shown
-        about = ", ".join(result.prompts)
-        if heat:
-            made = heat_map(result.reconstruction, result.image)
-            share = changed_share(result.reconstruction, result.image)
-            stage = pieces.picture(made, "what changed", f"{share:.0%} changed")
-        else:
-            stage = pieces.comparison(result.source, result.image, about)
-        return {
-            page.stage: stage,
-            page.downloads: pieces.download_links(visitor.token, kept),
-            page.history: pieces.history(tuple(visitor.edits.values()), visitor.current),
-        }
-
-    def _outcome(self, kept: KeptEdit, timed_out: bool = False) -> str:
-        share = changed_share(kept.shown.reconstruction, kept.shown.image)
-        return pieces.outcome(kept, timed_out, share)
-
-    def _running(self, running: bool) -> Changes:
-        return {
-            self._page.edit: gr.update(visible=not running),
-            self._page.stop: gr.update(visible=running, interactive=True),
-        }
-
-    def _begin_with(self, visitor: Visitor, start: Start) -> Changes:
-        visitor.start = start
-        page = self._page
-        return {
-            page.source: pieces.source_card(start.image, start.about),
-            page.stage: pieces.picture(start.image, "the picture to edit", "before"),
-            page.status: pieces.note("Ready."),
-            page.tools: gr.update(visible=False),
-        }
-
-    def _pack_fields(self, pack: str) -> Changes:
-        page, session = self._page, self._studio.session(pack)
-        config = edit_settings(session.pack.manifest)
-        last = session.generator.num_ws - 1
-        methods = [(OPTIMISING, OPTIMISATION)]
-        methods += [(f"Mapper {name}: at once", name) for name in self._studio.mappers(pack)]
-        return {
-            page.method: gr.update(choices=methods, value=OPTIMISATION),
-            page.layers: gr.update(
-                value=ALL_LAYERS, info=f"0 to {last}, such as 0-3,5; the first are shapes"
-            ),
-            **{
-                field: getattr(config, each.name)
-                for field, each in zip(page.settings, SETTINGS, strict=True)
-            },
-            **self._method_fields(pack, OPTIMISATION),
-        }
-
-    def _method_fields(self, pack: str, method: str) -> Changes:
-        examples = self._studio.examples(pack, method)
-        return {
-            self._page.examples: pieces.choices(examples, "Try"),
-            self._page.advanced: gr.update(visible=method == OPTIMISATION),
-        }
-
-    def _settings_of(self, order: Order) -> list[Any]:
-        return [getattr(order.config, each.name) for each in SETTINGS]
 
     def _start_of(self, visitor: Visitor) -> Start:
         if visitor.start is None:  # it was away for too long, or the app was started anew
