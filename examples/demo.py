@@ -9,14 +9,13 @@ Writes a strip and a record for each edit, and one sheet of all.
 import argparse
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
 from cfclip.images import check_outputs
 from cfclip.marking import write_picture
-from cfclip.provenance import COMPOSED, provenance_of
+from cfclip.provenance import joint_provenance, provenance_of
 from cfclip.sheets import sheet
 
 AVATARS = Path(__file__).parent / "avatars"
@@ -72,12 +71,7 @@ def make_demo(out: Path, pack: str, seed: int, console: Console) -> list[EditRes
         results.append(result)
     pairs = [[(each.source, "before"), (each.image, each.prompts[0])] for each in results]
     rows = [[tile for pair in pairs[row::_ROWS] for tile in pair] for row in range(_ROWS)]
-    provenance = replace(
-        provenance_of(results[0].record),
-        source_type=COMPOSED,
-        prompts=tuple(text for _, text in EDITS),
-        sample_seed=None,
-    )
+    provenance = joint_provenance([provenance_of(each.record) for each in results])
     write_picture(sheet(rows), out / SHEET, provenance, overwrite=True)
     console.note(f"{len(results)} edits in {time.perf_counter() - began:.0f} s")
     console.result({"sheet": str(out / SHEET)}, str(out / SHEET))

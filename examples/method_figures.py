@@ -10,15 +10,16 @@ the pack's own settings have: it is the bare objective that is to be seen.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from cfclip import CfclipError, EditResult, LatentOptimisationConfig, Session
 from cfclip.apps.console import Console
+from cfclip.charts import curve
 from cfclip.editors.base import EditRequest
 from cfclip.editors.config import Fusion, ObjectiveName
 from cfclip.editors.linear_text_map import fused_offset
@@ -29,11 +30,9 @@ from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.global_clip import global_clip_loss
 from cfclip.schedule import check_number
 from cfclip.settings import edit_settings
-from cfclip.sheets import MIN_TILE, sheet, strip
+from cfclip.sheets import Tile, sheet, strip
 from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed, signed_from_pil
-
-Tile = tuple[Image.Image, str]
 
 HAIR = "a person with green hair"
 SKIN = "a person with blue skin"
@@ -62,7 +61,6 @@ DISTORTIONS = (0.2, 0.5)
 PALETTE = 256
 """Colours of a picture that is kept in the documentation; flat drawings need no more."""
 _REFINEMENTS = 3
-_MARGIN = 12
 
 
 class Figures:
@@ -151,7 +149,7 @@ class Figures:
         result = self._edit(self._sources[0], HAIR)
         return strip(
             [
-                (curve(values), f"{name}: {values[0]:.3g} to {values[-1]:.3g}")
+                (curve(values).picture(1), f"{name}: {values[0]:.3g} to {values[-1]:.3g}")
                 for name, values in result.history.items()
             ]
         )
@@ -189,22 +187,6 @@ class Figures:
         text_map = session.pack.text_map(session.device)
         moved = fused_offset(text_map, fusion, session.generator, session.embedder, request)
         return pil_from_signed(session.generator.synthesis(latents + moved[:, None]))[0]
-
-
-def curve(values: Sequence[float]) -> Image.Image:
-    """A line through values, one a step, on an axis from 0 (or below) to the largest."""
-    low, high = min(0.0, *values), max(0.0, *values)
-    span, last = (high - low) or 1.0, max(1, len(values) - 1)
-    paper = Image.new("RGB", (MIN_TILE, MIN_TILE), "white")
-    draw, room = ImageDraw.Draw(paper), MIN_TILE - 2 * _MARGIN
-
-    def place(step: float, value: float) -> tuple[float, float]:
-        return _MARGIN + room * step / last, _MARGIN + room * (high - value) / span
-
-    draw.line([place(0, low), place(0, high)], "silver", 2)
-    draw.line([place(0, 0.0), place(last, 0.0)], "silver", 2)
-    draw.line([place(step, value) for step, value in enumerate(values)], "darkblue", 3)
-    return paper
 
 
 def small(picture: Image.Image) -> Image.Image:

@@ -26,7 +26,7 @@ FACADE = {
     "charts",
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
     *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
-    *("heat_maps", "sweeps"),
+    *("heat_maps", "sweeps", "drawings"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -70,8 +70,9 @@ ALLOWED: dict[str, set[str]] = {
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "settings": {*FOUNDATION, *PARTS, *FACADE, "training.config", "training.presets"},
-    "charts": set(),
-    "sheets": {"errors"},  # pictures and names only: no part of a model
+    "drawings": set(),
+    "charts": {"drawings"},
+    "sheets": {"errors", "drawings"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
     "devices": {"errors"},
     "provenance": {"errors", "version"},

@@ -10,7 +10,7 @@ FULL = Series("full", (Point(0.5, 1.0),))
 
 
 def drawn(log: bool) -> ElementTree.Element:
-    return ElementTree.fromstring(chart([HALF, FULL], "seconds", "exact", log))
+    return ElementTree.fromstring(chart([HALF, FULL], "seconds", "exact", log).svg())
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -44,5 +44,5 @@ def test_names_and_labels_are_there() -> None:
 
 
 def test_one_point_is_a_chart_too() -> None:
-    ElementTree.fromstring(chart([FULL], "x", "y", True))
-    ElementTree.fromstring(chart([Series("zero", (Point(0.0, 0.0),))], "x", "y"))
+    ElementTree.fromstring(chart([FULL], "x", "y", True).svg())
+    ElementTree.fromstring(chart([Series("zero", (Point(0.0, 0.0),))], "x", "y").svg())

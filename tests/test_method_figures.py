@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from examples.method_figures import FIGURES, curve, main
+from examples.method_figures import FIGURES, main
 
 
 def test_makes_every_picture(tiny_pack: Path, tmp_path: Path) -> None:
@@ -46,14 +46,3 @@ def test_bad_input_is_one_line(
     assert named in errors
     assert errors.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_curve_falls_from_left_to_right() -> None:
-    picture = curve([1.0, 0.5, 0.0]).convert("RGB")
-    blue = [
-        (x, y)
-        for x in range(picture.width)
-        for y in range(picture.height)
-        if picture.getpixel((x, y)) == (0, 0, 139)
-    ]
-    assert max(blue)[1] - min(blue)[1] > picture.height // 2

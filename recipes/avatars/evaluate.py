@@ -19,7 +19,6 @@ from cfclip.embedders.base import Embedder
 from cfclip.encoders.base import Inversion
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
-from cfclip.evaluation.avatars.cases import edit_request
 from cfclip.evaluation.avatars.renderer import render
 from cfclip.evaluation.avatars.scores import (
     Edit,
@@ -29,6 +28,7 @@ from cfclip.evaluation.avatars.scores import (
     summarise,
 )
 from cfclip.evaluation.avatars.splits import Split
+from cfclip.evaluation.methods import edit_request
 from cfclip.evaluation.text_likeness import gained_share, text_likeness
 from cfclip.files import atomic_write
 from cfclip.session import Session
@@ -223,7 +223,8 @@ def _measure_edit(
         scores = [EditScore.of_row(row) for row in kept["scores"]]
         return _MeasuredEdit(scores, float(kept["seconds"]), kept["likeness"])
     editor = LatentOptimisation(bench.pack.generator(), bench.pack.embedder(), bench.editing)
-    result = editor.edit(edit_request(bench.pack.manifest, inversion.latents, edit, bench.seed))
+    request = edit_request(bench.pack.manifest, inversion.latents, edit.prompt, bench.seed)
+    result = editor.edit(request)
     records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]
     source = inversion.reconstruction
     scores = score_edits(edit, records, source, result.images, list(bench.probes.values()))

@@ -12,8 +12,8 @@ import torch
 from cfclip.editors.base import EditProgress
 from cfclip.editors.config import Fusion, LatentOptimisationConfig
 from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.evaluation.avatars.cases import edit_request
 from cfclip.evaluation.avatars.scores import Edit, EditScore, summarise
+from cfclip.evaluation.methods import edit_request
 from cfclip.files import atomic_write
 from cfclip.session import Session
 from cfclip.settings import edit_settings
@@ -129,7 +129,7 @@ def _measure(
         text_map = session.pack.text_map()
     editor = LatentOptimisation(session.generator, session.embedder, settings, text_map)
     watched = _Watched(edit, avatars, config.early, config.every)
-    request = edit_request(session.pack.manifest, avatars.inversion.latents, edit, seed=0)
+    request = edit_request(session.pack.manifest, avatars.inversion.latents, edit.prompt, seed=0)
     result = editor.edit(request, watched.look)
     scores = avatars.score(edit, result.images)
     watched.note(max(result.steps), scores)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cfclip.charts import Point, Series, chart
+from cfclip.drawings import Drawing
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
 from cfclip.evaluation.avatars.scores import group_by_edit, summarise
 from cfclip.files import atomic_write
@@ -94,11 +95,11 @@ def measure_training(config: MeasureTraining) -> None:
         with atomic_write(config.out / CURVE_FILE) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         with atomic_write(config.out / CHART_FILE) as temporary:
-            temporary.write_text(_chart(rows))
+            temporary.write_text(_chart(rows).svg())
         _log.info("step %d, %.0f s of training: %s", step, spent, figures["all"])
 
 
-def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
+def _chart(rows: Sequence[Mapping[str, Any]]) -> Drawing:
     """Success, preservation and exact rate of all edits over the seconds of training."""
     series = [
         Series(name, tuple(Point(row["seconds"], row["all"][name]) for row in rows))

@@ -1,25 +1,36 @@
-"""Charts as SVG, drawn here: two of them are no reason for a plotting library."""
+"""Charts of values over x, drawn here: a few of them are no reason for a plotting library."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from xml.sax.saxutils import escape
+from typing import Literal, TypeAlias
 
-# Okabe and Ito (2008): told apart by everybody.
-_PALETTE = ("000000", "e69f00", "56b4e9", "009e73", "d55e00", "0072b2", "cc79a7", "999933")
-_WIDTH, _HEIGHT = 720, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 20, 50
+from cfclip.drawings import FAINT, PALETTE, Dot, Drawing, Line, Shape, Text, font
+
+Scale: TypeAlias = Literal["shares", "values"]
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 500, 20, 390
+_HEIGHT = 440
 _TICKS = 5
 _ROUND = (1, 2, 5)
 _PERCENT = 100.0
 _LABEL_GAP = 18
 _MARGIN = 1.15  # of an axis beyond its outermost point
+_MOST_DOTS = 40
+"""Of a line with more points only the line is drawn."""
+_LONGEST_NAME = 26
+"""Characters of a name in the legend."""
+_LEGEND_INDENT = 26
+_OTHER_FONTS = 1.15
+"""How much wider than in our own font a name may be in that of a browser."""
+_SMALL, _SMALL_MARGIN, _BLUE = 256, 12, 5
+"""Side and margin of a small chart, and the place of its colour in the palette."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point; `y` is a share of 1, shown as per cent."""
+    """One point; of shares, `y` is a share of 1, shown as per cent."""
 
     x: float
     y: float
@@ -36,104 +47,142 @@ class Series:
     points: tuple[Point, ...]
 
 
-def chart(series: Sequence[Series], x_label: str, y_label: str, log_x: bool = False) -> str:
-    """A chart of shares over x, from 0 to 100 %, as the text of an SVG file.
+def chart(
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    scale: Scale = "shares",
+) -> Drawing:
+    """A chart of several series, each in a colour of its own.
 
     Args:
         series: at least one, each with a point or more; with `log_x`, x is above 0.
         x_label, y_label: names of the axes.
         log_x: whether the x axis is logarithmic.
+        scale: "shares" for a y axis from 0 to 100 %, "values" for one from the lowest y to the
+            highest.
     """
-    axis = _Axis([point.x for each in series for point in each.points], log_x)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        'font-family="sans-serif" font-size="13">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
-        *_grid(axis),
-        _text((_LEFT + _right()) / 2, _HEIGHT - 10, x_label, "middle"),
-        f'<g transform="translate(16 {(_TOP + _bottom()) / 2}) rotate(-90)">'
-        f"{_text(0, 0, y_label, 'middle')}</g>",
-    ]
+    points = [point for each in series for point in each.points]
+    across = _across([point.x for point in points], log_x)
+    upwards = _Axis(0.0, 1.0, _BOTTOM, _TOP) if scale == "shares" else _upwards(points)
+    shapes: list[Shape] = []
+    for y in upwards.ticks():
+        told = f"{_PERCENT * y:.0f} %" if scale == "shares" else f"{y:.6g}"
+        at = upwards.place(y)
+        shapes.append(Line(((_LEFT, at), (_RIGHT, at)), FAINT))
+        shapes.append(Text(_LEFT - 6, at + 4, told, "end"))
+    for x in across.ticks():
+        at = across.place(x)
+        shapes.append(Line(((at, _BOTTOM), (at, _BOTTOM + 5))))
+        shapes.append(Text(at, _BOTTOM + 20, f"{x:g}", "middle"))
+    shapes.append(Text((_LEFT + _RIGHT) / 2, _HEIGHT - 10, x_label, "middle"))
+    shapes.append(Text(16, (_TOP + _BOTTOM) / 2, y_label, "middle", upwards=True))
     for index, each in enumerate(series):
-        parts += _drawn(each, axis, "#" + _PALETTE[index % len(_PALETTE)], index)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+        colour = PALETTE[index % len(PALETTE)]
+        shapes += _drawn(each, across.place, upwards.place, colour)
+        shapes += _legend(each.name, colour, index)
+    widest = max(font().getlength(_shortened(each.name)) for each in series)
+    width = _RIGHT + 2 * _LEGEND_INDENT + round(_OTHER_FONTS * widest)
+    return Drawing(width, _HEIGHT, shapes)
+
+
+def curve(values: Sequence[float]) -> Drawing:
+    """A small chart without numbers: values, one a step, from 0 (or below) to the largest."""
+    low, high = min(0.0, *values), max(0.0, *values)
+    inner = _SMALL - _SMALL_MARGIN
+    across = _Axis(0.0, max(1.0, len(values) - 1.0), _SMALL_MARGIN, inner)
+    upwards = _Axis(low, high if high > low else low + 1.0, inner, _SMALL_MARGIN)
+    left, bottom = across.place(0.0), upwards.place(0.0)
+    line = tuple((across.place(step), upwards.place(y)) for step, y in enumerate(values))
+    return Drawing(
+        _SMALL,
+        _SMALL,
+        [
+            Line(((left, inner), (left, _SMALL_MARGIN)), FAINT, 2),
+            Line(((left, bottom), (inner, bottom)), FAINT, 2),
+            Line(line, PALETTE[_BLUE], 3),
+        ],
+    )
 
 
 class _Axis:
-    """Where x lies."""
+    """Where numbers lie between two ends.
 
-    def __init__(self, values: Sequence[float], log: bool) -> None:
-        self._log = log
-        low, high = min(values), max(values)
-        self._low = self._of(low / _MARGIN) if log else min(0.0, low)
-        self._high = self._of(high * _MARGIN)
-        if self._high <= self._low:
-            self._high = self._low + 1.0
+    Args:
+        low, high: the numbers at the ends, logarithms if `log`.
+        start, end: where the ends lie.
+    """
 
-    def _of(self, x: float) -> float:
-        return math.log10(x) if self._log else x
+    def __init__(self, low: float, high: float, start: float, end: float, log: bool = False):
+        self._low, self._high, self._log = low, high, log
+        self._start, self._end = start, end
 
-    def place(self, x: float) -> float:
-        share = (self._of(x) - self._low) / (self._high - self._low)
-        return _LEFT + share * (_right() - _LEFT)
+    def place(self, value: float) -> float:
+        share = (_scaled(value, self._log) - self._low) / (self._high - self._low)
+        return self._start + share * (self._end - self._start)
 
     def ticks(self) -> list[float]:
         """Round numbers within the axis."""
         if self._log:
             powers = range(math.floor(self._low), math.ceil(self._high) + 1)
             values = [each * 10.0**power for power in powers for each in _ROUND]
-            return [x for x in values if self._low <= self._of(x) <= self._high]
-        span = self._high - self._low
-        power = 10.0 ** math.floor(math.log10(span / _TICKS))
-        step = next(each * power for each in (*_ROUND, 10) if each * power * _TICKS >= span)
-        first, last = math.ceil(self._low / step), math.floor(self._high / step)
+            return [x for x in values if self._low <= math.log10(x) <= self._high]
+        step = _round_step(self._high - self._low)
+        first, last = math.ceil(self._low / step - 1e-9), math.floor(self._high / step + 1e-9)
         return [i * step for i in range(first, last + 1)]
 
 
-def _right() -> float:
-    return _WIDTH - _RIGHT
+def _across(values: Sequence[float], log: bool) -> _Axis:
+    """The x axis: from 0, or from below the lowest value if that is below 0 or the axis is
+    logarithmic, to beyond the highest."""
+    low, high = min(values), max(values)
+    first = _scaled(low / _MARGIN, log) if log else min(0.0, low)
+    last = _scaled(high * _MARGIN, log)
+    return _Axis(first, last if last > first else first + 1.0, _LEFT, _RIGHT, log)
 
 
-def _bottom() -> float:
-    return _HEIGHT - _BOTTOM
+def _upwards(points: Sequence[Point]) -> _Axis:
+    """The y axis: round numbers around all values."""
+    values = [y for point in points for y in (point.y, point.low, point.high) if y is not None]
+    low, high = min(values), max(values)
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    step = _round_step(high - low)
+    return _Axis(step * math.floor(low / step), step * math.ceil(high / step), _BOTTOM, _TOP)
 
 
-def _height(share: float) -> float:
-    return _bottom() - share * (_bottom() - _TOP)
+def _scaled(value: float, log: bool) -> float:
+    return math.log10(value) if log else value
 
 
-def _grid(axis: _Axis) -> list[str]:
-    parts = []
-    for i in range(_TICKS + 1):
-        share = i / _TICKS
-        parts.append(_line((_LEFT, _height(share)), (_right(), _height(share)), "#ddd"))
-        parts.append(_text(_LEFT - 6, _height(share) + 4, f"{_PERCENT * share:.0f} %", "end"))
-    for x in axis.ticks():
-        parts.append(_line((axis.place(x), _bottom()), (axis.place(x), _bottom() + 5), "#888"))
-        parts.append(_text(axis.place(x), _bottom() + 20, f"{x:g}", "middle"))
-    return parts
+def _round_step(span: float) -> float:
+    """The smallest round step of which a span has `_TICKS` at most."""
+    power = 10.0 ** math.floor(math.log10(span / _TICKS))
+    return next(each * power for each in (*_ROUND, 10) if each * power * _TICKS >= span * 0.999999)
 
 
-def _drawn(series: Series, axis: _Axis, colour: str, index: int) -> list[str]:
-    places = [(axis.place(point.x), _height(point.y)) for point in series.points]
-    parts = [_line(a, b, colour, 2) for a, b in pairwise(places)]
+def _drawn(
+    series: Series, across: Callable[[float], float], upwards: Callable[[float], float], colour: str
+) -> list[Shape]:
+    places = [(across(point.x), upwards(point.y)) for point in series.points]
+    shapes: list[Shape] = []
+    if len(places) > _MOST_DOTS:
+        return [Line(tuple(places), colour, 2)]
+    shapes += [Line(pair, colour, 2) for pair in pairwise(places)]
     for point, (x, y) in zip(series.points, places, strict=True):
         if point.low is not None and point.high is not None:
-            parts.append(_line((x, _height(point.low)), (x, _height(point.high)), colour, 1.5))
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>')
+            ends = ((x, upwards(point.low)), (x, upwards(point.high)))
+            shapes.append(Line(ends, colour, 1.5))
+        shapes.append(Dot(x, y, 4, colour))
+    return shapes
+
+
+def _legend(name: str, colour: str, index: int) -> list[Shape]:
     at = _TOP + 10 + index * _LABEL_GAP
-    parts.append(f'<circle cx="{_right() + 16:.1f}" cy="{at - 4}" r="4" fill="{colour}"/>')
-    return [*parts, _text(_right() + 26, at, series.name, "start")]
+    dot = Dot(_RIGHT + _LEGEND_INDENT - 10, at - 4, 4, colour)
+    return [dot, Text(_RIGHT + _LEGEND_INDENT, at, _shortened(name))]
 
 
-def _line(
-    start: tuple[float, float], end: tuple[float, float], colour: str, width: float = 1.0
-) -> str:
-    return (
-        f'<line x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}" '
-        f'stroke="{colour}" stroke-width="{width}"/>'
-    )
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."

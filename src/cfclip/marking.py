@@ -16,7 +16,7 @@ from cfclip.credentials import (
 from cfclip.errors import InputError
 from cfclip.images import read_xmp, write_gif, write_png
 from cfclip.png import encode_png
-from cfclip.provenance import Provenance, png_texts, read_packet, xmp_packet
+from cfclip.provenance import TOOL, Provenance, png_texts, read_packet, xmp_packet
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,17 @@ class Inspection:
 def write_picture(
     image: Image.Image,
     path: str | Path,
-    provenance: Provenance,
+    provenance: Provenance | None,
     marking: Marking = MARKED,
     overwrite: bool = False,
 ) -> None:
     """Write a PNG with its provenance, whole or not at all.
 
     The pixels are those of `image` whatever the marking; unless it is signed, the same picture and
-    provenance give the same bytes. Raises `InputError` as `images.write_png` does.
+    provenance give the same bytes. What no model had a part in, such as a chart, has none, and
+    tells only what program wrote it.
+
+    Raises `InputError` as `images.write_png` does, or if that is to be signed.
     """
     texts, seal = _texts_and_seal(provenance, marking)
     write_png(image, path, texts, overwrite, seal)
@@ -77,11 +80,19 @@ def encode_picture(
 
 
 def _texts_and_seal(
-    provenance: Provenance, marking: Marking
+    provenance: Provenance | None, marking: Marking
 ) -> tuple[dict[str, str], Callable[[bytes], bytes] | None]:
-    texts = png_texts(provenance) if marking.metadata else {}
-    seal = None if marking.signer is None else partial(marking.signer.sign, provenance=provenance)
-    return texts, seal
+    texts: dict[str, str] = {}
+    if marking.metadata:
+        texts = {"Software": TOOL} if provenance is None else png_texts(provenance)
+    if marking.signer is None:
+        return texts, None
+    if provenance is None:
+        raise InputError(
+            "a picture shows nothing that a model made, which is all that is signed; leave out "
+            "the certificate"
+        )
+    return texts, partial(marking.signer.sign, provenance=provenance)
 
 
 def write_animation(

@@ -91,6 +91,30 @@ def provenance_of(record: Mapping[str, Any]) -> Provenance:
     )
 
 
+def joint_provenance(parts: Sequence[Provenance | None]) -> Provenance | None:
+    """The statement on a picture that is put together of others, from what these state, if they do.
+
+    It names all prompts, and of the rest what holds for all. It is a composite with what a model
+    made if any part is, and what a model made alone if every part is; None if no part is.
+
+    >>> made = Provenance(GENERATED, ("green hair",), "avatars", seed=1)
+    >>> whole = joint_provenance([made, replace(made, prompts=("blue skin",), seed=2), None])
+    >>> whole.source_type == COMPOSED, whole.prompts, whole.pack, whole.seed
+    (True, ('green hair', 'blue skin'), '', None)
+    """
+    kinds = {"" if part is None else part.source_type for part in parts}
+    if not kinds & {GENERATED, COMPOSED}:
+        return None
+    whole = Provenance(
+        source_type=GENERATED if kinds == {GENERATED} else COMPOSED,
+        prompts=tuple(dict.fromkeys(text for part in parts if part for text in part.prompts)),
+    )
+    names = ("pack", "pack_version", "pack_hash", "seed", "sample_seed")
+    told = [{name: getattr(part, name, None) for name in names} for part in parts]
+    shared = {name: told[0][name] for name in names if len({each[name] for each in told}) == 1}
+    return replace(whole, **{name: value for name, value in shared.items() if value is not None})
+
+
 def png_texts(provenance: Provenance) -> dict[str, str]:
     """Keyword to text of PNG text chunks: the XMP packet, and two plain ones that any program
     shows."""

@@ -14,13 +14,13 @@ from cfclip.apps.saving import Saving
 from cfclip.apps.tasks import (
     Task,
     check_plan,
-    find_tasks,
+    find_all_tasks,
     interruption,
     report_failure,
     summarise,
 )
 from cfclip.encoders.config import ProjectionConfig
-from cfclip.errors import CfclipError, InputError
+from cfclip.errors import CfclipError
 from cfclip.outputs import EditFiles, edit_files, edit_name
 from cfclip.photos.config import FaceConfig
 from cfclip.schedule import check_number
@@ -80,7 +80,7 @@ class Apply(PackWork):
     def run(self) -> int:
         """Edit all pictures; those that fail are named at the end and lose no others."""
         check_number("batch", self.batch, 1)
-        tasks, failures = self._find_tasks()
+        tasks, failures = find_all_tasks(self.images)
         check_photos(tasks, self.face, self.paste.chosen)
 
         from cfclip.editors.config import LatentOptimisationConfig
@@ -99,21 +99,6 @@ class Apply(PackWork):
         for warning in (*session.text_warnings(prompts), *mapper.warnings(prompts)):
             work.console.warning(warning)
         return work.do(tasks, failures)
-
-    def _find_tasks(self) -> tuple[list[Task], list[str]]:
-        """The pictures, and a line for each argument that names none."""
-        if not self.images:
-            raise InputError("no pictures; give files, folders or sample:SEED")
-        tasks: list[Task] = []
-        failures: list[str] = []
-        for image in self.images:
-            try:
-                tasks += find_tasks(image)
-            except InputError as error:
-                failures.append(str(error))
-        if not tasks:
-            raise InputError("; ".join(failures))
-        return tasks, failures
 
 
 class _Work:

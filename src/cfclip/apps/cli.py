@@ -18,6 +18,7 @@ from cfclip.apps.doctor import Doctor
 from cfclip.apps.edit import Edit, Rerun
 from cfclip.apps.fit_global_directions import FitGlobalDirections
 from cfclip.apps.fit_text_map import FitTextMap
+from cfclip.apps.grid import Grid
 from cfclip.apps.inspect import Inspect
 from cfclip.apps.options import (
     BROKEN_PIPE,
@@ -60,6 +61,7 @@ COMMANDS: dict[str, type[Command]] = {
     "bench": Bench,
     "tune": Tune,
     "convert": Convert,
+    "grid": Grid,
     "inspect": Inspect,
     "doctor": Doctor,
 }

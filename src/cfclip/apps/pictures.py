@@ -1,7 +1,7 @@
 """`cfclip sample` and `cfclip invert`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +53,14 @@ class Sample(PackWork):
         check_outputs([*paths, *([sheet_path] if sheet_path else [])], self.overwrite)
         marking = self.marking()
         from cfclip.marking import write_picture
+        from cfclip.provenance import joint_provenance
         from cfclip.session import Session
-        from cfclip.sheets import sheet
+        from cfclip.sheets import in_rows, sheet
 
         console = self.console
         session = Session.open(self.pack, self.device)
         sources: list[Source] = []
+        stated: list[Provenance] = []
         for index, path in enumerate(paths):
             source = session.sample(1, self.seed + index, self.truncation)[0]
             provenance = _provenance(session, source)
@@ -72,11 +74,11 @@ class Sample(PackWork):
                 told["source"] = f"sample:{self.seed + index}"
             console.result(told, str(path))
             sources.append(source)
+            stated.append(provenance)
         if sheet_path is not None:
             tiles = [(source.image, source.name) for source in sources]
-            rows = [tiles[i : i + _SHEET_COLUMNS] for i in range(0, len(tiles), _SHEET_COLUMNS)]
-            of_all = replace(provenance, sample_seed=None)
-            write_picture(sheet(rows), sheet_path, of_all, marking, self.overwrite)
+            picture = sheet(in_rows(tiles, _SHEET_COLUMNS))
+            write_picture(picture, sheet_path, joint_provenance(stated), marking, self.overwrite)
             console.result({"sheet": str(sheet_path)}, str(sheet_path))
         return OK
 

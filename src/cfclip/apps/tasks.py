@@ -41,6 +41,25 @@ def find_tasks(image: str) -> list[Task]:
     ]
 
 
+def find_all_tasks(images: Sequence[str]) -> tuple[list[Task], list[str]]:
+    """The pictures that arguments name, and a line for each argument that names none.
+
+    Raises `InputError` if there are no pictures.
+    """
+    if not images:
+        raise InputError("no pictures; give files, folders or sample:SEED")
+    tasks: list[Task] = []
+    failures: list[str] = []
+    for image in images:
+        try:
+            tasks += find_tasks(image)
+        except InputError as error:
+            failures.append(str(error))
+    if not tasks:
+        raise InputError("; ".join(failures))
+    return tasks, failures
+
+
 def _base(name: str) -> str:
     # Results of a hidden file are not hidden.
     return name.lstrip("._") or "picture"

@@ -11,10 +11,10 @@ from torch import Tensor
 from cfclip.descent import INTERRUPTED
 from cfclip.editors.base import EditResult
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars.cases import Case, edit_request
+from cfclip.evaluation.avatars.cases import Case
 from cfclip.evaluation.avatars.measures import Answer, Subject
 from cfclip.evaluation.memory import peak_memory
-from cfclip.evaluation.methods import Method
+from cfclip.evaluation.methods import Method, edit_request
 from cfclip.images import write_png
 from cfclip.inversions import Inversions
 from cfclip.session import Session
@@ -95,9 +95,8 @@ class Editing:
     def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
         device = self._session.device
         latents = torch.cat([subject.latents for subject in subjects]).to(device)
-        request = edit_request(
-            self._session.pack.manifest, latents, cases[0].edit, self._seed, [0] * len(latents)
-        )
+        manifest, prompt = self._session.pack.manifest, cases[0].edit.prompt
+        request = edit_request(manifest, latents, prompt, self._seed, [0] * len(latents))
         try:
             with peak_memory(device) as peak:
                 began = time.perf_counter()

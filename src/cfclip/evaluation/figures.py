@@ -111,8 +111,8 @@ def write_charts(
     files = []
     for name, (series, label, log) in texts.items():
         if series:
-            text = chart(series, label, "exact counterfactual edits", log)
-            files.append(folder.write(name, text))
+            drawing = chart(series, label, "exact counterfactual edits", log)
+            files.append(folder.write(name, drawing.svg()))
     return tuple(files)
 
 

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from cfclip.editors.base import Editor, EditRequest, EditResult
 from cfclip.editors.channel_statistics import channel_report
@@ -40,6 +41,7 @@ from cfclip.editors.text_mapper import mapper_file, text_mapper_metadata
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.mappers import PackMapper, open_mapper
+from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.settings import edit_settings, make_config
 from cfclip.training.runs import logged_seconds
@@ -144,6 +146,34 @@ def open_method(
     if name not in METHODS:
         raise InputError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
     return METHODS[name](Ingredients(name, pack, settings or {}, tuple(map(Path, files)), device))
+
+
+def edit_request(
+    manifest: PackManifest,
+    latents: Tensor,
+    prompt: str,
+    seed: int,
+    indices: Sequence[int] | None = None,
+) -> EditRequest:
+    """What a method is asked for, with the pack's texts as a session gives them.
+
+    Args:
+        manifest: of the pack.
+        latents: `(batch, num_ws, w_dim)` of the sources.
+        prompt: the text of the edit.
+        seed: of every random draw.
+        indices: see `EditRequest`.
+    """
+    return EditRequest(
+        latents=latents,
+        prompts=(prompt,),
+        source_text=manifest.source_text,
+        templates=manifest.templates,
+        unrealistic_text=manifest.unrealistic_text,
+        aspects=tuple(manifest.aspects.values()),
+        seed=seed,
+        indices=indices,
+    )
 
 
 def _optimisation(made_of: Ingredients, config: LatentOptimisationConfig) -> Method:

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cfclip.editors.base import EditRequest
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.attributes import (
     TEST_SEED,
@@ -21,7 +20,6 @@ from cfclip.evaluation.avatars.prompts import prompt_name
 from cfclip.evaluation.avatars.renderer import render
 from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.avatars.splits import Split
-from cfclip.packs.manifest import PackManifest
 from cfclip.tensors import signed_from_uint8
 
 MOST_AVATARS = 1000
@@ -77,23 +75,3 @@ def make_cases(edits: Sequence[Edit], records: Sequence[AvatarRecord]) -> list[C
 def _stays_natural(case: Case) -> bool:
     answers = AttributeTable.from_records(case.edit.true_answers(case.record))
     return not excluded(answers.codes).any()
-
-
-def edit_request(
-    manifest: PackManifest,
-    latents: Tensor,
-    edit: Edit,
-    seed: int,
-    indices: Sequence[int] | None = None,
-) -> EditRequest:
-    """What an editor is asked for, with the pack's texts as a session gives them."""
-    return EditRequest(
-        latents=latents,
-        prompts=(edit.prompt,),
-        source_text=manifest.source_text,
-        templates=manifest.templates,
-        unrealistic_text=manifest.unrealistic_text,
-        aspects=tuple(manifest.aspects.values()),
-        seed=seed,
-        indices=indices,
-    )

@@ -1,0 +1,231 @@
+"""`cfclip grid strengths` and `cfclip grid compare`: grids of edits, a row for each picture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import tyro
+
+from cfclip.apps.grid_file import GridFile
+from cfclip.apps.options import INTERRUPTED, Strengths
+from cfclip.apps.tasks import Task, find_all_tasks, interruption, report_failure, summarise
+from cfclip.encoders.config import ProjectionConfig
+from cfclip.errors import CfclipError, InputError
+
+if TYPE_CHECKING:
+    from cfclip.evaluation.edit_rows import EditColumn
+    from cfclip.evaluation.methods import Method
+    from cfclip.provenance import Provenance
+    from cfclip.session import Session
+    from cfclip.sheets import Tile
+
+_STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
+_OWN_METHOD = "cfclip-optimisation"
+
+Row: TypeAlias = "tuple[Task, tuple[EditColumn, ...]]"
+"""What is edited, and what of it is shown."""
+
+
+@dataclass(frozen=True)
+class EditCount:
+    """How many edits are done."""
+
+    step: int
+    steps: int
+    terms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditGrid(GridFile):
+    """Options of a grid of edits."""
+
+    images: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
+    ]
+    """Picture files, folders of pictures, sample:SEED or sample:FIRST-LAST."""
+
+    text: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """What the pictures shall show; may be given several times."""
+
+    files: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/green-hair. May be repeated."""
+
+    steps: int | None = None
+    """Steps of each edit; each method's own if not given."""
+
+    seed: int = 0
+    """Decides every random draw."""
+
+    projection: ProjectionConfig = field(default_factory=ProjectionConfig)
+
+    def _open_methods(self, session: "Session", names: Sequence[str]) -> "list[Method]":
+        """Those of these names. Raises `InputError` for what they cannot be opened with."""
+        from cfclip.evaluation.choices import choose_methods, parse_files
+        from cfclip.evaluation.methods import OPTIMISATIONS, open_method
+
+        files = parse_files(self.files)
+        steps = {} if self.steps is None else {"steps": self.steps}
+        return [
+            open_method(
+                name,
+                session.pack,
+                steps if name in OPTIMISATIONS else {},
+                files.get(name, ()),
+                session.device,
+            )
+            for name in choose_methods(session.pack, names, files)
+        ]
+
+    def _prompts(self, session: "Session") -> tuple[str, ...]:
+        from cfclip.embedders.prompts import check_prompt
+
+        prompts = tuple(dict.fromkeys(check_prompt(text) for text in self.text))
+        session.embedder.text_features(prompts)  # which refuses what it cannot read
+        for warning in session.text_warnings(prompts):
+            self.console.warning(warning)
+        return prompts
+
+    def _tasks(self) -> tuple[list[Task], list[str]]:
+        if not self.text:
+            raise InputError('no text; describe the edit, for example --text "green hair"')
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}, it must be at least 0")
+        return find_all_tasks(self.images)
+
+    def _draw(self, rows: Sequence[Row], failures: list[str], session: "Session") -> int:
+        """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
+        from cfclip.evaluation.edit_rows import edits_of
+        from cfclip.provenance import joint_provenance
+        from cfclip.sheets import sheet
+
+        marking = self.marking()
+        total = len(rows) + len(failures)
+        made: list[list[Tile]] = []
+        stated: list[Provenance] = []
+        labels: list[str] = []
+        edits = EditCount(0, sum(edits_of(columns) for _, columns in rows))
+        interrupted = False
+        with self.console.progress(self.out.name) as update:
+
+            def done() -> None:
+                nonlocal edits
+                edits = EditCount(edits.step + 1, edits.steps)
+                update(edits)
+
+            for task, columns in rows:
+                try:
+                    tiles, provenance = self._row(session, task, columns, done)
+                except (CfclipError, MemoryError, RuntimeError) as error:
+                    failures.append(report_failure(self.console, task, error))
+                    continue
+                except KeyboardInterrupt:
+                    interrupted = True
+                    break
+                made.append(tiles)
+                stated.append(provenance)
+                labels.append(_label(task, columns))
+        if made:
+            heads = ("source", *(column.head for column in rows[0][1]))
+            picture = sheet(made, heads, labels, self.size)
+            self.finish(picture, joint_provenance(stated), marking)
+        if interrupted:
+            saved = f"; {len(made)} of {len(rows)} rows are in {self.out}" if made else ""
+            self.console.error(interruption(len(made), 1, saved))
+            return INTERRUPTED
+        return summarise(self.console, failures, total)
+
+    def _row(
+        self,
+        session: "Session",
+        task: Task,
+        columns: "tuple[EditColumn, ...]",
+        done: Callable[[], None],
+    ) -> "tuple[list[Tile], Provenance]":
+        from cfclip.evaluation.edit_rows import edit_row
+
+        source = session.invert(task.picture, self.projection)
+        for warning in source.warnings:
+            self.console.warning(warning, task.name)
+        return edit_row(session, source, columns, self.seed, done)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridStrengths(EditGrid):
+    """Show edits at several strengths: a row for each picture and text, a column for each strength.
+
+    The edits are made by cfclip's own optimisation, or by a trained mapper if --files gives one.
+    """
+
+    strength: Strengths = ()
+    """Factors on the edit; 0 is the source as the generator makes it. 0, 0.5, 1, 1.5 and 2 if none
+    is given."""
+
+    def run(self) -> int:
+        """Edit each picture for each text, and render it at all strengths."""
+        tasks, failures = self._tasks()
+        self.start(tasks)
+        from cfclip.editors.config import check_strength
+        from cfclip.evaluation.choices import parse_files
+        from cfclip.evaluation.edit_rows import EditColumn
+        from cfclip.session import Session
+
+        given = tuple(dict.fromkeys(each for group in self.strength for each in group))
+        strengths = given or _STRENGTHS
+        for strength in strengths:
+            check_strength("strength", strength)
+        names = tuple(parse_files(self.files)) or (_OWN_METHOD,)
+        if len(names) > 1:
+            raise InputError(f"files are given for {', '.join(names)}; a sweep shows one method")
+        session = Session.open(self.pack, self.device)
+        (method,) = self._open_methods(session, names)
+        prompts = self._prompts(session)
+        rows = [
+            (
+                task,
+                tuple(EditColumn(f"strength {s:g}", method, text, s) for s in strengths),
+            )
+            for task in tasks
+            for text in prompts
+        ]
+        return self._draw(rows, failures, session)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCompare(EditGrid):
+    """Show edits beside each other: a row for each picture, a column for each text; or, with
+    --methods, a row for each picture and text, and a column for each method."""
+
+    methods: tuple[str, ...] = ()
+    """Methods to compare, by their names in docs/BASELINES.md."""
+
+    def run(self) -> int:
+        """Make each edit once."""
+        tasks, failures = self._tasks()
+        self.start(tasks)
+        from cfclip.evaluation.choices import parse_files
+        from cfclip.evaluation.edit_rows import EditColumn
+        from cfclip.session import Session
+
+        session = Session.open(self.pack, self.device)
+        names = self.methods or tuple(parse_files(self.files)) or (_OWN_METHOD,)
+        methods = self._open_methods(session, names)
+        prompts = self._prompts(session)
+        if len(methods) > 1:
+            rows = [
+                (task, tuple(EditColumn(method.name, method, text) for method in methods))
+                for task in tasks
+                for text in prompts
+            ]
+        else:
+            columns = tuple(EditColumn(text, methods[0], text) for text in prompts)
+            rows = [(task, columns) for task in tasks]
+        return self._draw(rows, failures, session)
+
+
+def _label(task: Task, columns: "tuple[EditColumn, ...]") -> str:
+    """What is written beside a row: its picture, and its text if the columns do not tell it."""
+    texts = {column.text for column in columns}
+    if len(texts) > 1 or columns[0].head == columns[0].text:
+        return task.name
+    return f"{task.name}: {columns[0].text}"

@@ -1,0 +1,163 @@
+"""`cfclip grid`: contact sheets and curves of trainings; `edit_grids` has the grids of edits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import tyro
+
+from cfclip.apps.edit_grids import GridCompare, GridStrengths
+from cfclip.apps.grid_file import GridFile, check_png
+from cfclip.apps.options import OK, Output
+from cfclip.apps.tasks import Task, find_all_tasks, report_failure, summarise
+from cfclip.errors import CfclipError, InputError
+from cfclip.schedule import check_number
+
+if TYPE_CHECKING:
+    from cfclip.charts import Series
+    from cfclip.provenance import Provenance
+    from cfclip.session import Session
+    from cfclip.sheets import Tile
+
+_CURVE_COLUMNS = 2
+_FIRST_CURVES = ("total", "validation")
+_SPEED = "steps_per_second"
+
+
+@dataclass(frozen=True)
+class GridContact(GridFile):
+    """Show pictures beside each other, with their names."""
+
+    images: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
+    ]
+    """Picture files, folders of pictures, sample:SEED or sample:FIRST-LAST."""
+
+    columns: int = 6
+    """Pictures in a row."""
+
+    no_names: bool = False
+    """Leave out the names of the pictures."""
+
+    def run(self) -> int:
+        """Open, place, write; pictures that fail are left out and told at the end."""
+        check_number("columns", self.columns, 1)
+        tasks, failures = find_all_tasks(self.images)
+        marking = self.start(tasks)
+        from cfclip.provenance import joint_provenance
+        from cfclip.session import Session
+        from cfclip.sheets import in_rows, sheet
+
+        samples = any(isinstance(task.picture, str) for task in tasks)
+        session = Session.open(self.pack, self.device) if samples else None
+        tiles: list[Tile] = []
+        stated: list[Provenance | None] = []
+        total = len(tasks) + len(failures)
+        for task in tasks:
+            try:
+                tile, provenance = self._tile(task, session)
+            except (CfclipError, MemoryError, RuntimeError) as error:
+                failures.append(report_failure(self.console, task, error))
+                continue
+            tiles.append(tile)
+            stated.append(provenance)
+        if tiles:
+            picture = sheet(in_rows(tiles, self.columns), side=self.size)
+            self.finish(picture, joint_provenance(stated), marking)
+        return summarise(self.console, failures, total)
+
+    def _tile(self, task: Task, session: "Session | None") -> "tuple[Tile, Provenance | None]":
+        from cfclip.sheets import fitted
+
+        name = "" if self.no_names else task.name
+        if session is not None and isinstance(task.picture, str):
+            from cfclip.provenance import provenance_of
+            from cfclip.results import circumstances
+
+            source = session.invert(task.picture)
+            facts = {**circumstances(session.pack, session.device), "source": dict(source.origin)}
+            return (source.image, name), provenance_of(facts)
+        from cfclip.images import open_whole
+        from cfclip.marking import inspect_picture
+
+        picture = open_whole(task.picture).image
+        # Kept at the size it is shown in: thousands of photos would fill the memory.
+        return (fitted(picture, self.size), name), inspect_picture(task.picture).provenance
+
+
+@dataclass(frozen=True)
+class GridCurves(Output):
+    """Draw the terms of trainings over their steps, one chart for each term."""
+
+    runs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="RUN...", help_behavior_hint="(required)"),
+    ]
+    """Folders of trainings; of several, each has a colour of its own."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="PNG")]
+    """PNG file to write; its folder is made if needed."""
+
+    overwrite: bool = False
+    """Replace a file that exists."""
+
+    def run(self) -> int:
+        """Read the logs, draw, write."""
+        from cfclip.images import check_outputs
+
+        if not self.runs:
+            raise InputError("no trainings; give their folders, such as runs/green-hair")
+        check_png(self.out)
+        curves = _curves(self.runs)
+        check_outputs([self.out], self.overwrite)
+        from cfclip.charts import chart
+        from cfclip.marking import write_picture
+        from cfclip.sheets import in_rows, sheet
+
+        charts = [
+            (chart(series, "steps", term, scale="values").picture(1), "")
+            for term, series in curves.items()
+        ]
+        picture = sheet(in_rows(charts, _CURVE_COLUMNS))
+        write_picture(picture, self.out, None, overwrite=self.overwrite)
+        self.console.result({"grid": str(self.out)}, str(self.out))
+        return OK
+
+
+def _curves(runs: Sequence[Path]) -> "dict[str, list[Series]]":
+    """For each term that a run has logged, a curve for each run that has it."""
+    from cfclip.charts import Point, Series
+    from cfclip.training.runs import read_log
+
+    found: dict[str, list[Series]] = {}
+    for run in runs:
+        rows = read_log(run)
+        terms = dict.fromkeys(term for row in rows for term in row)
+        for term in terms:
+            if term not in ("step", _SPEED):
+                points = tuple(Point(row["step"], row[term]) for row in rows if term in row)
+                found.setdefault(term, []).append(Series(run.resolve().name, points))
+    order = [*(term for term in _FIRST_CURVES if term in found), *found]
+    return {term: found[term] for term in dict.fromkeys(order)}
+
+
+GridAction: TypeAlias = (
+    Annotated[GridContact, tyro.conf.subcommand("contact")]
+    | Annotated[GridStrengths, tyro.conf.subcommand("strengths")]
+    | Annotated[GridCompare, tyro.conf.subcommand("compare")]
+    | Annotated[GridCurves, tyro.conf.subcommand("curves")]
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Look at many pictures in one: contact sheets, sweeps over strength, comparisons of texts or
+    methods, and the curves of trainings."""
+
+    action: GridAction
+
+    def run(self) -> int:
+        """Run the chosen action."""
+        return self.action.run()
