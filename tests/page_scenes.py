@@ -156,6 +156,7 @@ SCENES: Mapping[str, Scene] = {
         },
     ),
     "docs/EDITING.md": Scene(prepare=_editing),
+    "docs/GALLERY.md": Scene(shorter={"python -m examples.gallery": "--steps 1"}),
     "docs/METHOD.md": Scene(shorter={"python -m examples.method_figures": "--steps 2"}),
     "docs/PHOTOS.md": Scene(
         packs=("faces",),

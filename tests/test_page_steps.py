@@ -40,6 +40,8 @@ NOT_RUN: Mapping[str, str] = {
     "python3 -m venv": REGISTRY,
     ".venv/bin/python -m pip install": REGISTRY,
     "pip install": REGISTRY,
+    "docker build": "needs Docker and a registry; tests/test_dockerfile.py has a linter",
+    "docker run": "needs Docker; the command in the container is understood",
     "cfclip packs download": "downloads; tests/apps/test_make_pack.py has a server of its own",
     **{
         f"python -m recipes.avatars {name}": HOURS
@@ -104,6 +106,10 @@ def understood(words: list[str]) -> None:
         case ["pip" | ".venv/bin/python", *arguments]:
             for extras in re.findall(r"cfclip\[([\w,-]+)\]|\.\[([\w,-]+)\]", " ".join(arguments)):
                 assert set("".join(extras).split(",")) <= set(EXTRAS), f"there is no extra {extras}"
+        case ["docker", "build", "-t", "cfclip", "."]:
+            assert (ROOT / "Dockerfile").is_file()
+        case ["docker", "run", *arguments]:
+            understood(arguments[arguments.index("cfclip") :])
         case ["git", "clone", *_] | ["cd", "cfclip"]:
             pass
         case _:

@@ -23,6 +23,7 @@ BESIDE_DOCS = {
     "CHANGELOG.md": "CHANGELOG.md",
     "LICENSE": "LICENSE.txt",
     "NOTICE": "NOTICE.txt",
+    "examples/tour.ipynb": "tour.ipynb",
     "website/style.css": "style.css",
 }
 """File of the repository to its place in the site; those of `docs/` keep theirs."""
