@@ -22,7 +22,7 @@ from cfclip.apps.console import Console
 from cfclip.evaluation.avatars.attributes import SHAPES, classes
 from cfclip.evaluation.avatars.judges import load_probes
 from cfclip.evaluation.avatars.language import SHAPE_WORDS
-from cfclip.evaluation.avatars.prompts import read_prompts
+from cfclip.evaluation.avatars.prompts import SHIPPED, read_prompts
 from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.probes import Probe
 from cfclip.files import atomic_write
@@ -75,10 +75,10 @@ class Shown:
     """Of each edit, whether both probes read all that the prompt says."""
 
 
-def draw(seed: int) -> tuple[Drawn, ...]:
+def draw(seed: int, file: Path = SHIPPED) -> tuple[Drawn, ...]:
     """A test prompt of every family and samples for it; the same seed draws the same."""
     rng = random.Random(seed)
-    prompts = read_prompts().test
+    prompts = read_prompts(file).test
     families = dict.fromkeys(edit.family for edit in prompts)
     return tuple(
         Drawn(
@@ -101,13 +101,17 @@ def is_read(edit: Edit, image: Image.Image, probes: Sequence[Probe]) -> bool:
 
 
 def make_gallery(
-    out: Path, pack: str, seed: int, console: Console, settings: Mapping[str, Any]
+    chosen: Sequence[Drawn],
+    out: Path,
+    pack: str,
+    seed: int,
+    console: Console,
+    settings: Mapping[str, Any],
 ) -> None:
-    """Edit what is drawn, then write the pictures and the page; earlier ones are replaced.
+    """Edit what was drawn, then write the pictures and the page; earlier ones are replaced.
 
     Raises `CfclipError` for a pack, a setting or an output that cannot be used.
     """
-    chosen = draw(seed)
     check_outputs([out / PAGE, *(out / each.picture for each in chosen)], overwrite=True)
     session, probes = Session.open(pack), tuple(load_probes().values())
     shown = []
@@ -176,12 +180,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for page and pictures")
     parser.add_argument("--pack", default="avatars", help="model pack, by name or folder")
     parser.add_argument("--seed", type=int, default=0, help="decides every random draw")
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        default=SHIPPED,
+        help="file of prompts; the benchmark's if not given",
+    )
     parser.add_argument("--steps", type=int, help="of each edit; the pack's if not given")
     options = parser.parse_args(arguments)
     console = Console(quiet=False, as_json=False)
     settings = {} if options.steps is None else {"steps": options.steps}
     try:
-        make_gallery(options.out, options.pack, options.seed, console, settings)
+        chosen = draw(options.seed, options.prompts)
+        make_gallery(chosen, options.out, options.pack, options.seed, console, settings)
     except CfclipError as error:
         console.error(str(error))
         return 2

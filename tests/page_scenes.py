@@ -96,8 +96,12 @@ def _training(folder: Path) -> None:
     render_dataset("natural", 2, TEST_SEED, folder / "data" / "natural-test", RESOLUTION)
 
 
-def _benchmark(folder: Path) -> None:
+def _prompts(folder: Path) -> None:
     (folder / "prompts.toml").write_text(PROMPTS)
+
+
+def _benchmark(folder: Path) -> None:
+    _prompts(folder)
     command = ["train", "--text", "green hair", "--out", "runs/mapper", *TRAINING.split()]
     assert main(command) == 0
 
@@ -140,6 +144,13 @@ QUICK_BENCH = f"--quick --images 1 --prompts prompts.toml {FEW_STEPS}"
 
 SCENES: Mapping[str, Scene] = {
     "README.md": Scene(prepare=_examples),
+    "CONTRIBUTING.md": Scene(
+        prepare=_prompts,
+        shorter={
+            "python -m examples.gallery": "--steps 1 --prompts prompts.toml",
+            "python -m examples.method_figures": "--steps 1 --only strengths.png",
+        },
+    ),
     "docs/AVATARS.md": Scene(
         shorter={"python -m recipes.avatars page": "--avatars 3 --threads 1 --prompts red"}
     ),
@@ -156,7 +167,9 @@ SCENES: Mapping[str, Scene] = {
         },
     ),
     "docs/EDITING.md": Scene(prepare=_editing),
-    "docs/GALLERY.md": Scene(shorter={"python -m examples.gallery": "--steps 1"}),
+    "docs/GALLERY.md": Scene(
+        prepare=_prompts, shorter={"python -m examples.gallery": "--steps 1 --prompts prompts.toml"}
+    ),
     "docs/METHOD.md": Scene(shorter={"python -m examples.method_figures": "--steps 2"}),
     "docs/PHOTOS.md": Scene(
         packs=("faces",),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import get_args
 
+from page_scenes import PROMPTS
 from PIL import Image
 from tiny_pack import RESOLUTION
 
@@ -53,10 +54,14 @@ def test_true_answers_are_read_and_sources_are_not() -> None:
 
 
 def test_it_is_made_by_a_command(tiny_pack: Path, tmp_path: Path) -> None:
-    assert main(["--out", str(tmp_path), "--pack", str(tiny_pack), "--steps", "1"]) == 0
+    prompts = tmp_path / "prompts.toml"
+    prompts.write_text(PROMPTS)
+    options = ["--pack", str(tiny_pack), "--prompts", str(prompts), "--steps", "1"]
+    assert main(["--out", str(tmp_path), *options]) == 0
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "`tiny` 1 with" in page
-    for each in draw(0):
+    assert len(draw(0, prompts)) == 1
+    for each in draw(0, prompts):
         assert f"]({each.picture})" in page
         with Image.open(tmp_path / each.picture) as picture:
             assert picture.width > AVATARS * RESOLUTION

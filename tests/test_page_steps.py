@@ -37,6 +37,7 @@ NOT_RUN: Mapping[str, str] = {
     "make test": CI,
     "make test-quick": CI,
     "make lint": "is what CI begins with",
+    "make docs": "builds the site as tests/test_website.py does",
     "python3 -m venv": REGISTRY,
     ".venv/bin/python -m pip install": REGISTRY,
     "pip install": REGISTRY,

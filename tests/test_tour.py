@@ -35,7 +35,7 @@ def test_it_runs_from_top_to_bottom(
 ) -> None:
     tour = notebook()
     for old, new in {
-        'PACK = "avatars"': f"PACK = {str(tiny_pack)!r}",
+        'PACK = "avatars"': f'PACK = "{tiny_pack.name}"',
         "STEPS = None": "STEPS = 2",
         "steps=30": "steps=2",
         "lr=1.0": "lr=0.01",
@@ -44,6 +44,7 @@ def test_it_runs_from_top_to_bottom(
         for cell in tour.cells:
             cell.source = cell.source.replace(old, new)
     (tmp_path / "avatars").symlink_to(ROOT / "examples" / "avatars")
+    monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     NotebookClient(tour, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [

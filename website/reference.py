@@ -39,7 +39,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }
 """Heading to modules of `cfclip` whose docstrings are shown."""
 
-_WIDTH = "92"
+_WIDTH = "78"  # letters that fit the column of text
 
 
 def reference_pages() -> Mapping[str, str]:
