@@ -64,6 +64,12 @@ def steps_of(text: str, page: str = "") -> Iterator[Step]:
             yield Step(page, "inline", said)
 
 
+def inline_options(text: str) -> list[list[str]]:
+    """The options that running text names, such as `--space w`, each as a list of its words."""
+    spans = _INLINE.findall(_FENCE.sub("", re.sub(r"``+[^`]*``+", "", text)))
+    return [span.split() for span in spans if span.startswith("--") and span != "--"]
+
+
 def page_text(page: str) -> str:
     """The text of a page of `PAGES`."""
     return (ROOT / page).read_text(encoding="utf-8")

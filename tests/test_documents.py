@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 from cfclip.apps.cli import COMMANDS
+from cfclip.images import MAX_PIXELS
 from cfclip.provenance import COMPOSED, Provenance, xmp_packet
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +31,10 @@ def test_the_changelog_names_every_command_and_has_its_form() -> None:
     known = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert set(re.findall(r"^### (.*)$", changelog, re.MULTILINE)) <= known
     assert re.findall(r"^## (.*)$", changelog, re.MULTILINE)[0] == "[Unreleased]"
+
+
+def test_the_largest_picture_is_said_to_be_what_it_is() -> None:
+    assert f"up to {MAX_PIXELS // 10**6} million pixels" in text_of("docs/EDITING.md")
 
 
 def test_what_pictures_are_said_to_tell_they_tell() -> None:

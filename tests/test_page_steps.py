@@ -20,9 +20,9 @@ import pytest
 import torch
 import tyro
 from page_scenes import SCENES, Scene
-from page_steps import PAGES, ROOT, Step, page_text, steps_of, steps_of_page
+from page_steps import PAGES, ROOT, Step, inline_options, page_text, steps_of, steps_of_page
 
-from cfclip.apps.cli import ALIASES, main, parse
+from cfclip.apps.cli import ALIASES, COMMANDS, main, parse
 from cfclip.packs import registry
 from recipes.avatars.__main__ import COMMANDS as RECIPES
 
@@ -57,6 +57,9 @@ NOT_RUN: Mapping[str, str] = {
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 _NAME = re.compile("[a-z-]+")
+_OPTION = re.compile(r"(--[a-z][\w.-]*)(?: (\{[\w,-]+\})(?=\s))?")
+OTHER_OPTIONS = ("--nproc-per-node", "--version")
+"""Options of other programs that pages name, and of `cfclip` itself."""
 STEPS = [step for page in PAGES for step in steps_of_page(page)]
 COMMAND_STEPS = [step for step in STEPS if step.kind == "command"]
 
@@ -247,6 +250,35 @@ def test_how_steps_are_found() -> None:
 def test_the_check_itself_finds_what_is_not_there(command: str) -> None:
     with pytest.raises((AssertionError, SystemExit)):
         understood(shlex.split(command))
+
+
+@pytest.fixture(scope="module")
+def options() -> Mapping[str, set[str]]:
+    """Every option that may be named, and the values of those that are a choice."""
+    found: dict[str, set[str]] = {name: set() for name in OTHER_OPTIONS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")  # an option and its choices on one line
+        for name in (*COMMANDS, "packs create", "packs download"):
+            with redirect_stdout(StringIO()) as told, pytest.raises(SystemExit):
+                parse([*name.split(), "--help"])
+            for option, choices in _OPTION.findall(told.getvalue()):
+                values = found.setdefault(option, set())
+                values |= set(choices.strip("{}").split(",")) if choices else set()
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_in_running_text_are_there(page: str, options: Mapping[str, set[str]]) -> None:
+    for words in inline_options(page_text(page)):
+        option, *given = words
+        assert option in options, f"{page}: no command has {option}"
+        if options[option] and given:
+            assert given[0] in options[option], f"{page}: {option} {given[0]}"
+
+
+def test_the_check_of_options_sees_choices(options: Mapping[str, set[str]]) -> None:
+    assert options["--space"] == {"w", "w_plus", "style_space"}
+    assert inline_options("`--space w` or `a` or ```\n--x\n```") == [["--space", "w"]]
 
 
 @pytest.mark.parametrize("page", PAGES)
