@@ -7,15 +7,12 @@ from pathlib import Path
 import torch
 from golden_cases import golden
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
+
+from recipes.rehearsal import forms
 
 HALF = [0.5, 0.5, 0.5]
 SIZES = {"input_resolution": 64, "context_length": 77, "vocab_size": 49408}
-
-
-class _Node(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x
 
 
 def openai_tensors() -> dict[str, Tensor]:
@@ -23,29 +20,9 @@ def openai_tensors() -> dict[str, Tensor]:
     return dict(golden("openai_clip_tiny")[0])
 
 
-def module_tree(tensors: dict[str, Tensor]) -> nn.Module:
-    """Modules nested as the dotted names are, with these parameters and buffers."""
-    root = _Node()
-    for name, tensor in tensors.items():
-        *path, last = name.split(".")
-        node = root
-        for part in path:
-            if part not in dict(node.named_children()):
-                node.add_module(part, _Node())
-            node = node.get_submodule(part)
-        if tensor.is_floating_point():
-            node.register_parameter(last, nn.Parameter(tensor.clone()))
-        else:
-            node.register_buffer(last, tensor.clone())
-    return root
-
-
 def write_archive(path: Path, tensors: dict[str, Tensor], sizes: Mapping[str, int] = SIZES) -> None:
     """A TorchScript archive as OpenAI publishes them, sizes among its buffers."""
-    root = module_tree(tensors)
-    for name, value in sizes.items():
-        root.register_buffer(name, torch.tensor(value))
-    torch.jit.save(torch.jit.script(root), str(path))
+    forms.write_archive(path, tensors, sizes)
 
 
 def huggingface_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

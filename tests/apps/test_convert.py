@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign_files import good_files, nvidia_pickle, nvidia_state, tensorflow_pickle
+from foreign_files import good_files, nvidia_pickle, nvidia_state
 from full_disk import room_for
 from tiny_models import tiny_generator
 
 from cfclip.apps.cli import main
 from cfclip.generators.checkpoints import FORMAT, load_generator_file
 from cfclip.weights import read_metadata
+from recipes.rehearsal.forms import tensorflow_pickle
 
 LAYOUTS = {
     "nvidia.pkl": "NVIDIA pickle",

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from foreign_files import nvidia_pickle, nvidia_state, tensorflow_pickle
+from foreign_files import nvidia_pickle, nvidia_state
 
 from cfclip.errors import CheckpointError
 from cfclip.generators.nvidia import from_nvidia
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
 from cfclip.generators.stylegan2 import StyleGAN2
+from recipes.rehearsal.forms import tensorflow_pickle
 
 State = dict[str, torch.Tensor]
 

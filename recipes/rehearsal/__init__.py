@@ -1,0 +1,1 @@
+"""A rehearsal with random models of real size: from files of other programs to edits."""
