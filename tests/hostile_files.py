@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from amplifiers import archive_pickles, pickles, shared_memory
 from foreign_files import nvidia_pickle, nvidia_state, rosinality_file, rosinality_state, torch_file
 from safetensors.torch import save
 from torch import Tensor
@@ -54,7 +55,10 @@ Named.__module__ = TRAP
 def hostile_files(mark: Path, generator: StyleGAN2) -> dict[str, bytes]:
     """Name of the file to its bytes."""
     found: dict[str, bytes] = {}
-    for kind in (_code, _nested_code, _archives, _legacy, _pickles, _safetensors, _weights):
+    for kind in (
+        *(_code, _nested_code, _archives, _legacy, _pickles, _amplifiers, _safetensors),
+        _weights,
+    ):
         for name, data in kind(mark, generator):
             assert name not in found, name
             found[name] = data
@@ -116,6 +120,14 @@ def _nested_code(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]
     yield "persistent.pkl", b"\x80\x02X\x01\x00\x00\x00aQ."
     state_call = b"\x80\x02ccollections\nOrderedDict\n)R}X\x05\0\0\0items" + b"}sb."
     yield "shadowed.pt", _archive(state_call)
+
+
+def _amplifiers(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]]:
+    """What takes far more than it holds."""
+    yield from pickles(generator)
+    for name, data in archive_pickles():
+        yield name, _archive(data, {"data/0": bytes(16)})
+    yield "shared.pt", rosinality_file(shared_memory(generator), generator.w_avg)
 
 
 def _archives(mark: Path, generator: StyleGAN2) -> Iterator[tuple[str, bytes]]:

@@ -17,7 +17,8 @@ class Budget:
     """What reading one file may take, counted down; shared by all pickles in the file."""
 
     opcodes: int = 400_000
-    """A generator with its discriminator needs about 100,000."""
+    """Steps of reading, and items that functions are given. A generator with its discriminator
+    needs about 100,000."""
     text_bytes: int = 32 << 20
     """Of strings, which are copied; NVIDIA's files carry source code of some 100 KB."""
     tensors: int = 10_000

@@ -121,12 +121,12 @@ class PickleReader:
         return int.from_bytes(self._take(size), "little")
 
     def _line(self) -> str:
-        line = bytearray()
-        while (byte := self._take(1)[0]) != ord("\n"):
-            line.append(byte)
-            if len(line) > _MAX_NAME:
-                raise CheckpointError("it asks for a name that is too long")
-        return line.decode()
+        part = bytes(self._data[self.position : self.position + _MAX_NAME + 1])
+        length = part.find(b"\n")
+        if length < 0:
+            raise CheckpointError("it asks for a name that is too long, or ends early")
+        self.position += length + 1
+        return part[:length].decode()
 
     def _down_to_mark(self) -> list[Any]:
         items, self._stack = self._stack, self._below.pop()
@@ -250,6 +250,8 @@ class PickleReader:
     def _look_up(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CheckpointError("it asks for something whose name is no text")
+        if max(len(module), len(name)) > _MAX_NAME:
+            raise CheckpointError("it asks for a name that is too long")
         full = f"{module}.{name}"
         if full not in self._names:
             raise CheckpointError(
@@ -261,6 +263,8 @@ class PickleReader:
         arguments, function = self._stack.pop(), self._stack.pop()
         if not isinstance(function, Function) or not isinstance(arguments, tuple):
             raise CheckpointError(f"it calls {kind_of(function)}")
+        for argument in arguments:
+            self._count(argument)
         self._stack.append(function.make(*arguments))
 
     _newobj = _reduce  # a class and its arguments
@@ -270,7 +274,13 @@ class PickleReader:
         set_state = getattr(value, "set_state", None)
         if set_state is None:
             raise CheckpointError(f"it sets attributes of {kind_of(value)}")
+        self._count(state)
         set_state(state)
+
+    def _count(self, value: Any) -> None:
+        """Let going through a container cost as much as making it did: it may be given again."""
+        if isinstance(value, dict | list | tuple | set | frozenset):
+            self._budget.take("opcodes", len(value))
 
     def _binpersid(self) -> None:
         if self._persistent is None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from cfclip.errors import CheckpointError, reason_of
+from cfclip.pickle_values import Budget
 from cfclip.torch_layout import check_torch_layout
 from cfclip.zip_index import ZIP_START
 
@@ -56,12 +57,13 @@ def read_torch_object(path: str | Path) -> Any:
         ) from error
 
 
-def read_torch_bytes(data: memoryview) -> Any:
+def read_torch_bytes(data: memoryview, budget: Budget) -> Any:
     """What `torch.save` wrote, from its bytes; otherwise as `read_torch_object`.
 
+    `budget` is that of the file which the bytes are in: of such pieces a file may have many.
     Raises `CheckpointError` that says what "it" does, or what PyTorch raises for damaged bytes.
     """
-    check_torch_layout(data)
+    check_torch_layout(data, budget=budget)
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 

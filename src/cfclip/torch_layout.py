@@ -22,6 +22,8 @@ LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _PROTOCOL = 1001
 _COUNT_BYTES = 8
 _MAX_AXES = 8
+_LARGEST = 1 << 48
+"""Beyond sizes that can be multiplied; those of a tensor without values fit any storage."""
 _TAR_NAME, _TAR_START = slice(257, 262), b"ustar"
 
 _ITEM_BYTES = {
@@ -84,14 +86,17 @@ class _Plain:
             raise CheckpointError("it sets attributes by something else than a dictionary")
 
 
-def check_torch_layout(data: memoryview, plain_classes: tuple[str, ...] = ()) -> None:
+def check_torch_layout(
+    data: memoryview, plain_classes: tuple[str, ...] = (), budget: Budget | None = None
+) -> None:
     """Raise `CheckpointError` that says what "it", the file, does, unless PyTorch may read it.
 
     Args:
         data: the bytes of the file; only those of its pickles are looked at.
         plain_classes: names of classes that only keep attributes, which may be in it.
+        budget: what reading may take, if it is not the first file that is read by it.
     """
-    budget = Budget()
+    budget = budget or Budget()
     names = {**tensor_names(budget), **{name: Function(_Plain) for name in plain_classes}}
     if bytes(data[: len(ZIP_START)]) == ZIP_START:
         archive = torch_archive(data)
@@ -110,13 +115,13 @@ def check_torch_layout(data: memoryview, plain_classes: tuple[str, ...] = ()) ->
 
 def check_view(count: int, offset: Any, size: Any, stride: Any) -> None:
     """Raise `CheckpointError` unless a tensor lies within a storage of `count` values."""
+    if len(size) != len(stride) or len(size) > _MAX_AXES:
+        raise CheckpointError(f"it has a tensor of {len(size)} axes, at most {_MAX_AXES} are read")
     numbers = (offset, *size, *stride)
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise CheckpointError("it has a tensor whose sizes are no numbers from 0 on")
-    if len(size) != len(stride) or len(size) > _MAX_AXES:
-        raise CheckpointError(f"it has a tensor of {len(size)} axes, at most {_MAX_AXES} are read")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if math.prod(size) and last >= count:
+    if last >= count if math.prod(size) else max(numbers) >= _LARGEST:
         raise CheckpointError("it has a tensor that is larger than its values in the file")
 
 

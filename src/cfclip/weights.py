@@ -30,10 +30,13 @@ _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 4 << 20
 _MAX_TENSORS = 10_000
 """Large models have some thousands, each of about 150 bytes in the header."""
+_MOST_SHARED = 2
+"""Times that a value is used on average: some programs save weights which two parts share."""
 _NUMBERS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
 _COUNTS = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}
 
 Config = TypeVar("Config")
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,34 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     model.load_state_dict(dict(tensors))
 
 
+def build_with(make: Callable[[], Model], tensors: Mapping[str, Tensor], source: str) -> Model:
+    """The model of `make`, with all of `tensors`.
+
+    It is made without memory first: a file that claims sizes which its tensors do not have is
+    refused before they are asked for. The random state stays as it is. Raises `CheckpointError`
+    as `check_tensors` does.
+    """
+    check_tensors(shapes_of(make, source), tensors, source)
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and replaced
+        model = make()
+    model.load_state_dict(dict(tensors))
+    return model
+
+
+def shapes_of(make: Callable[[], nn.Module], source: str) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of the model of `make`, which gets no memory.
+
+    Raises `CheckpointError` that starts with `source` for sizes beyond what can be counted.
+    """
+    try:
+        with torch.device("meta"):
+            return {name: tuple(value.shape) for name, value in make().state_dict().items()}
+    except (RuntimeError, OverflowError) as error:
+        raise CheckpointError(
+            f"{source} asks for sizes that no model has: {reason_of(error)}"
+        ) from error
+
+
 def check_tensors(
     shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor], source: str
 ) -> None:
@@ -209,7 +240,8 @@ def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
     """`value`, read from another program's file, as a state dict of dense tensors.
 
     Raises `CheckpointError` that starts with `source` unless it maps names to dense tensors, each
-    with memory of its own for every value: one that repeats its memory could claim any size.
+    with memory of its own for every value: one that repeats its memory, or many that share it,
+    could claim any size.
     """
     if not isinstance(value, Mapping) or not value:
         found = type(value).__name__ if value is not None else "nothing"
@@ -226,12 +258,32 @@ def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
                 f"{source}: tensor {_shown(name)} is {tensor.dtype} and {tensor.layout}, expected "
                 "dense real numbers; save it as such"
             )
+        if not tensor.numel() and tensor.ndim > 1:
+            raise CheckpointError(
+                f"{source}: tensor {_shown(name)} of shape {tuple(tensor.shape)} is empty; get the "
+                "file again"
+            )
         if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
             raise CheckpointError(
                 f"{source}: tensor {_shown(name)} of shape {tuple(tensor.shape)} repeats its "
                 "memory; save it contiguous"
             )
+    _check_shared(value, source)
     return dict(value)
+
+
+def _check_shared(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Refuse tensors that are together much larger than what they are stored in."""
+    memory = {
+        each.untyped_storage().data_ptr(): each.untyped_storage() for each in tensors.values()
+    }
+    stored = sum(storage.nbytes() for storage in memory.values())
+    claimed = sum(each.numel() * each.element_size() for each in tensors.values())
+    if claimed > _MOST_SHARED * stored:
+        raise CheckpointError(
+            f"{source}: its tensors of {claimed} bytes share {stored} bytes of memory; save a copy "
+            "of each"
+        )
 
 
 def options_of(checkpoint: Mapping[str, object], source: str) -> Mapping[str, object]:

@@ -18,6 +18,8 @@ ZIP_START = b"PK\x03\x04"
 MAX_ENTRIES = 10_100
 """Large checkpoints have some thousands: one for each tensor, and a few more."""
 
+_LONGEST_NAME = 1000
+
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
@@ -90,7 +92,7 @@ def _entries(data: memoryview, count: int, position: int, end: int) -> Iterator[
         local = fields[16]
         position += _CENTRAL.size
         following = position + name_size + extra_size + comment_size
-        if signature != _CENTRAL_START or following > end:
+        if signature != _CENTRAL_START or following > end or name_size > _LONGEST_NAME:
             raise CheckpointError("its directory is damaged")
         name = bytes(data[position : position + name_size]).decode()
         extra = data[position + name_size : position + name_size + extra_size]

@@ -21,8 +21,8 @@ from cfclip.generators.base import Generator
 from cfclip.tensors import unit
 from cfclip.weights import (
     ModelFormat,
+    build_with,
     facts_metadata,
-    load_tensors,
     read_facts,
     read_model,
     save_model,
@@ -123,8 +123,7 @@ def load_channel_statistics(path: str | Path) -> ChannelStatistics:
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
     config, tensors = read_model(path, FORMAT, _parse_config)
-    statistics = ChannelStatistics(config)
-    load_tensors(statistics, tensors, str(path))
+    statistics = build_with(lambda: ChannelStatistics(config), tensors, str(path))
     return statistics.eval()
 
 

@@ -33,7 +33,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
-from cfclip.weights import ModelFormat, facts_metadata, load_tensors, read_model, save_model
+from cfclip.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.linear_text_map.v1", "linear text map")
 _REPORT_KEY = "fit"
@@ -167,8 +167,7 @@ def load_text_map(path: str | Path) -> LinearTextMap:
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
     config, tensors = read_model(path, FORMAT, _parse_config)
-    text_map = LinearTextMap(config)
-    load_tensors(text_map, tensors, str(path))
+    text_map = build_with(lambda: LinearTextMap(config), tensors, str(path))
     return text_map.eval()
 
 

@@ -11,6 +11,8 @@ Group: TypeAlias = Literal["coarse", "medium", "fine"]
 TextLayout: TypeAlias = Literal["active", "all", "none"]
 
 GROUPS: tuple[Group, ...] = get_args(Group)
+_MOST_LAYERS = 64
+"""Far above any mapper: the sizes that a file claims are refused before networks are made."""
 
 GROUP_LAYERS: dict[Group, slice] = {
     "coarse": slice(0, 4),
@@ -48,8 +50,9 @@ class LatentMapperConfig:
     """Normalise over a group's layers, as released checkpoints need, instead of over channels."""
 
     def __post_init__(self) -> None:
-        for name in ("num_ws", "w_dim", "mapping_layers"):
-            check_number(name, getattr(self, name), 1)
+        check_number("w_dim", self.w_dim, 1)
+        for name in ("num_ws", "mapping_layers"):
+            check_number(name, getattr(self, name), 1, _MOST_LAYERS)
         for name in ("lr_multiplier", "step_scale"):
             check_number(name, getattr(self, name), 0.0, open_low=True)
         for group in self.groups:

@@ -26,8 +26,8 @@ from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
 from cfclip.tensors import check_latents
 from cfclip.weights import (
     ModelFormat,
+    build_with,
     facts_metadata,
-    load_tensors,
     read_facts,
     read_model,
     save_model,
@@ -152,10 +152,7 @@ def load_text_mapper(path: str | Path, device: str | torch.device = "cpu") -> Te
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
     config, tensors = read_model(path, FORMAT, _parse_config)
-    # Without drawing weights that are replaced at once: global random state stays as it is.
-    with torch.device("meta"):
-        mapper = TextMapper(config)
-    load_tensors(mapper.to_empty(device="cpu"), tensors, str(path))
+    mapper = build_with(lambda: TextMapper(config), tensors, str(path))
     return mapper.eval().requires_grad_(False).to(device)
 
 

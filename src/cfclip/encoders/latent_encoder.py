@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from cfclip.encoders.base import Encoder
 from cfclip.errors import InputError
 from cfclip.tensors import RGB_CHANNELS, check_images, resize_images
-from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
+from cfclip.weights import ModelFormat, build_with, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_encoder.v1", "encoder")
 
 _LEAKY_SLOPE = 0.2
+_MOST_LAYERS = 64
+"""Far above any encoder: the sizes that a file claims are refused before a network is made."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class LatentEncoderConfig:
             value = getattr(self, name)
             if value < 1:
                 raise InputError(f"{name} is {value}, it must be at least 1")
+        if max(self.num_ws, self.blocks, len(self.channels)) > _MOST_LAYERS:
+            raise InputError(
+                f"num_ws {self.num_ws}, blocks {self.blocks} or the {len(self.channels)} channels "
+                f"are more than {_MOST_LAYERS}"
+            )
         if not self.channels or min(self.channels) < 1:
             raise InputError(f"channels is {self.channels}, expected one or more positive numbers")
         if self.image_size % self.reduction:
@@ -199,8 +206,7 @@ def load_encoder(path: str | Path, device: str | torch.device = "cpu") -> Latent
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
     config, tensors = read_model(path, FORMAT, _parse_config)
-    encoder = LatentEncoder(config)
-    load_tensors(encoder, tensors, str(path))
+    encoder = build_with(lambda: LatentEncoder(config), tensors, str(path))
     return encoder.eval().requires_grad_(False).to(device)
 
 

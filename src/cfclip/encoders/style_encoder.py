@@ -43,6 +43,9 @@ _KINDS: Mapping[str, StyleEncoderKind] = {
 }
 """What the options of a checkpoint call them."""
 
+_MOST_HEADS = 64
+"""Far above any encoder: the sizes that a file claims are refused before a network is made."""
+
 _ENCODER = "encoder."
 _AVERAGE = "latent_avg"
 _HEAD = re.compile(r"styles\.(\d+)\.")
@@ -65,7 +68,7 @@ class StyleEncoderConfig:
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, get_args(StyleEncoderKind))
-        check_number("num_ws", self.num_ws, 1)
+        check_number("num_ws", self.num_ws, 1, _MOST_HEADS)
         check_number("width", self.width, 1)
 
 
@@ -214,10 +217,7 @@ def load_style_encoder(path: str | Path) -> StyleEncoder:
 
 
 def _build(config: StyleEncoderConfig, tensors: Mapping[str, Tensor], source: str) -> StyleEncoder:
-    with torch.device("meta"):
-        encoder = StyleEncoder(config)
-    load_normed(encoder, tensors, source)
-    return encoder
+    return load_normed(lambda: StyleEncoder(config), tensors, source)
 
 
 def _kind(options: Mapping[str, object], source: str) -> StyleEncoderKind:

@@ -73,10 +73,8 @@ def load_identity(path: str | Path, device: str | torch.device = "cpu") -> Ident
         tensors = state_dict_of(read_torch_file(path), source)
     if _LINEAR not in tensors or tensors[_LINEAR].ndim != 2:
         raise CheckpointError(f"{source} has no matrix {_LINEAR}; give a model_ir_se50.pth")
-    with torch.device("meta"):
-        network = IdentityNetwork(width_of(tensors, source), tensors[_LINEAR].shape[0])
-    load_normed(network, tensors, source)
-    return network.to(device)
+    width, dim = width_of(tensors, source), tensors[_LINEAR].shape[0]
+    return load_normed(lambda: IdentityNetwork(width, dim), tensors, source).to(device)
 
 
 def save_identity(network: IdentityNetwork, path: str | Path) -> None:

@@ -5,14 +5,15 @@ Source: Deng et al., "ArcFace" (CVPR 2019), section 3.1 (improved residual units
 (`model_ir_se50.pth` and the encoders that grew from it), so that these load as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError
 from cfclip.tensors import RGB_CHANNELS
-from cfclip.weights import check_tensors
+from cfclip.weights import check_tensors, shapes_of
 
 STAGES = (3, 4, 14, 3)
 """Units of each stage; the first of each halves the map, and doubles the channels after stage 0."""
@@ -24,7 +25,11 @@ LAST_UNITS = tuple(sum(STAGES[: stage + 1]) - 1 for stage in range(len(STAGES)))
 """The number of the last unit of each stage."""
 
 _SQUEEZE = 16
+_MOST_WIDTH = 4096
+"""Far above any network: the sizes that a file claims are refused before one is made."""
 _COUNTER = ".num_batches_tracked"
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class _SqueezeExcitation(nn.Module):
@@ -99,29 +104,26 @@ def width_of(tensors: Mapping[str, Tensor], source: str) -> int:
     if name not in tensors or tensors[name].ndim != 4:
         raise CheckpointError(f"{source} is not an IR-SE50: no kernel {name}; give another file")
     width = tensors[name].shape[0]
-    if width < _SQUEEZE:
+    if not _SQUEEZE <= width <= _MOST_WIDTH:
         raise CheckpointError(
-            f"{source} has {name} of {width} channels, expected {_SQUEEZE} or more"
+            f"{source} has {name} of {width} channels, expected {_SQUEEZE} to {_MOST_WIDTH}"
         )
     return width
 
 
-def load_normed(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Load a network that was built on the meta device, strictly, into CPU memory.
+def load_normed(make: Callable[[], Model], tensors: Mapping[str, Tensor], source: str) -> Model:
+    """The network of `make` with `tensors`, loaded strictly, in CPU memory.
 
-    The batch norms' counters, which nothing reads, may be left out. The result is in eval mode
-    without gradients. Raises `CheckpointError` naming what is missing, unknown, misshapen or not
-    finite.
+    All that it has must be in its state dict: memory is not initialised. The batch norms' counters,
+    which nothing reads, may be left out. The result is in eval mode without gradients. Raises
+    `CheckpointError` naming what is missing, unknown, misshapen or not finite.
     """
-    own = model.state_dict()
-    free = {name for name in own if name.endswith(_COUNTER)}
-    shapes = {
-        name: tuple(value.shape)
-        for name, value in own.items()
-        if name in tensors or name not in free
-    }
+    own = shapes_of(make, source)
+    left_out = {name for name in own if name.endswith(_COUNTER) and name not in tensors}
+    shapes = {name: shape for name, shape in own.items() if name not in left_out}
     check_tensors(shapes, tensors, source)
-    zeros = {name: torch.zeros(own[name].shape) for name in free if name not in tensors}
+    with torch.device("meta"):
+        model = make()
     model.to_empty(device="cpu")
-    model.load_state_dict({**tensors, **zeros})
-    model.eval().requires_grad_(False)
+    model.load_state_dict({**tensors, **{name: torch.zeros(own[name]) for name in left_out}})
+    return model.eval().requires_grad_(False)

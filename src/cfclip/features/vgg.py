@@ -16,13 +16,16 @@ from torch.nn import functional
 from cfclip.errors import CheckpointError, InputError
 from cfclip.tensors import RGB_CHANNELS, check_images, unit_range_from_signed
 from cfclip.torch_files import read_torch_file
-from cfclip.weights import check_tensors, state_dict_of
+from cfclip.weights import check_tensors, shapes_of, state_dict_of
 
 _STAGES = (2, 2, 4, 4, 4)
 _WIDTHS = (1, 2, 4, 8, 8)
 _LAST = "conv5_2"
 _REDUCTION = 2 ** (len(_STAGES) - 1)
 """Pixels of the image for one of the map."""
+
+_MOST_WIDTH = 4096
+"""Far above any network: the sizes that a file claims are refused before one is made."""
 
 _CLASSIFIER = {f"classifier.{layer}.{part}" for layer in (0, 3, 6) for part in ("weight", "bias")}
 
@@ -115,11 +118,11 @@ def load_perceptual(path: str | Path, device: str | torch.device = "cpu") -> VGG
         tensors = {name: value for name, value in tensors.items() if name not in _CLASSIFIER}
     theirs = {own: own if caffe else torchvision for own, torchvision in _NAMES.items()}
     width = _width(tensors, f"{next(iter(theirs.values()))}.weight", source)
+    own = shapes_of(lambda: VGG19Features(width, caffe).convolutions, source)
+    names = {name: ".".join((theirs[name.split(".")[0]], name.split(".")[1])) for name in own}
+    check_tensors({names[name]: shape for name, shape in own.items()}, tensors, source)
     with torch.device("meta"):
         network = VGG19Features(width, caffe)
-    own = network.convolutions.state_dict()
-    names = {name: ".".join((theirs[name.split(".")[0]], name.split(".")[1])) for name in own}
-    check_tensors({names[name]: tuple(own[name].shape) for name in own}, tensors, source)
     network.convolutions.to_empty(device="cpu")
     network.convolutions.load_state_dict({name: tensors[names[name]] for name in own})
     return network.eval().requires_grad_(False).to(device)
@@ -128,4 +131,9 @@ def load_perceptual(path: str | Path, device: str | torch.device = "cpu") -> VGG
 def _width(tensors: Mapping[str, Tensor], name: str, source: str) -> int:
     if name not in tensors or tensors[name].ndim != 4:
         raise CheckpointError(f"{source} is not a VGG19: no kernel {name}; give another file")
-    return tensors[name].shape[0]
+    width = tensors[name].shape[0]
+    if not 1 <= width <= _MOST_WIDTH:
+        raise CheckpointError(
+            f"{source} has {name} of {width} channels, expected {_MOST_WIDTH} at most"
+        )
+    return width

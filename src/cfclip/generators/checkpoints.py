@@ -12,7 +12,14 @@ from torch import Tensor
 from cfclip.errors import CheckpointError
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from cfclip.weights import ModelFormat, check_tensors, read_model, save_model
+from cfclip.weights import (
+    ModelFormat,
+    build_with,
+    check_tensors,
+    read_model,
+    save_model,
+    shapes_of,
+)
 
 FORMAT = ModelFormat("cfclip.stylegan2.v1", "generator")
 
@@ -56,15 +63,12 @@ def build_generator(
     Raises `CheckpointError` that starts with `source` unless names and shapes match exactly and
     all values are finite.
     """
-    check_tensors(_shapes(config), tensors, source)  # before memory is asked for
+    generator = build_with(lambda: StyleGAN2(config), tensors, source)
     if whole := [name for name, value in tensors.items() if not value.is_floating_point()]:
         raise CheckpointError(
             f"{source} holds {tensors[whole[0]].dtype} in {whole[0]}, expected floating point "
             "numbers; save it anew"
         )
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and replaced
-        generator = StyleGAN2(config)
-    generator.load_state_dict(dict(tensors))
     return generator.eval().requires_grad_(False)
 
 
@@ -82,7 +86,7 @@ def build_from_layout(
     formats keep it elsewhere. Raises `CheckpointError` as `build_generator` does, in the other
     program's names.
     """
-    own = _shapes(config)
+    own = shapes_of(lambda: StyleGAN2(config), source)
     del own[_W_AVG]
     theirs = {name: layout(name, shape) for name, shape in own.items()}
     check_tensors(dict(theirs.values()), weights, source)
@@ -120,11 +124,6 @@ def size_of(weights: Mapping[str, Tensor], name: str, axis: int, source: str) ->
             f"{source} does not fit a StyleGAN2: {name} has shape {tuple(weights[name].shape)}"
         )
     return weights[name].shape[axis]
-
-
-def _shapes(config: StyleGAN2Config) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        return {name: tuple(value.shape) for name, value in StyleGAN2(config).state_dict().items()}
 
 
 def _parse_config(values: dict[str, Any]) -> StyleGAN2Config:

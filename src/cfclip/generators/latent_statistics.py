@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
-from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
+from cfclip.weights import ModelFormat, build_with, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_statistics.v1", "latent statistics")
 SAMPLES = 10_000
@@ -89,9 +89,10 @@ def save_latent_statistics(statistics: LatentStatistics, path: str | Path) -> No
 def load_latent_statistics(path: str | Path) -> LatentStatistics:
     """Read what `save_latent_statistics` wrote. Raises `CheckpointError` for any other file."""
 
-    def parse(values: dict[str, Any]) -> LatentStatistics:
-        return LatentStatistics(**values)
+    def parse(values: dict[str, Any]) -> dict[str, Any]:
+        with torch.device("meta"):
+            LatentStatistics(**values)  # which knows the limits
+        return values
 
-    statistics, tensors = read_model(path, FORMAT, parse)
-    load_tensors(statistics, tensors, str(path))
-    return statistics
+    config, tensors = read_model(path, FORMAT, parse)
+    return build_with(lambda: LatentStatistics(**config), tensors, str(path))

@@ -36,8 +36,11 @@ _NUMBERS = {"b1": "?", "i1": "b", "u1": "B", "i4": "i", "i8": "q", "f2": "e", "f
 """NumPy's names of types to those of `struct`."""
 
 
-class _Module(Table):
-    """The attributes of one part of a network."""
+@dataclass(frozen=True)
+class _Module:
+    """One part of a network."""
+
+    attributes: Mapping[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def _read(data: memoryview) -> tuple[dict[str, Tensor], float]:
         raise CheckpointError(f"it has no {_GENERATOR}")
     modules = dict(_modules(network))
     multiplier = _check_arguments(modules)
-    return state_dict_of(_state(modules, len(data)), f"its {_GENERATOR}"), multiplier
+    return state_dict_of(_state(modules, len(data), budget), f"its {_GENERATOR}"), multiplier
 
 
 def _names(budget: Budget) -> dict[str, Any]:
@@ -120,7 +123,7 @@ def _names(budget: Budget) -> dict[str, Any]:
         state = meta.get("state") if isinstance(meta, dict) else None
         if not isinstance(state, dict):
             raise CheckpointError("it has a part of a network without a state")
-        return _Module(state.items())
+        return _Module(state)  # not a copy: the same state may be given again and again
 
     def tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
         budget.take("tensors")
@@ -167,24 +170,24 @@ def _refuse_tensorflow(*_: Any) -> None:
 
 def _modules(network: _Module) -> Iterator[tuple[str, _Module]]:
     """The parts of a network with their prefixes, such as "synthesis.b4."."""
-    waiting, count = [("", network, 0)], 0
+    waiting, count = [("", network, 0)], 1
     while waiting:
         prefix, module, depth = waiting.pop()
-        count += 1
-        if count > _MAX_MODULES or depth > _MAX_DEPTH:
-            raise CheckpointError(
-                f"its {_GENERATOR} has more than {_MAX_MODULES} parts, or {_MAX_DEPTH} levels"
-            )
         yield prefix, module
         for name, child in _group(module, "_modules"):
             if not isinstance(child, _Module):
                 raise CheckpointError(f"its part {prefix}{name} is none of a network")
+            count += 1
+            if count > _MAX_MODULES or depth == _MAX_DEPTH:
+                raise CheckpointError(
+                    f"its {_GENERATOR} has more than {_MAX_MODULES} parts, or {_MAX_DEPTH} levels"
+                )
             waiting.append((f"{prefix}{name}.", child, depth + 1))
 
 
 def _group(module: _Module, group: str) -> Iterator[tuple[str, Any]]:
     """The parameters, buffers or parts of a part, those that are there."""
-    members = module.get(group)
+    members = module.attributes.get(group)
     if not isinstance(members, dict):
         raise CheckpointError(f"a part of its {_GENERATOR} has no {group}")
     for name, value in members.items():
@@ -213,20 +216,22 @@ def _check_arguments(modules: Mapping[str, _Module]) -> float:
 
 def _arguments(modules: Mapping[str, _Module], prefix: str) -> dict[Any, Any]:
     """What a part of the network was made with."""
-    arguments = modules[prefix].get("_init_kwargs", {}) if prefix in modules else {}
+    attributes = modules[prefix].attributes if prefix in modules else {}
+    arguments = attributes.get("_init_kwargs", {})
     if not isinstance(arguments, dict):
         raise CheckpointError("it has arguments of a network that are none")
     return arguments
 
 
-def _state(modules: Mapping[str, _Module], file_size: int) -> dict[str, Tensor]:
+def _state(modules: Mapping[str, _Module], file_size: int, budget: Budget) -> dict[str, Tensor]:
     """The tensors of a network by their names in a state dict."""
     described: dict[str, Any] = {}
     for prefix, module in modules.items():
         for group in ("_parameters", "_buffers"):
-            described |= {f"{prefix}{name}": value for name, value in _group(module, group)}
-    if len(described) > _MAX_TENSORS:
-        raise CheckpointError(f"its {_GENERATOR} has more than {_MAX_TENSORS} tensors")
+            for name, value in _group(module, group):
+                described[f"{prefix}{name}"] = value
+                if len(described) > _MAX_TENSORS:
+                    raise CheckpointError(f"its {_GENERATOR} has more than {_MAX_TENSORS} tensors")
     if any(name.startswith(_STYLEGAN3) for name in described):
         raise CheckpointError("it is a StyleGAN3, which cfclip does not know; give a StyleGAN2")
     if not all(isinstance(value, _Tensor) for value in described.values()):
@@ -234,12 +239,12 @@ def _state(modules: Mapping[str, _Module], file_size: int) -> dict[str, Tensor]:
     storages = {id(value.storage): value.storage for value in described.values()}
     if sum(len(storage.data) for storage in storages.values()) > file_size:
         raise CheckpointError("its tensors are larger than the file")
-    read = {key: _values(storage.data) for key, storage in storages.items()}
+    read = {key: _values(storage.data, budget) for key, storage in storages.items()}
     return {name: _view(read[id(value.storage)], value) for name, value in described.items()}
 
 
-def _values(data: memoryview) -> Tensor:
-    storage = read_torch_bytes(data)
+def _values(data: memoryview, budget: Budget) -> Tensor:
+    storage = read_torch_bytes(data, budget)
     if not isinstance(storage, torch.storage.TypedStorage):
         raise CheckpointError(f"it has a {type(storage).__name__} in the place of values")
     return torch.tensor([], dtype=storage.dtype).set_(storage)
