@@ -4,6 +4,8 @@ import json
 import logging
 import pickle
 import shutil
+import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from clip_origins import HALF, openai_tensors, write_archive, write_huggingface,
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 
 from cfclip.embedders.clip import ClipEmbedder, load_clip
+from cfclip.embedders.clip_files import MERGES_FILE
 from cfclip.embedders.opening import open_clip_model
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
 from cfclip.errors import CheckpointError, InputError
@@ -276,6 +279,109 @@ def test_tensors_that_leave_or_repeat_their_memory(tmp_path: Path) -> None:
         rewrite(tmp_path / "own.pt", tmp_path / "view.pt", module, zipfile.ZIP_STORED)
         with pytest.raises(CheckpointError, match=message):
             read_torchscript(tmp_path / "view.pt")
+
+
+def test_one_tensor_by_many_names(archive: Path, tmp_path: Path) -> None:
+    # Fourteen modules, each of which holds the next one twice, and one tensor at the end.
+    write_archive(tmp_path / "own.pt", {"w": torch.zeros(1)}, sizes={})
+    view = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n"
+    view += b"X\x01\0\0\x000X\x03\0\0\0cpuK\x01tQK\0K\x01\x85K\x01\x85"
+    view += b"\x89ccollections\nOrderedDict\n)RtR"
+    module = b"c__torch__\nM\n)\x81}"
+    inner = module + b"X\x01\0\0\0w" + view + b"sb"
+    for level in range(14):
+        memo = bytes([level])
+        inner = module + b"(X\x01\0\0\0a" + inner + b"q" + memo + b"X\x01\0\0\0bh" + memo + b"ub"
+    rewrite(
+        tmp_path / "own.pt", tmp_path / "many.pt", b"\x80\x02" + inner + b".", zipfile.ZIP_STORED
+    )
+    with pytest.raises(CheckpointError, match="more than 10000 tensors"):
+        read_torchscript(tmp_path / "many.pt")
+
+
+def test_names_are_of_bounded_length(archive: Path, tmp_path: Path) -> None:
+    text = b"__torch__." + b"M" * 1000
+    name = b"\x8c\x01aX" + len(text).to_bytes(4, "little") + text
+    for index, code in enumerate((b"\x80\x04" + name + b"\x93.", b"\x80\x02c" + text + b"\na\n.")):
+        rewrite(archive, tmp_path / f"{index}.pt", code, zipfile.ZIP_STORED)
+        with pytest.raises(CheckpointError, match="a name that is too long"):
+            read_torchscript(tmp_path / f"{index}.pt")
+
+
+def test_an_archive_that_claims_sizes(tmp_path: Path) -> None:
+    # A tower as wide as a kernel without values says, which would take gigabytes.
+    tensors = openai_tensors()
+    tensors["visual.conv1.weight"] = torch.zeros(40_000, 0, 16, 16)
+    write_archive(tmp_path / "empty.pt", tensors)
+    with pytest.raises(CheckpointError, match=r"conv1\.weight of shape .* is empty"):
+        open_clip_model(tmp_path / "empty.pt")
+    tensors["visual.conv1.weight"] = torch.zeros(40_000, 3, 1, 16)
+    write_archive(tmp_path / "wide.pt", tensors)
+    with pytest.raises(CheckpointError, match="has shape"):
+        open_clip_model(tmp_path / "wide.pt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_cfg": {"vision_cfg": {"width": 1 << 20}}}, "has shape"),
+        ({"model_cfg": {"vision_cfg": {"layers": [1, 1, 1, 10**9]}}}, "asks for more layers"),
+        ({"model_cfg": {"text_cfg": {"layers": 10**9}}}, "asks for more layers"),
+        ({"model_cfg": {"text_cfg": {"width": 1 << 40}}}, "not a CLIP config|sizes that no model"),
+        ({"model_cfg": {"text_cfg": 3}}, "not a CLIP config"),
+        ({"model_cfg": 3}, "not a CLIP config"),
+        ({"preprocess_cfg": 3}, "no preprocess_cfg with numbers for mean"),
+        ({"preprocess_cfg": {"mean": "abc"}}, "no preprocess_cfg with numbers for mean"),
+        ({"preprocess_cfg": {"std": ["a", "b", "c"]}}, "no preprocess_cfg with numbers for std"),
+    ],
+)
+def test_folders_that_claim_sizes(
+    clip_folder: Path, tmp_path: Path, changes: dict, message: str
+) -> None:
+    folder = tmp_path / "clip"
+    shutil.copytree(clip_folder, folder)
+    file = folder / "open_clip_config.json"
+    config = json.loads(file.read_text())
+    for table, values in changes.items():
+        if table == "model_cfg" and isinstance(values, dict):
+            for tower, own in values.items():
+                before = config[table][tower]
+                config[table][tower] = {**before, **own} if isinstance(own, dict) else own
+        else:
+            config[table] = values
+    file.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=message):
+        open_clip_model(folder)
+
+
+def test_a_folders_tokenizer_runs_no_code(
+    clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # open_clip hands what the configuration says to transformers, which may run code of the folder.
+    folder = tmp_path / "clip"
+    shutil.copytree(clip_folder, folder)
+    (folder / MERGES_FILE).unlink()
+    file = folder / "open_clip_config.json"
+    config = json.loads(file.read_text())
+    config["model_cfg"]["text_cfg"] |= {
+        "hf_tokenizer_name": "anything",
+        "tokenizer_kwargs": {"trust_remote_code": True},
+    }
+    file.write_text(json.dumps(config))
+    asked: list[dict] = []
+
+    class AutoTokenizer:
+        @staticmethod
+        def from_pretrained(name: object, **options: object) -> None:
+            asked.append(options)
+            raise ValueError("stands for transformers")
+
+    library = types.ModuleType("transformers")
+    library.AutoTokenizer = AutoTokenizer
+    monkeypatch.setitem(sys.modules, "transformers", library)
+    with pytest.raises(CheckpointError, match=r"tokenizer in .* cannot be opened: stands for"):
+        open_clip_model(folder)
+    assert [options["trust_remote_code"] for options in asked] == [False]
 
 
 def test_a_program_in_the_place_of_weights(archive: Path) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
 from cfclip.torch_files import read_torch_file
-from cfclip.weights import load_tensors, read_tensors, save_tensors, state_dict_of
+from cfclip.weights import build_with, read_tensors, save_tensors, shapes_of, state_dict_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -117,31 +117,57 @@ def read_clip(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
             )
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        model = build_clip_model(config["model_cfg"])
-    except (ValueError, KeyError, TypeError, InputError) as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE} is not a CLIP config: {error}") from error
-    load_clip_tensors(model, _read_weights(folder / weights), str(folder / weights))
-    return model, config
+        tensors = _read_weights(folder / weights)
+        return clip_with_weights(config["model_cfg"], tensors, str(folder / weights)), config
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} is not a CLIP config: {reason_of(error)}"
+        ) from error
 
 
-def load_clip_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Load a state dict by open_clip's names, strictly.
+def clip_with_weights(
+    model_cfg: Mapping[str, Any], tensors: Mapping[str, Tensor], source: str
+) -> nn.Module:
+    """The model of a config with a state dict by open_clip's names, loaded strictly.
 
     The marks of a training on several processes ("module.") are taken off, the text tower moves to
     where the model has it, and a scale that is stored as one number or as a vector of one fits.
-    Raises `CheckpointError` as `cfclip.weights.load_tensors` does.
+    Raises `InputError` as `build_clip_model` does, `CheckpointError` as
+    `cfclip.weights.build_with` does.
     """
-    own = model.state_dict()
+    _check_layers(model_cfg, len(tensors), source)
+    own = shapes_of(lambda: build_clip_model(model_cfg), source)
+    fitting = _fitting(own, tensors)
+    return build_with(lambda: build_clip_model(model_cfg), fitting, source)
+
+
+def _check_layers(model_cfg: Mapping[str, Any], tensors: int, source: str) -> None:
+    """Refuse more layers than weights, which would take for ever to make."""
+    for tower in ("vision_cfg", "text_cfg"):
+        cfg = model_cfg.get(tower)
+        layers = cfg.get("layers", 0) if isinstance(cfg, Mapping) else 0
+        counts = layers if isinstance(layers, list | tuple) else [layers]
+        if any(isinstance(count, int) and count > tensors for count in counts):
+            raise CheckpointError(
+                f"{source} has {tensors} tensors, its {tower} asks for more layers; use the "
+                "weights and the configuration of one model"
+            )
+
+
+def _fitting(
+    own: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """`tensors` by the names that a model has, as far as they are of it."""
     fitting: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         name = name.removeprefix(_PARALLEL)
         if name not in own and f"text.{name}" in own:
             name = f"text.{name}"
         if name in _SCALES and name in own and tensor.numel() == 1:
-            tensor = tensor.reshape(own[name].shape)
+            tensor = tensor.reshape(own[name])
         if name in own or not name.endswith(_UNUSED):
             fitting[name] = tensor
-    load_tensors(model, fitting, source)
+    return fitting
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

@@ -17,15 +17,14 @@ from cfclip.embedders.clip_files import (
     HUB_WEIGHTS_FILES,
     MERGES_FILE,
     WEIGHTS_FILE,
-    build_clip_model,
-    load_clip_tensors,
+    clip_with_weights,
     read_clip,
     state_dict_in,
 )
 from cfclip.embedders.clip_layouts import is_openai, openai_config, without_constants
 from cfclip.embedders.huggingface_clip import is_huggingface_folder, read_huggingface_clip
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import CheckpointError, InputError, reason_of
 from cfclip.weights import is_model_file, read_tensors
 
 HUB_PREFIX = "hf-hub:"
@@ -98,14 +97,13 @@ def _is(kind: Callable[[Path], bool], path: Path) -> bool:
 def _from_folder(folder: Path, origin: str) -> OpenedClip:
     if not (folder / CONFIG_FILE).is_file() and is_huggingface_folder(folder):
         tensors, config = read_huggingface_clip(folder)
-        model = build_clip_model(config["model_cfg"])
-        load_clip_tensors(model, tensors, str(folder))
+        model = clip_with_weights(config["model_cfg"], tensors, str(folder))
         text_cfg = config["model_cfg"]["text_cfg"]
         tokenizer = _openai_tokenizer(text_cfg, str(folder))
         reason = "hidden_act in its config.json says so"
         return OpenedClip(model, config, tokenizer, origin, _activation(config, reason))
     model, config = read_clip(folder)
-    config["preprocess_cfg"] = {**_usual_preprocessing(), **config.get("preprocess_cfg", {})}
+    config["preprocess_cfg"] = _preprocessing(config.get("preprocess_cfg", {}), folder)
     tokenizer = _folder_tokenizer(folder, config["model_cfg"]["text_cfg"])
     merges = folder / MERGES_FILE
     return OpenedClip(
@@ -150,8 +148,7 @@ def _file_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
 def _built(
     model_cfg: dict[str, Any], tensors: Mapping[str, Tensor], path: Path, reason: str
 ) -> OpenedClip:
-    model = build_clip_model(model_cfg)
-    load_clip_tensors(model, tensors, str(path))
+    model = clip_with_weights(model_cfg, tensors, str(path))
     config = {"model_cfg": model_cfg, "preprocess_cfg": _usual_preprocessing()}
     tokenizer = _openai_tokenizer(model_cfg["text_cfg"], str(path))
     return OpenedClip(model, config, tokenizer, path.name, _activation(config, reason))
@@ -231,6 +228,19 @@ def _usual_preprocessing() -> dict[str, Any]:
     return {"mean": list(PreprocessCfg.mean), "std": list(PreprocessCfg.std)}
 
 
+def _preprocessing(given: Any, folder: Path) -> dict[str, Any]:
+    """What a configuration says of pictures, and the usual statistics where it has none."""
+    preprocessing = {**_usual_preprocessing(), **given} if isinstance(given, dict) else {}
+    for name in ("mean", "std"):
+        values = preprocessing.get(name)
+        if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
+            raise CheckpointError(
+                f"{folder / CONFIG_FILE} has no preprocess_cfg with numbers for {name}; get it "
+                "again"
+            )
+    return preprocessing
+
+
 def _openai_tokenizer(text_cfg: Mapping[str, Any], source: str) -> Any:
     from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 
@@ -253,7 +263,14 @@ def _folder_tokenizer(folder: Path, text_cfg: Mapping[str, Any]) -> Any:
     if merges.is_file():
         tokenizer = load_tokenizer(merges, text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH))
     else:
-        tokenizer = get_tokenizer(f"local-dir:{folder}")
+        # One of another library is made from files of the folder, which may ask to run their code.
+        safely = {"trust_remote_code": False} if text_cfg.get("hf_tokenizer_name") else {}
+        try:
+            tokenizer = get_tokenizer(f"local-dir:{folder}", **safely)
+        except (ImportError, OSError, ValueError, TypeError, RuntimeError, EOFError) as error:
+            raise CheckpointError(
+                f"the tokenizer in {folder} cannot be opened: {reason_of(error)}"
+            ) from error
     wanted, size = text_cfg.get("vocab_size"), getattr(tokenizer, "vocab_size", None)
     if wanted is not None and size is not None and wanted != size:
         raise CheckpointError(

@@ -27,6 +27,8 @@ from cfclip.torch_layout import (
 from cfclip.weights import state_dict_of
 
 _MOST_VALUES = 500_000
+_MOST_TENSORS = 10_000
+"""By their names: modules may be shared, and their tensors with them."""
 _LONGEST_NAME = 1000
 _PROGRAM = "__torch__."
 _LISTS = "torch.jit._pickle."
@@ -109,6 +111,8 @@ def _read(data: memoryview) -> dict[str, Tensor]:
     storages: dict[str, Tensor] = {}
     tensors: dict[str, Tensor] = {}
     for name, described in _described(root):
+        if len(tensors) == _MOST_TENSORS:
+            raise CheckpointError(f"it has more than {_MOST_TENSORS} tensors")
         storage = described.storage
         if storage.key not in storages:
             storages[storage.key] = _values(archive, storage)
