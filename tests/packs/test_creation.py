@@ -8,6 +8,7 @@ import pytest
 import torch
 from clip_origins import openai_tensors
 from domain_files import centred_generator, write_domain, write_encoder
+from full_disk import room_for
 
 from cfclip.embedders.clip import load_clip
 from cfclip.errors import CheckpointError, InputError, PackError
@@ -145,6 +146,14 @@ def test_nothing_is_left_of_what_fails(parts: PackParts, domain: Path, tmp_path:
         create_pack(replace(parts, identity=domain / "clip.pt"), place)
     with pytest.raises(InputError, match="tokens"):
         create_pack(replace(parts, source_text="dog " * 90), place)
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [1000, 400_000])  # for no model, and for the generator alone
+def test_a_full_disk_leaves_nothing(parts: PackParts, tmp_path: Path, room: int) -> None:
+    place = tmp_path / "packs"
+    with room_for(room), pytest.raises(InputError, match=r"cannot write .*dogs: "):
+        create_pack(parts, place)
     assert list(place.iterdir()) == []
 
 

@@ -108,6 +108,23 @@ def test_lengths_beyond_disk_and_reason(server: Server, downloads: Downloads) ->
     assert "claims 1125899906842624 bytes, the limit is" in refused(downloads, server)
 
 
+@pytest.mark.parametrize("length", ["\u00b2", "9" * 5000, "-1", "1e3"])
+def test_lengths_that_are_no_numbers(server: Server, downloads: Downloads, length: str) -> None:
+    server.replies = [lambda handler: handler.send(200, CONTENT, Content_Length=length)]
+    assert downloads.fetch(server.address, "file").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("total", ["9" * 5000, "\u00b2"])
+def test_ranges_that_are_no_numbers(server: Server, downloads: Downloads, total: str) -> None:
+    server.replies = [
+        cut(HALF),
+        lambda handler: handler.send(
+            206, CONTENT[HALF:], Content_Range=f"bytes {HALF}-{len(CONTENT) - 1}/{total}"
+        ),
+    ]
+    assert downloads.fetch(server.address, "file").read_bytes() == CONTENT
+
+
 def test_corrupted_bytes_are_found_by_the_pin(server: Server, downloads: Downloads) -> None:
     downloads.fetch(server.address, NAME)
     assert not downloads.is_pinned(NAME)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from cfclip.embedders.bpe import load_tokenizer
@@ -19,7 +20,7 @@ from cfclip.embedders.clip_files import MERGES_FILE, save_clip
 from cfclip.embedders.opening import OpenedClip, open_clip_model
 from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
 from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
-from cfclip.errors import CheckpointError, InputError, PackError
+from cfclip.errors import CheckpointError, InputError, PackError, reason_of
 from cfclip.features.identity import load_identity, save_identity
 from cfclip.files import sha256_of
 from cfclip.generators.checkpoints import save_generator
@@ -186,8 +187,8 @@ def _built_aside(folder: Path) -> Iterator[Path]:
         building.mkdir()
         yield building
         building.rename(folder)
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {folder}: {reason_of(error)}") from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

@@ -13,7 +13,8 @@ from cfclip.version import __version__
 CHUNK_BYTES = 1 << 18
 
 _PARTIAL = 206
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18})")
 _PAGE_STARTS = (b"<!doctype html", b"<html")
 
 
@@ -70,8 +71,8 @@ def read_answer(response: Any, address: str, have: int, known_total: int | None)
     etag = headers.get("ETag", "")
     validator = etag if etag.startswith('"') else headers.get("Last-Modified")
     if response.status != _PARTIAL:
-        length = headers.get("Content-Length", "")
-        return Answer(0, int(length) if length.isdigit() else None, validator, first)
+        length = headers.get("Content-Length", "").strip()
+        return Answer(0, int(length) if _LENGTH.fullmatch(length) else None, validator, first)
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     if not match or int(match[1]) != have or known_total not in (None, int(match[2])):
         raise StaleRange("answered with another part of the file than was asked for")
