@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from portrait import PORTRAIT_POINTS, portrait
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import SMALLEST_FACE, Quad, align, face_quad
+from cfclip.photos.config import FaceConfig
 from cfclip.photos.landmarks import quad_of
+from cfclip.photos.photo import open_photo
 
 GREY_LEVEL = 1.0  # what versions of Pillow may differ by, in the mean
 
@@ -48,6 +52,17 @@ def test_the_pixels_are_those_of_ffhq(case: str) -> None:
     expected = arrays[f"aligned_{case}"].astype(float)
     made = np.asarray(align(image, quad_of(arrays[f"landmarks_{case}"]), 256), float)
     assert np.abs(made - expected).mean() < GREY_LEVEL
+
+
+@pytest.mark.parametrize("case", ["inside", "at_border"])
+def test_the_pixels_of_a_photo_and_its_landmarks_in_files(case: str, tmp_path: Path) -> None:
+    _, arrays, _ = golden("ffhq_alignment_pixels")
+    golden_image(int(arrays[f"size_{case}"])).save(tmp_path / "photo.png")
+    points = tmp_path / "points.json"
+    points.write_text(json.dumps(arrays[f"landmarks_{case}"].tolist()))
+    photo = open_photo(tmp_path / "photo.png", FaceConfig(landmarks=points))
+    made = np.asarray(photo.crop(256), float)
+    assert np.abs(made - arrays[f"aligned_{case}"].astype(float)).mean() < GREY_LEVEL
 
 
 def test_an_upright_square_of_the_right_size_is_cut_bit_for_bit() -> None:
