@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "pickles": {"errors", "pickle_values"},
     "zip_index": {"errors"},
     "torch_layout": {"errors", "pickle_values", "pickles", "zip_index"},
-    "torch_files": {"errors", "torch_layout", "zip_index"},
+    "torch_files": {"errors", "pickle_values", "torch_layout", "zip_index"},
     "png": {"errors"},
     "gif": {"errors"},
     "images": {"errors", "files", "gif", "png"},

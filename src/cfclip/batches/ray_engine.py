@@ -8,7 +8,7 @@ exactly one, whatever Ray does about actors that died.
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
 from cfclip.batches.editing import Job, Outcome, RowEditor
@@ -70,7 +70,7 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of us
         import ray
 
-        here = {"num_cpus": self._workers, "include_dashboard": False}
+        here: dict[str, Any] = {"num_cpus": self._workers, "include_dashboard": False}
         try:
             ray.init(
                 address=self._address or "local",
@@ -110,7 +110,8 @@ class RayEngine:
             num_cpus=1,
         )
         try:
-            for batch in made.iter_batches(batch_size=None, batch_format="pyarrow"):
+            batches: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
+            for batch in batches:
                 yield [_outcome(each) for each in batch.to_pylist()]
                 if stopping():
                     return
