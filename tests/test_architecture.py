@@ -63,6 +63,7 @@ ALLOWED: dict[str, set[str]] = {
         "encoders.base",
     },
     "packs": {
+        *DESCENT,
         *(*FOUNDATION, "generators", "embedders", "encoders", "features"),
         *("editors.channel_statistics", "editors.linear_text_map"),
     },

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cfclip.descent import INTERRUPTED, STOPPED, Callback
+from cfclip.descent import STOPPED, Callback
 from cfclip.encoders.base import Inversion
 from cfclip.encoders.config import ProjectionConfig
-from cfclip.encoders.projection import project
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.images import Ground, open_image, open_whole, prepare_image
+from cfclip.packs.inverting import invert_images
 from cfclip.packs.pack import Pack
 from cfclip.photos.photo import Photo
 from cfclip.record import file_origin, image_sha256
@@ -273,17 +273,8 @@ class SourceMaker:
         self, opened: Opened, config: ProjectionConfig, callback: Callback | None
     ) -> Source:
         began = time.perf_counter()
-        generator = self.pack.generator(self.device)
-        embedder = self.pack.embedder(self.device)
-        images = signed_from_pil([opened.image], generator.resolution)
-        images = images.to(self.device)
-        if self.pack.has_encoder:
-            start = self.pack.encoder(self.device).encode(images)
-        else:
-            start = generator.w_avg.expand(len(images), generator.num_ws, -1).clone()
-        inversion = project(generator, embedder, images, start, config, callback)
-        if INTERRUPTED in inversion.stop_reasons:
-            raise KeyboardInterrupt
+        images = signed_from_pil([opened.image], self.pack.manifest.resolution)
+        inversion = invert_images(self.pack, images, config, self.device, callback)
         seconds = time.perf_counter() - began
         return _inverted(opened, inversion, config, seconds)
 

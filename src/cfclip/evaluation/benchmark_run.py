@@ -91,7 +91,9 @@ def _run(
     instruments = Instruments(
         list(judges.load_probes().values()), session.embedder, benchmark.judge
     )
-    candidates: list[Candidate] = [Oracle(session, store, folder.truths)] if oracle else []
+    candidates: list[Candidate] = (
+        [Oracle(session, benchmark.projection, folder.truths)] if oracle else []
+    )
     candidates += [Editing(method, session, benchmark.seed) for method in methods]
     todo = [
         (candidate, batch)

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from cfclip.descent import INTERRUPTED
 from cfclip.editors.base import EditResult
+from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.cases import Case
 from cfclip.evaluation.avatars.measures import Answer, Subject
 from cfclip.evaluation.memory import peak_memory
 from cfclip.evaluation.methods import Method, edit_request
 from cfclip.images import write_png
-from cfclip.inversions import Inversions
+from cfclip.packs.inverting import invert_images
 from cfclip.session import Session
 from cfclip.tensors import pil_from_signed
 
@@ -51,30 +52,29 @@ class Oracle:
     What the generator cannot show, or inversion cannot find, no edit can be expected to reach.
 
     Args:
-        session: its generator makes the picture.
-        store: inverts, and keeps what it has inverted.
+        session: whose models invert.
+        projection: how.
         folder: where the rendered answers are put.
     """
 
     name = ORACLE
 
-    def __init__(self, session: Session, store: Inversions, folder: Path) -> None:
+    def __init__(self, session: Session, projection: ProjectionConfig, folder: Path) -> None:
         self._session = session
-        self._store = store
+        self._projection = projection
         self._folder = folder
 
     def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
-        return [self._answer(case) for case in cases]
-
-    def _answer(self, case: Case) -> Answer:
-        generator = self._session.generator
-        truth = self._folder / f"{case.name}.png"
-        (picture, *_) = pil_from_signed(case.truths(generator.resolution)[:1])
-        write_png(picture, truth, overwrite=True)
-        latents = self._store.invert(truth).latents[None].to(self._session.device)
-        with torch.no_grad():
-            made = generator.synthesis(latents).cpu()
-        return Answer(made, None, None, None, 0, INVERTED)
+        session = self._session
+        resolution = session.generator.resolution
+        truths = torch.cat([case.truths(resolution)[:1] for case in cases])
+        for case, picture in zip(cases, pil_from_signed(truths), strict=True):
+            write_png(picture, self._folder / f"{case.name}.png", overwrite=True)
+        inversion = invert_images(session.pack, truths, self._projection, session.device)
+        return [
+            Answer(image, None, None, None, 0, INVERTED)
+            for image in inversion.reconstruction.cpu().split(1)
+        ]
 
 
 class Editing:

@@ -4,7 +4,7 @@ bench.json        settings, hashes and versions: what rows of one folder have in
 rows.jsonl        a row for each edit
 avatars/          the avatars, as rendered
 truths/           the typical true answers that the oracle inverts
-inversions/       of both
+inversions/       of the avatars
 pictures/METHOD/  the edits
 """
 
