@@ -13,6 +13,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 FOUNDATION = {
     *("errors", "files", "tensors", "version", "weights"),
     *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files", "gif"),
+    "foreign_checkpoints",
 }
 DESCENT = {"schedule", "descent"}
 PARTS = {
@@ -36,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "tensors": {"errors"},
     "weights": {"errors", "files"},
+    "foreign_checkpoints": {"errors", "weights"},
     "pickle_values": {"errors"},
     "pickles": {"errors", "pickle_values"},
     "zip_index": {"errors"},

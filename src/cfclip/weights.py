@@ -30,8 +30,6 @@ _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 4 << 20
 _MAX_TENSORS = 10_000
 """Large models have some thousands, each of about 150 bytes in the header."""
-_MOST_SHARED = 2
-"""Times that a value is used on average: some programs save weights which two parts share."""
 _NUMBERS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
 _COUNTS = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}
 
@@ -215,7 +213,7 @@ def check_tensors(
     `shapes` gives every expected name with its shape; `source` says what was read.
     """
     problems = [f"missing {name}" for name in shapes if name not in tensors]
-    problems += [f"unknown {_shown(name)}" for name in tensors if name not in shapes]
+    problems += [f"unknown {shown_name(name)}" for name in tensors if name not in shapes]
     for name, shape in shapes.items():
         if name not in tensors:
             continue
@@ -234,69 +232,6 @@ def check_tensors(
             f"{source} does not fit its configuration, use the weights and the configuration of "
             f"one model: {shown}{more}"
         )
-
-
-def state_dict_of(value: object, source: str) -> dict[str, Tensor]:
-    """`value`, read from another program's file, as a state dict of dense tensors.
-
-    Raises `CheckpointError` that starts with `source` unless it maps names to dense tensors, each
-    with memory of its own for every value: one that repeats its memory, or many that share it,
-    could claim any size.
-    """
-    if not isinstance(value, Mapping) or not value:
-        found = type(value).__name__ if value is not None else "nothing"
-        raise CheckpointError(f"{source} has no state dict: found {found}; give a checkpoint")
-    for name, tensor in value.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(
-                f"{source}: {_shown(repr(name))} is a {type(tensor).__name__}, expected a tensor; "
-                "give a file that holds a state dict"
-            )
-        dense = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
-        if not dense or tensor.is_complex():
-            raise CheckpointError(
-                f"{source}: tensor {_shown(name)} is {tensor.dtype} and {tensor.layout}, expected "
-                "dense real numbers; save it as such"
-            )
-        if not tensor.numel() and tensor.ndim > 1:
-            raise CheckpointError(
-                f"{source}: tensor {_shown(name)} of shape {tuple(tensor.shape)} is empty; get the "
-                "file again"
-            )
-        if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
-            raise CheckpointError(
-                f"{source}: tensor {_shown(name)} of shape {tuple(tensor.shape)} repeats its "
-                "memory; save it contiguous"
-            )
-    _check_shared(value, source)
-    return dict(value)
-
-
-def _check_shared(tensors: Mapping[str, Tensor], source: str) -> None:
-    """Refuse tensors that are together much larger than what they are stored in."""
-    memory = {
-        each.untyped_storage().data_ptr(): each.untyped_storage() for each in tensors.values()
-    }
-    stored = sum(storage.nbytes() for storage in memory.values())
-    claimed = sum(each.numel() * each.element_size() for each in tensors.values())
-    if claimed > _MOST_SHARED * stored:
-        raise CheckpointError(
-            f"{source}: its tensors of {claimed} bytes share {stored} bytes of memory; save a copy "
-            "of each"
-        )
-
-
-def options_of(checkpoint: Mapping[str, object], source: str) -> Mapping[str, object]:
-    """What another program's checkpoint says it was trained with, its `opts`; empty without them.
-
-    They are a dictionary or the namespace of a command line. Raises `CheckpointError` that starts
-    with `source` when they are anything else.
-    """
-    options = checkpoint.get("opts", {})
-    options = options if isinstance(options, Mapping) else getattr(options, "__dict__", None)
-    if not isinstance(options, Mapping):
-        raise CheckpointError(f"{source}: opts is not a dictionary; save it as one")
-    return options
 
 
 def is_model_file(path: str | Path) -> bool:
@@ -348,12 +283,12 @@ def _check_format(header: Mapping[str, str], model_format: ModelFormat, path: st
     if found != model_format.tag:
         article = "an" if noun[0] in "aeiou" else "a"
         raise CheckpointError(
-            f"{path} is not {article} {noun}: its format is {_shown(repr(found))}, expected "
+            f"{path} is not {article} {noun}: its format is {shown_name(repr(found))}, expected "
             f"{model_format.tag!r}"
         )
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """A name that a file brings, as part of a line."""
     name = name if name.isprintable() else repr(name)
     return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."

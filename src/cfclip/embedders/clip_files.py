@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
+from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.torch_files import read_torch_file
-from cfclip.weights import build_with, read_tensors, save_tensors, shapes_of, state_dict_of
+from cfclip.weights import build_with, read_tensors, save_tensors, shapes_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"

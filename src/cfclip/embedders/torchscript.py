@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, reason_of
+from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.pickle_values import Budget, Function
 from cfclip.pickles import PickleReader
 from cfclip.torch_files import map_file
@@ -24,7 +25,6 @@ from cfclip.torch_layout import (
     tensor_names,
     torch_archive,
 )
-from cfclip.weights import state_dict_of
 
 _MOST_VALUES = 500_000
 _MOST_TENSORS = 10_000

@@ -22,9 +22,10 @@ from torch.nn import functional
 from cfclip.encoders.base import Encoder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
+from cfclip.foreign_checkpoints import options_of, state_dict_of
 from cfclip.schedule import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
-from cfclip.weights import ModelFormat, options_of, read_model, save_model, state_dict_of
+from cfclip.weights import ModelFormat, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.style_encoder.v1", "encoder")
 

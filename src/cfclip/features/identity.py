@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from cfclip.errors import CheckpointError
 from cfclip.features.irse import EXPANSION, load_normed, stem_of, units_of, width_of
+from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.tensors import check_images, unit
 from cfclip.torch_files import read_torch_file
-from cfclip.weights import is_model_file, read_tensors, save_tensors, state_dict_of
+from cfclip.weights import is_model_file, read_tensors, save_tensors
 
 _NOUN = "identity network"
 _FACE_SIZE = 256

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, reason_of
+from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.generators.nvidia import from_nvidia
 from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER, StyleGAN2
 from cfclip.pickle_values import Budget, Function, Table, plain_set
 from cfclip.pickles import PickleReader
 from cfclip.torch_files import map_file, read_torch_bytes
 from cfclip.torch_layout import check_view
-from cfclip.weights import state_dict_of
 
 _GENERATOR = "G_ema"
 _MAX_MODULES = 1_000

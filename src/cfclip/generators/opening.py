@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
+from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.generators.checkpoints import FORMAT, load_generator_file, size_of
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
 from cfclip.generators.rosinality import from_rosinality
 from cfclip.generators.stylegan2 import StyleGAN2
 from cfclip.torch_files import read_torch_file
 from cfclip.torch_layout import LEGACY_START
-from cfclip.weights import is_model_file, read_metadata, state_dict_of
+from cfclip.weights import is_model_file, read_metadata
 
 _PICKLE_START = b"\x80"
 _GENERATOR = "g_ema"

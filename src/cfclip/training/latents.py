@@ -14,12 +14,13 @@ from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.files import sha256_of
+from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.generators.base import Generator
 from cfclip.torch_files import read_torch_object
 from cfclip.training.config import TrainingConfig
 from cfclip.training.draws import Purpose, seeded
 from cfclip.training.processes import Processes
-from cfclip.weights import read_tensors, state_dict_of
+from cfclip.weights import read_tensors
 
 LATENT_SUFFIXES = (".pt", ".pth", ".safetensors")
 
