@@ -6,7 +6,7 @@ FROM python:3.11.14-slim-bookworm AS build
 # of CUDA.
 ARG TORCH_INDEX=
 # Extras of pyproject.toml: all that commands may need and that comes without a licence of its own.
-ARG EXTRAS=c2pa,train
+ARG EXTRAS=batch,c2pa,train,web
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/cfclip
