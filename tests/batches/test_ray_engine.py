@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,12 @@ ROWS = rows_of("sample:0-39")
 def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("runs")
     return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
+
+
+@pytest.fixture(autouse=True)
+def modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's workers find the modules that this process finds."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
 
 
 def chunks() -> list[list[Row]]:
@@ -69,6 +76,7 @@ def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
         list(engine.run(iter(chunks()), lambda: False))
 
 
-def test_no_cluster(job: Job) -> None:
-    with pytest.raises(InputError, match="cannot work with Ray"), RayEngine(job, 1, "nowhere:1"):
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:1", "127.0.0.1:99999"])
+def test_no_cluster(job: Job, address: str) -> None:
+    with pytest.raises(InputError, match="no Ray cluster answers at"), RayEngine(job, 1, address):
         pass

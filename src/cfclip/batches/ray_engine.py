@@ -8,6 +8,8 @@ exactly one, whatever Ray does about actors that died.
 import logging
 import math
 import os
+import re
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
@@ -16,6 +18,8 @@ from cfclip.batches.rows import Row
 from cfclip.errors import CfclipError, InputError, reason_of
 
 _ROW = "row"
+_HOST_AND_PORT = re.compile(r"\[?([\w.:-]+?)\]?:(\d{1,5})")
+_CONNECTION_SECONDS = 10.0
 _UNABLE = "cfclip cannot work: "
 """Marks what a worker says, among what Ray says around it."""
 
@@ -67,6 +71,8 @@ class RayEngine:
 
     def __enter__(self) -> Self:
         """Raises `InputError` if there is no such cluster."""
+        if self._address:
+            _check_reachable(self._address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of us
         import ray
 
@@ -127,6 +133,20 @@ class RayEngine:
             "what the generator alone does is measured with --engine local only; leave out "
             "--measure"
         )
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `InputError` if nothing listens at HOST:PORT; Ray would try for minutes."""
+    match = _HOST_AND_PORT.fullmatch(address)
+    if match is None:  # "auto", say, which Ray looks up
+        return
+    try:
+        socket.create_connection((match[1], int(match[2])), _CONNECTION_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"no Ray cluster answers at {address} ({reason_of(error)}); start one there (ray "
+            "start --head), or leave out --address"
+        ) from error
 
 
 def _outcome(content: dict[str, Any]) -> Outcome:
