@@ -315,6 +315,9 @@ def test_an_archive_that_claims_sizes(tmp_path: Path) -> None:
     write_archive(tmp_path / "empty.pt", tensors)
     with pytest.raises(CheckpointError, match=r"conv1\.weight of shape .* is empty"):
         open_clip_model(tmp_path / "empty.pt")
+    write_archive(tmp_path / "none.pt", {**openai_tensors(), "ln_final.weight": torch.zeros(0)})
+    with pytest.raises(CheckpointError, match=r"tensor ln_final\.weight is empty"):
+        open_clip_model(tmp_path / "none.pt")
     tensors["visual.conv1.weight"] = torch.zeros(40_000, 3, 1, 16)
     write_archive(tmp_path / "wide.pt", tensors)
     with pytest.raises(CheckpointError, match="has shape"):
@@ -329,6 +332,10 @@ def test_an_archive_that_claims_sizes(tmp_path: Path) -> None:
         ({"model_cfg": {"text_cfg": {"layers": 10**9}}}, "asks for more layers"),
         ({"model_cfg": {"text_cfg": {"width": 1 << 40}}}, "not a CLIP config|sizes that no model"),
         ({"model_cfg": {"text_cfg": 3}}, "not a CLIP config"),
+        ({"model_cfg": {"text_cfg": {"heads": 7}}}, "not a CLIP config"),
+        ({"model_cfg": {"text_cfg": {"heads": 0}}}, "not a CLIP config"),
+        ({"model_cfg": {"text_cfg": {"width": 0}}}, "not a CLIP config|has shape"),
+        ({"model_cfg": {"vision_cfg": {"layers": []}}}, "not a CLIP config|has shape|unknown"),
         ({"model_cfg": 3}, "not a CLIP config"),
         ({"preprocess_cfg": 3}, "no preprocess_cfg with numbers for mean"),
         ({"preprocess_cfg": {"mean": "abc"}}, "no preprocess_cfg with numbers for mean"),

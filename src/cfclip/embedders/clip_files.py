@@ -64,7 +64,9 @@ def build_clip_model(model_cfg: Mapping[str, Any]) -> nn.Module:
         if "hf_model_name" in text:
             text["hf_model_pretrained"] = False
         return (CustomTextCLIP if custom_text else CLIP)(**config)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    # With sizes that do not go together, libraries fail in any of these ways.
+    except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError,
+            AttributeError) as error:  # fmt: skip
         raise InputError(
             f"open_clip cannot build this model config ({type(error).__name__}: {error}); it needs "
             "embed_dim, vision_cfg and text_cfg as in open_clip's own config files"

@@ -49,6 +49,8 @@ def openai_config(tensors: Mapping[str, Tensor], source: str) -> dict[str, Any]:
                 f"{source} is not a CLIP as OpenAI's: no tensor {name} of {axis + 1} or more axes; "
                 "give MODEL:FILE with the name of its open_clip configuration"
             )
+        if not tensors[name].shape[axis]:
+            raise CheckpointError(f"{source}: its tensor {name} is empty; get the file again")
         return tensors[name].shape[axis]
 
     width = side("ln_final.weight", 0)
