@@ -141,8 +141,12 @@ class JoinedProcesses(Processes):
                 self._meet(_FAILED, _told(error))
 
     def leave(self) -> None:
-        """No more exchanges; all processes are to leave."""
-        self._state.destroy_process_group()
+        """No more exchanges: close the connections, which else may abort the end of the process.
+
+        After a broken exchange between GPUs that could wait for ever, and is left to the end.
+        """
+        if not self._exchanging or self.device == "cpu":
+            self._state.destroy_process_group()
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:
@@ -194,7 +198,8 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
     except BaseException as error:
         processes.tell_failure(error)
         raise
-    processes.leave()
+    finally:
+        processes.leave()
 
 
 def _device_of(launch: Launch, device: str) -> str:
