@@ -1,8 +1,10 @@
 from xml.etree import ElementTree
 
 import pytest
+from PIL import ImageColor
 
-from cfclip.charts import Point, Series, chart
+from cfclip.charts import Point, Series, chart, curve
+from cfclip.drawings import PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"
 HALF = Series("half & half", (Point(1.0, 0.5, 0.25, 0.75), Point(2.0, 0.5)))
@@ -46,3 +48,26 @@ def test_names_and_labels_are_there() -> None:
 def test_one_point_is_a_chart_too() -> None:
     ElementTree.fromstring(chart([FULL], "x", "y", True).svg())
     ElementTree.fromstring(chart([Series("zero", (Point(0.0, 0.0),))], "x", "y").svg())
+
+
+def test_values_have_an_axis_of_their_own() -> None:
+    series = Series("loss", tuple(Point(float(x), 3.2 - 0.01 * x) for x in range(100)))
+    root = ElementTree.fromstring(chart([series], "steps", "total", scale="values").svg())
+    texts = [each.text for each in root.iter(f"{SVG}text")]
+    assert {"2.2", "2.4", "3", "3.2"} <= set(texts)
+    assert not any("%" in (text or "") for text in texts)
+    (line,) = root.iter(f"{SVG}polyline")  # so many points are a line without dots
+    assert len((line.get("points") or "").split()) == 100
+    assert len(list(root.iter(f"{SVG}circle"))) == 1  # of the legend
+
+
+def test_a_small_curve_falls_from_left_to_right() -> None:
+    picture = curve([1.0, 0.5, 0.0]).picture(1)
+    colour = ImageColor.getrgb(PALETTE[5])
+    blue = [
+        (x, y)
+        for x in range(picture.width)
+        for y in range(picture.height)
+        if picture.getpixel((x, y)) == colour
+    ]
+    assert max(blue)[1] - min(blue)[1] > picture.height // 2

@@ -13,7 +13,7 @@ from cfclip.files import atomic_write
 from cfclip.training.average import Average
 from cfclip.training.checkpoints import CHECKPOINT
 from cfclip.training.draws import Draws
-from cfclip.training.runs import LOG, Run, RunCallback, RunProgress
+from cfclip.training.runs import LOG, Run, RunCallback, RunProgress, read_log
 
 STEPS = 7
 
@@ -165,3 +165,21 @@ def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_no_steps_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="steps is 0, at least 1"):
         Run(tmp_path, {}, 0, {})
+
+
+def test_a_log_is_read_without_the_steps_that_were_made_again(tmp_path: Path) -> None:
+    steps = ((10, 3.0), (20, 2.0), (15, 2.5), (25, 1.5))
+    lines = [json.dumps({"step": step, "loss": loss}) for step, loss in steps]
+    (tmp_path / LOG).write_text("\n".join(lines))
+    assert [(row["step"], row["loss"]) for row in read_log(tmp_path)] == [
+        (10.0, 3.0),
+        (15.0, 2.5),
+        (25.0, 1.5),
+    ]
+    for text in ("{", "[1]", '{"loss": 1}', '{"step": "x"}'):
+        (tmp_path / LOG).write_text(text)
+        with pytest.raises(InputError, match="cannot be read as the log of a training"):
+            read_log(tmp_path)
+    (tmp_path / LOG).write_text("")
+    with pytest.raises(InputError, match="has no lines yet"):
+        read_log(tmp_path)

@@ -70,7 +70,8 @@ def read_log(out: Path) -> list[dict[str, float]]:
     try:
         for row in reversed(_log_rows(out)):
             numbers = {name: float(value) for name, value in row.items()}
-            if not rows or numbers["step"] < rows[-1]["step"]:
+            step = numbers["step"]
+            if not rows or step < rows[-1]["step"]:
                 rows.append(numbers)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
