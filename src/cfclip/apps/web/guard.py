@@ -19,7 +19,7 @@ here, so as to read what is here."""
 _GRADIO = "/gradio_api/"
 _NEEDED = (
     *("queue/join", "queue/data", "upload", "upload_progress", "heartbeat/", "startup-events"),
-    *("run/", "cancel", "reset", "app_id", "component_server"),
+    *("run/", "cancel", "reset", "app_id"),
 )
 _CLOSED = ("/monitoring", "/login", "/logout", "/pwa_icon", "/docs", "/openapi.json", "/redoc")
 

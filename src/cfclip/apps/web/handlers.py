@@ -160,7 +160,7 @@ class Handlers:
                 page.stage: pieces.picture(start.image, "the picture before the edit", "before"),
                 page.tools: gr.update(visible=False),
             }
-            yield from self._watched(job, start)
+            yield from self._watched(job)
         finally:
             job.stop()  # nothing to a finished one; a window that was closed waits no longer
         yield {**self._views.running(False), **self._ended(visitor, job, start, order)}
@@ -245,7 +245,7 @@ class Handlers:
         except (MemoryError, RuntimeError) as error:
             return {self._page.status: pieces.problem(_told(error))}
 
-    def _watched(self, job: EditJob, start: Start) -> Iterator[Changes]:
+    def _watched(self, job: EditJob) -> Iterator[Changes]:
         """What is new of a job, until it is finished."""
         page, seen = self._page, None
         while not job.wait(_TICK_SECONDS):
@@ -278,8 +278,8 @@ class Handlers:
         }
 
     def _start_of(self, visitor: Visitor) -> Start:
-        if visitor.start is None:  # it was away for too long, or the app was started anew
-            visitor.start = self._studio.sample(self._studio.first_pack, FIRST_SAMPLE)
+        if visitor.start is None:  # never another picture than the one that the page shows
+            raise InputError("your pictures were removed after a pause; load the page again")
         return visitor.start
 
     def _pack_of(self, visitor: Visitor) -> str:
