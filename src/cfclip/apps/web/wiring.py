@@ -43,7 +43,7 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
         [page.edit.click, page.text.submit],
         do.edit,
         order,
-        trigger_mode="once",
+        trigger_mode="multiple",  # the server knows better whether an edit still runs
         **every,
     )
     page.edit.click(None, js=_TO_STAGE, api_visibility="private")
