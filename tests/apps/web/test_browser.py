@@ -25,7 +25,7 @@ AVATAR = ROOT / "examples" / "avatars" / "ada.png"
 SCREENSHOTS = "CFCLIP_SCREENSHOTS"
 """Set to a folder, such as docs/images: the pictures of docs/WEB.md are written there."""
 MANY_STEPS = 500
-SCREENSHOT_STEPS = 40
+SCREENSHOT_STEPS = 30
 
 
 @pytest.fixture(scope="module")
