@@ -41,7 +41,7 @@ def here(tmp_path: Path, tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def example_list() -> str:
-    (block,) = re.findall(r"^```\n(image,.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+    (block,) = re.findall(r"^```csv\n(image,.*?)```", PAGE, re.DOTALL | re.MULTILINE)
     assert isinstance(block, str)
     return block
 

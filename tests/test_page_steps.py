@@ -43,6 +43,9 @@ NOT_RUN: Mapping[str, str] = {
     "pip install": REGISTRY,
     "docker build": "needs Docker and a registry; tests/test_dockerfile.py has a linter",
     "docker run": "needs Docker; the command in the container is understood",
+    "torchrun": "starts processes; tests/training/test_processes.py does",
+    "CFCLIP_WEB_REQUESTS=200": CI,
+    "cfclip web": "serves until it is stopped; tests/apps/web has it served",
     "cfclip packs download": "downloads; tests/apps/test_make_pack.py has a server of its own",
     **{
         f"python -m recipes.avatars {name}": HOURS
@@ -54,12 +57,19 @@ NOT_RUN: Mapping[str, str] = {
 }
 """First words of commands that are not run, and why not."""
 
+RUN_ELSEWHERE: Mapping[str, str] = {
+    "docs/BATCHES.md": "tests/test_batches_page.py",
+    "docs/LOOKING.md": "tests/test_looking_page.py",
+    "docs/PERFORMANCE.md": "tests/recipes/test_rehearsal.py",
+}
+"""Pages whose commands another test runs."""
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 _NAME = re.compile("[a-z-]+")
 _OPTION = re.compile(r"(--[a-z][\w.-]*)(?: (\{[\w,-]+\})(?=\s))?")
-OTHER_OPTIONS = ("--nproc-per-node", "--version")
-"""Options of other programs that pages name, and of `cfclip` itself."""
+OTHER_OPTIONS = ("--nproc-per-node", "--reduced", "--version")
+"""Options of other programs that pages name, of recipes, and of `cfclip` itself."""
 STEPS = [step for page in PAGES for step in steps_of_page(page)]
 COMMAND_STEPS = [step for step in STEPS if step.kind == "command"]
 
@@ -74,7 +84,11 @@ def runs(step: Step) -> bool:
     return step.kind == "python" or (step.kind == "command" and reason(step) is None)
 
 
-RUN_PAGES = [page for page in PAGES if any(runs(step) for step in STEPS if step.page == page)]
+RUN_PAGES = [
+    page
+    for page in PAGES
+    if page not in RUN_ELSEWHERE and any(runs(step) for step in STEPS if step.page == page)
+]
 
 
 def helped(arguments: list[str]) -> None:
@@ -114,6 +128,11 @@ def understood(words: list[str]) -> None:
             assert (ROOT / "Dockerfile").is_file()
         case ["docker", "run", *arguments]:
             understood(arguments[arguments.index("cfclip") :])
+        case ["torchrun", "--nproc-per-node", count, "-m", "cfclip", *arguments]:
+            assert int(count) > 0
+            understood(["cfclip", *arguments])
+        case [setting, *command] if re.fullmatch("[A-Z_]+=.*", setting):
+            understood(command)
         case ["git", "clone", *_] | ["cd", "cfclip"]:
             pass
         case _:
@@ -220,6 +239,12 @@ def test_every_reason_and_every_scene_is_needed() -> None:
             assert any(old in step.text for step in steps if step.kind == "python"), old
 
 
+@pytest.mark.parametrize("page", RUN_ELSEWHERE)
+def test_pages_are_run_elsewhere(page: str) -> None:
+    assert page in PAGES
+    assert Path(page).name in (ROOT / RUN_ELSEWHERE[page]).read_text(encoding="utf-8")
+
+
 def test_how_steps_are_found() -> None:
     text = (
         "Type `cfclip edit\n--help` or `cfclip`.\n\n"
@@ -258,7 +283,9 @@ def options() -> Mapping[str, set[str]]:
     found: dict[str, set[str]] = {name: set() for name in OTHER_OPTIONS}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", "200")  # an option and its choices on one line
-        for name in (*COMMANDS, "packs create", "packs download"):
+        kinds = ("contact", "strengths", "compare", "curves")
+        nested = ("packs create", "packs download", *(f"grid {kind}" for kind in kinds))
+        for name in (*COMMANDS, *nested):
             with redirect_stdout(StringIO()) as told, pytest.raises(SystemExit):
                 parse([*name.split(), "--help"])
             for option, choices in _OPTION.findall(told.getvalue()):
