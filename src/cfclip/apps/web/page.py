@@ -82,7 +82,7 @@ def _wishes() -> dict[str, Any]:
         source = gr.HTML(elem_id="cf-source")
         with gr.Column(min_width=0):
             upload = gr.File(
-                label="Your picture", file_types=list(SUFFIXES), height=110, elem_id="cf-upload"
+                label="Your picture", file_types=list(SUFFIXES), height=140, elem_id="cf-upload"
             )
             with gr.Row(elem_classes="cf-tight"):
                 sample_seed = gr.Number(
