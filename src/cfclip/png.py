@@ -64,7 +64,7 @@ def _quick(image: Image.Image, texts: PngImagePlugin.PngInfo) -> bytes:
     packer = zlib.compressobj(
         _QUICK_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _QUICK_MEMORY, zlib.Z_RLE
     )
-    packed = packer.compress(filtered.data) + packer.flush()
+    packed = packer.compress(filtered.tobytes()) + packer.flush()
     header = struct.pack(">2I5B", width, height, _BITS, _RGB, 0, 0, 0)
     chunks = [
         (b"IHDR", header),
