@@ -156,14 +156,14 @@ class Handlers:
             return
         try:
             yield {
-                **self._views.running(True),
+                page.status: pieces.waiting(0),
                 page.stage: pieces.picture(start.image, "the picture before the edit", "before"),
                 page.tools: gr.update(visible=False),
             }
             yield from self._watched(job)
         finally:
             job.stop()  # nothing to a finished one; a window that was closed waits no longer
-        yield {**self._views.running(False), **self._ended(visitor, job, start, order)}
+        yield self._ended(visitor, job, start, order)
 
     def stop(self, request: gr.Request) -> Changes:
         """End the edit with what it has."""
@@ -173,7 +173,8 @@ class Handlers:
             return {self._page.status: pieces.problem(str(error))}
         if visitor.job is not None:
             visitor.job.stop()
-        return {self._page.stop: gr.update(interactive=False)}
+            return {self._page.status: pieces.stopping()}
+        return {}
 
     def render(self, strength: Any, heat: Any, request: gr.Request) -> Changes:
         """Show the current edit at a strength, or what it changed."""

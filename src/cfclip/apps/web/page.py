@@ -99,7 +99,7 @@ def _wishes() -> dict[str, Any]:
     flags = gr.HTML(js_on_load=_CHOICES, elem_id="cf-flags")
     examples = gr.HTML(js_on_load=_CHOICES, elem_id="cf-examples")
     edit = gr.Button("Edit", variant="primary", elem_id="cf-edit")
-    stop = gr.Button("Stop and keep what it has", variant="stop", visible=False, elem_id="cf-stop")
+    stop = gr.Button("Stop and keep what it has", variant="stop", elem_id="cf-stop")
     method = gr.Dropdown(
         choices=[(OPTIMISING, OPTIMISATION)],
         value=OPTIMISATION,

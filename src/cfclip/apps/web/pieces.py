@@ -89,8 +89,8 @@ def progress(stage: Stage) -> str:
     left = "" if stage.seconds_left is None else f", about {_duration(stage.seconds_left)} left"
     text = f"{stage.phase}: step {stage.step} of {stage.steps}{left}"
     return (
-        f'<div class="cf-bar" role="progressbar" aria-valuenow="{share}" aria-valuemin="0" '
-        f'aria-valuemax="100" aria-label="{escape(stage.phase)}">'
+        f'<div class="cf-bar cf-running" role="progressbar" aria-valuenow="{share}" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-label="{escape(stage.phase)}">'
         f'<span style="width:{share}%"></span></div><p class="cf-status">{escape(text)}</p>'
     )
 
@@ -98,9 +98,19 @@ def progress(stage: Stage) -> str:
 def waiting(ahead: int) -> str:
     """That others come first."""
     if not ahead:
-        return note("Starting")
+        return _under_way("Starting")
     edits = "one edit is" if ahead == 1 else f"{ahead} edits are"
-    return note(f"Waiting: {edits} before yours")
+    return _under_way(f"Waiting: {edits} before yours")
+
+
+def stopping() -> str:
+    """That an edit is about to end."""
+    return _under_way("Stopping")
+
+
+def _under_way(text: str) -> str:
+    """While there is `cf-running` on the page, its style shows the button to stop."""
+    return f'<p class="cf-status cf-running" role="status">{escape(text)}</p>'
 
 
 def outcome(kept: KeptEdit, timed_out: bool, share: float) -> str:

@@ -54,13 +54,6 @@ class Views:
         share = changed_share(kept.shown.reconstruction, kept.shown.image)
         return pieces.outcome(kept, timed_out, share)
 
-    def running(self, running: bool) -> Changes:
-        """The button that fits: to begin, or to stop."""
-        return {
-            self._page.edit: gr.update(visible=not running),
-            self._page.stop: gr.update(visible=running, interactive=True),
-        }
-
     def begin_with(self, visitor: Visitor, start: Start) -> Changes:
         """A picture to edit, and nothing made of it yet."""
         visitor.start = start
