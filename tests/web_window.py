@@ -72,7 +72,12 @@ class Window:
         """Make an edit and wait for it."""
         if text is not None:
             self.type(text)
-        self.start()
+        before = self.thumbs().count()
+        self.page.click("#cf-edit")
+        # Not by the button to stop, which a quick edit shows too shortly to be seen.
+        self.page.wait_for_function(
+            "count => document.querySelectorAll('.cf-thumb').length > count", arg=before
+        )
         self.wait_done()
 
     def start(self) -> None:
