@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from clip_origins import openai_tensors, write_archive
 from domain_files import centred_generator
+from few_prompts import PROMPTS
 from foreign_files import nvidia_pickle, nvidia_state
 from identity_file import write_identity
 from own_certificate import write_certificate
@@ -31,17 +32,6 @@ TRAINING = (
     f"--checkpoint-seconds 60 {FEW_STEPS}"
 )
 TEXT_MAP = f"--solver ridge {FEW_STEPS}"
-PROMPTS = """
-[[test]]
-family = "hair"
-prompt = "green hair"
-words = { hair_colour = "green" }
-
-[[validation]]
-family = "skin"
-prompt = "blue skin"
-words = { skin_colour = "blue" }
-"""
 
 
 def _nothing(folder: Path) -> None:

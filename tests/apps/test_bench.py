@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from few_prompts import PROMPTS_WITH_CONTROL
 from PIL import Image
+from refusals import refused
 from tiny_training import tiny_config
 
 from cfclip.apps.cli import main
@@ -22,22 +24,6 @@ from cfclip.mapper_training import find_latents, train_mapper
 from cfclip.packs.pack import CLIP_FOLDER
 from cfclip.session import Session
 
-PROMPTS = """
-[[test]]
-family = "hair"
-prompt = "green hair"
-words = { hair_colour = "green" }
-
-[[test]]
-family = "control"
-prompt = "a smile"
-words = { mouth = "smile" }
-
-[[validation]]
-family = "skin"
-prompt = "blue skin"
-words = { skin_colour = "blue" }
-"""
 METHODS = ("cfclip-optimisation", "directional-optimisation")
 TIMEOUT = 240.0
 """Seconds; a busy machine may take its time to start Python."""
@@ -51,7 +37,7 @@ def packs(tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    (tmp_path / "prompts.toml").write_text(PROMPTS)
+    (tmp_path / "prompts.toml").write_text(PROMPTS_WITH_CONTROL)
     return tmp_path / "bench"
 
 
@@ -66,14 +52,6 @@ def bench(out: Path, *arguments: object, pack: object = "tiny") -> int:
 def picture_of(out: Path, row: Row) -> Path:
     name = f"{row.prompt.replace(' ', '-')}-{row.avatar:03d}.png"
     return out / "pictures" / row.method / name
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
 
 
 def test_every_method_is_measured_and_summed_up(
@@ -257,7 +235,7 @@ def test_bad_input_is_one_line_before_any_work(
 
 def test_a_prompt_that_no_clip_can_read(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompts = out.with_name("prompts.toml")
-    prompts.write_text(PROMPTS.replace('"a smile"', f'"{"a smile " * 20}"', 1))
+    prompts.write_text(PROMPTS_WITH_CONTROL.replace('"a smile"', f'"{"a smile " * 20}"', 1))
     assert bench(out) == 2
     assert "CLIP reads at most" in refused(capsys)
     assert not out.exists()

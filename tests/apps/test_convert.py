@@ -8,6 +8,7 @@ import pytest
 import torch
 from foreign_files import good_files, nvidia_pickle, nvidia_state
 from full_disk import room_for
+from refusals import refused
 from tiny_models import tiny_generator
 
 from cfclip.apps.cli import main
@@ -34,14 +35,6 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "network.pkl"
     path.write_bytes(nvidia_pickle(nvidia_state(tiny_generator())))
     return path
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
 
 
 def test_every_layout_is_converted(

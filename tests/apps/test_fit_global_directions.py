@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from full_disk import room_for
+from refusals import refused
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
@@ -36,14 +37,6 @@ def out(tmp_path: Path) -> Path:
 def fit(out: Path, *options: str) -> int:
     quick = ["--pack", "tiny", "--images", "2", "--batch", "40"]
     return main(["fit-global-directions", "--out", str(out), *quick, *options])
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
 
 
 def test_statistics_are_written_and_told(

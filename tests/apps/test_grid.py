@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from refusals import refused
 
 from cfclip.apps.cli import main
 from cfclip.marking import inspect_picture
@@ -38,14 +39,6 @@ def grid(*arguments: object) -> int:
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
 
 
 # Contact sheets

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from refusals import refused
 
 from cfclip.apps.cli import main, parse
 from cfclip.apps.console import stop_requests
@@ -43,14 +44,6 @@ def train(out: Path, *arguments: object, text: str | None = "green hair") -> int
     texts = [] if text is None else ["--text", text]
     options = [*FEW.split(), *texts, *map(str, arguments)]
     return main(["train", "--pack", "tiny", "--out", str(out), *options])
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
 
 
 def pictures(tiny_pack: Path, folder: Path, count: int = 4) -> Path:

@@ -4,22 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from few_prompts import PROMPTS
 
 from cfclip.apps.cli import main
 from cfclip.evaluation.rows import RowLog
 from cfclip.evaluation.tuning import SPACES, trial_settings
 
-PROMPTS = """
-[[test]]
-family = "hair"
-prompt = "green hair"
-words = { hair_colour = "green" }
-
-[[validation]]
-family = "skin"
-prompt = "blue skin"
-words = { skin_colour = "blue" }
-"""
 METHODS = ("cfclip-optimisation", "styleclip-optimisation")
 
 

@@ -3,27 +3,12 @@
 from pathlib import Path
 
 import pytest
+from few_prompts import PROMPTS_WITH_CONTROL
 
 from cfclip.apps.cli import main
 from cfclip.errors import InputError
 from recipes.avatars.publish_results import PublishResults, fill_tables
 
-PROMPTS = """
-[[test]]
-family = "hair"
-prompt = "green hair"
-words = { hair_colour = "green" }
-
-[[test]]
-family = "control"
-prompt = "a smile"
-words = { mouth = "smile" }
-
-[[validation]]
-family = "skin"
-prompt = "blue skin"
-words = { skin_colour = "blue" }
-"""
 VARIANTS = (
     '[[variant]]\nname = "gentle"\nmethod = "cfclip-optimisation"\nsettings = { lr = 0.01 }\n'
 )
@@ -50,7 +35,7 @@ def test_tables_and_files_come_from_the_runs(
     tiny_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
-    (tmp_path / "prompts.toml").write_text(PROMPTS)
+    (tmp_path / "prompts.toml").write_text(PROMPTS_WITH_CONTROL)
     (tmp_path / "variants.toml").write_text(VARIANTS)
 
     def made(name: str, command: str, *arguments: object) -> Path:

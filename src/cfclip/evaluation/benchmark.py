@@ -12,7 +12,8 @@ from cfclip.embedders.prompts import BARE_TEMPLATES, fill_templates
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import judges
-from cfclip.evaluation.avatars.cases import Case, draw_avatars, make_cases
+from cfclip.evaluation.avatars.attributes import AvatarRecord
+from cfclip.evaluation.avatars.cases import Case, make_cases
 from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.avatars.splits import Split
 from cfclip.evaluation.methods import Method
@@ -53,9 +54,9 @@ class Benchmark:
         if not 0.0 < self.share <= 1.0:
             raise InputError(f"share is {self.share}, it must be above 0 and at most 1")
 
-    def cases(self) -> list[Case]:
-        """What is measured, the same for the same seed."""
-        cases = make_cases(self.edits, draw_avatars(self.split, self.images))
+    def cases(self, avatars: Sequence[AvatarRecord]) -> list[Case]:
+        """What is measured of the benchmark's avatars, the same for the same seed."""
+        cases = make_cases(self.edits, avatars)
         if self.share == 1.0:
             return cases
         count = max(1, round(self.share * len(cases)))

@@ -83,7 +83,7 @@ def _run(
 ) -> BenchmarkOutcome:
     session = benchmark.session
     records = draw_avatars(benchmark.split, benchmark.images)
-    cases = benchmark.cases()
+    cases = benchmark.cases(records)
     rows = RowLog(folder.rows)
     store = Inversions(session, folder.inversions, benchmark.projection)
     originals = pictures(records, session.generator.resolution)

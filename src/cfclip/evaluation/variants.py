@@ -8,7 +8,6 @@ files = ["runs/other"]               # what the method takes; may be left out
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from cfclip.editors.base import EditRequest, EditResult
 from cfclip.errors import InputError
 from cfclip.evaluation.candidates import ORACLE
 from cfclip.evaluation.methods import METHODS, Method
+from cfclip.evaluation.toml_files import read_toml
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _NEEDED, _OPTIONAL = {"name", "method"}, {"settings", "files"}
@@ -64,13 +64,7 @@ def read_variants(path: str | Path) -> tuple[Variant, ...]:
         InputError: a file that cannot be read, or an entry that is none: an unknown field or
             method, a name that is none or is taken.
     """
-    try:
-        with open(path, "rb") as stream:
-            content = tomllib.load(stream)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
+    content = read_toml(path)
     entries = content.get("variant")
     if set(content) != {"variant"} or not isinstance(entries, list) or not entries:
         raise InputError(f"{path}: expected one [[variant]] or more, and nothing else")

@@ -1,7 +1,6 @@
 """The prompts of the benchmark, read from a file: those to choose settings on, those to test on."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from cfclip.evaluation.avatars.attributes import COLOURS
 from cfclip.evaluation.avatars.language import SHAPE_WORDS
 from cfclip.evaluation.avatars.scores import Edit, Family
 from cfclip.evaluation.avatars.splits import SPLITS, Split
+from cfclip.evaluation.toml_files import read_toml
 
 SHIPPED = Path(__file__).with_name("prompts.toml")
 """The prompts that come with the package; the file tells its own layout."""
@@ -42,13 +42,7 @@ def read_prompts(path: str | Path = SHIPPED) -> PromptSet:
         InputError: a file that cannot be read, or an entry that is none: an unknown family,
             attribute or word, an unusable prompt, or the same prompt twice.
     """
-    try:
-        with open(path, "rb") as stream:
-            content = tomllib.load(stream)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from error
+    content = read_toml(path)
     if unknown := sorted(set(content) - set(SPLITS)):
         raise InputError(f"{path} has {', '.join(unknown)}; expected {', '.join(SPLITS)}")
     sets = {split: _edits(content.get(split), f"{path}, {split}") for split in SPLITS}
