@@ -253,7 +253,7 @@ def pictures_in(out: Path) -> list[Path]:
 @pytest.mark.slow
 def test_killed_again_and_again(run: Path, out: Path, tmp_path: Path) -> None:
     """At any place of the work; what was there stays as it was, and the end is that of no kill."""
-    arguments = options(run, out, "sample:0-199", "--text", "blue skin", "--workers", "2")
+    arguments = options(run, out, "sample:0-999", "--text", "blue skin", "--workers", "2")
     kept: dict[Path, int] = {}
     for kill in range(3):
         command = Command(arguments)
@@ -267,14 +267,14 @@ def test_killed_again_and_again(run: Path, out: Path, tmp_path: Path) -> None:
         kept = now
     status, said = Command(arguments).finish()
     assert status == 0, said
-    assert re.search(r"\d+ of 200 are done already", said)
+    assert re.search(r"\d+ of 1,000 are done already", said)
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in pictures_in(out)}.items()
     names = [each["name"] for each in told(out)]
-    assert names == [f"sample-{seed}_blue-skin" for seed in range(200)]
+    assert names == [f"sample-{seed}_blue-skin" for seed in range(1000)]
     assert {path.stem for path in (out / "pictures").iterdir()} == set(names)
 
     whole = tmp_path / "whole"
-    assert batch(run, whole, "sample:0-199", "--text", "blue skin") == 0
+    assert batch(run, whole, "sample:0-999", "--text", "blue skin") == 0
     for path in pictures_in(out):
         assert path.read_bytes() == (whole / "pictures" / path.name).read_bytes()
 
