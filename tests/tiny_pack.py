@@ -1,6 +1,8 @@
 """A complete model pack made of tiny random models, written by the real save functions."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from tiny_models import tiny_text_map
@@ -33,11 +35,11 @@ _EMBED_DIM = 16
 _HALF = [0.5, 0.5, 0.5]
 
 
-def write_tiny_pack(folder: Path) -> None:
+def write_tiny_pack(folder: Path, edit: Mapping[str, Any] | None = None) -> None:
     """Fill `folder`, which is made: a 32 px generator, a residual CLIP, an encoder, a vocabulary,
     a linear text map.
 
-    The defaults keep edits to a few steps.
+    The defaults keep edits to a few steps; `edit` says more of them.
     """
     (folder / CLIP_FOLDER).mkdir(parents=True)
     with torch.random.fork_rng():
@@ -78,7 +80,7 @@ def write_tiny_pack(folder: Path) -> None:
             unrealistic_text="a broken picture",
             templates=TEMPLATES,
             vocabulary=VOCABULARY_FILE,
-            defaults=PackDefaults(edit={"steps": 3}, projection={"steps": 3}),
+            defaults=PackDefaults(edit={"steps": 3, **(edit or {})}, projection={"steps": 3}),
             aspects={"hair": ("red hair", "blue hair"), "skin": ("red skin", "blue skin")},
             card={"data": "none", "limits": "everything"},
         ),

@@ -50,4 +50,5 @@ def served(*arguments: object) -> Iterator[Served]:
             _, told = process.communicate(timeout=120)
         assert process.returncode == 0, told
         assert "Traceback" not in told, told
+        assert "ERROR" not in told, told
         assert list(Path(temporary).glob("cfclip-web-*")) == []

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 60
 """A busy machine takes its time; a defect takes for ever."""
 DESKTOP = {"width": 1180, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -66,7 +67,11 @@ class Window:
     def open_advanced(self, **fields: float) -> None:
         self.page.click("#cf-advanced > button")
         for label, value in fields.items():
-            self.page.get_by_label(label.capitalize()).first.fill(str(value))
+            field = self.page.get_by_label(label.capitalize()).first
+            field.wait_for()
+            while not field.input_value():  # filled in by the page a moment after it is there
+                time.sleep(0.1)
+            field.fill(str(value))
 
     def edit(self, text: str | None = None) -> None:
         """Make an edit and wait for it."""

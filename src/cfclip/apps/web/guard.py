@@ -4,7 +4,9 @@ The page needs few of Gradio's addresses. The others serve files and remote addr
 describe an API; they are not there.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -50,6 +52,11 @@ class Guard:
 
     def __init__(self, app: Asgi) -> None:
         self._app = app
+        self._closing = asyncio.Event()
+
+    def end_streams(self) -> None:
+        """End what is still being answered, from the event loop: open pages listen for ever."""
+        self._closing.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -63,12 +70,20 @@ class Guard:
             await _refuse(send, 404)
             return
 
+        begun = finished = False
+
         async def send_marked(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun, finished
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                begun = True
+            else:
+                finished = not message.get("more_body", False)
             await send(message)
 
-        await self._app(scope, receive, send_marked)
+        await self._app(scope, partial(_first_of, receive, self._closing), send_marked)
+        if begun and not finished and self._closing.is_set():
+            await send({"type": "http.response.body", "body": b""})
 
 
 def is_needed(path: str) -> bool:
@@ -86,6 +101,17 @@ def is_needed(path: str) -> bool:
 def _known_host(scope: Scope) -> bool:
     names = [value.decode("latin-1") for key, value in scope["headers"] if key == b"host"]
     return len(names) == 1 and names[0].partition(":")[0] in HOSTS
+
+
+async def _first_of(receive: Receive, closing: asyncio.Event) -> MutableMapping[str, Any]:
+    """What comes next, or that the other side has gone once the server is to close."""
+    message, closed = asyncio.ensure_future(receive()), asyncio.ensure_future(closing.wait())
+    try:
+        await asyncio.wait((message, closed), return_when=asyncio.FIRST_COMPLETED)
+        return message.result() if message.done() else {"type": "http.disconnect"}
+    finally:
+        message.cancel()
+        closed.cancel()
 
 
 async def _refuse(send: Send, status: int) -> None:

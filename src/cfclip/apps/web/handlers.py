@@ -171,10 +171,10 @@ class Handlers:
             visitor = self._visitors.of(request.session_hash)
         except CfclipError as error:
             return {self._page.status: pieces.problem(str(error))}
-        if visitor.job is not None:
-            visitor.job.stop()
-            return {self._page.status: pieces.stopping()}
-        return {}
+        if visitor.job is None:  # it ended meanwhile
+            return {self._page.status: gr.update()}
+        visitor.job.stop()
+        return {self._page.status: pieces.stopping()}
 
     def render(self, strength: Any, heat: Any, request: gr.Request) -> Changes:
         """Show the current edit at a strength, or what it changed."""

@@ -30,7 +30,7 @@ _NOT_FOUND, _REFUSED = 404, 400
 class WebApp:
     """An app that can be served."""
 
-    asgi: Any
+    asgi: Guard
     visitors: Visitors
     uploads: Path
 
@@ -71,6 +71,10 @@ def serve(app: WebApp, listening: socket.socket, ready: Callable[[str], None]) -
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready(url)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.asgi.end_streams()
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app.asgi,
@@ -115,7 +119,7 @@ def import_gradio() -> Any:
 
 def _assembled(
     studio: Studio, visitors: Visitors, queue: JobQueue, limits: Limits, folder: Path
-) -> Any:
+) -> Guard:
     gr = import_gradio()
     from fastapi import FastAPI
 

@@ -26,7 +26,9 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
         *(each for each in vars(page).values() if not isinstance(each, tuple)),
         *page.settings,
     ]
-    every: dict[str, Any] = {"outputs": fields, **_QUIET}
+    # Answered at once: an event that joins Gradio's queue in the moment in which the one before
+    # leaves it may never be told its end, so nothing does but the edits.
+    every: dict[str, Any] = {"outputs": fields, "queue": False, **_QUIET}
     last: dict[str, Any] = {**every, "trigger_mode": "always_last"}
     blocks.load(do.arrive, None, **every)
     blocks.unload(do.leave)
@@ -43,8 +45,9 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
         [page.edit.click, page.text.submit],
         do.edit,
         order,
+        fields,
         trigger_mode="multiple",  # the server knows better whether an edit still runs
-        **every,
+        **_QUIET,
     )
     page.edit.click(None, js=_TO_STAGE, api_visibility="private")
     page.stop.click(do.stop, None, **every)
