@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from cfclip.losses.aspects import Aspect
 from cfclip.losses.objective import EditTensors
 from cfclip.tensors import unit
 
@@ -25,7 +26,10 @@ def edit_tensors() -> EditTensors:
         unrealistic_texts=embeddings(TEMPLATES, DIM, seed=6),
         images=embeddings(BATCH, 3, 4, 4, seed=7),
         source_images=embeddings(BATCH, 3, 4, 4, seed=8),
-        aspects=(embeddings(3, DIM, seed=9), embeddings(2, DIM, seed=10)),
+        aspects=(
+            Aspect(embeddings(3, DIM, seed=9)),
+            Aspect(embeddings(2, DIM, seed=10), torch.tensor([0.9, 0.1]).double().log()),
+        ),
     )
 
 

@@ -8,7 +8,13 @@ import torch
 from losses.embeddings import BATCH, COPIES, DIM, TEMPLATES, edit_tensors, embeddings
 
 from cfclip.errors import InputError
-from cfclip.losses.aspects import AspectsLoss, aspect_targets, aspects_loss, readings
+from cfclip.losses.aspects import (
+    AspectsLoss,
+    aspect_targets,
+    aspects_loss,
+    readings,
+    spoken_aspects,
+)
 from cfclip.losses.changed_pixels import VISIBLE, ChangedPixelsLoss, changed_pixels_loss
 from cfclip.losses.objective import build_objective
 from cfclip.tensors import unit
@@ -97,25 +103,41 @@ OTHER_HAIR, OTHER_SKIN = AXES[1:2].expand(TEMPLATES, -1), AXES[3:4].expand(TEMPL
 
 def test_what_a_text_speaks_of_is_read_of_the_text_and_the_rest_of_the_image():
     source = unit(AXES[0] + AXES[2])[None]
-    hair, skin = aspect_targets(source, OTHER_HAIR, PERSON, [HAIR, SKIN])
+    only = spoken_aspects(OTHER_HAIR, PERSON, [HAIR, SKIN])
+    assert only[1].said is None
+    hair, skin = aspect_targets(source, only)
     assert torch.allclose(hair, readings(OTHER_HAIR[:1], HAIR))
     assert torch.equal(skin, readings(source, SKIN))
-    both = aspect_targets(source, torch.stack([OTHER_HAIR, OTHER_SKIN]), PERSON, [HAIR, SKIN])
-    assert torch.allclose(both[0], hair)
-    assert torch.allclose(both[1], readings(OTHER_SKIN[:1], SKIN))
+    both = spoken_aspects(torch.stack([OTHER_HAIR, OTHER_SKIN]), PERSON, [HAIR, SKIN])
+    hair_too, skin = aspect_targets(source, both)
+    assert torch.allclose(hair_too, hair)
+    assert torch.allclose(skin, readings(OTHER_SKIN[:1], SKIN))
+    last = spoken_aspects(torch.stack([OTHER_HAIR, HAIR[:1].expand_as(PERSON)]), PERSON, [HAIR])
+    assert torch.allclose(last[0].said, readings(HAIR[:1], HAIR)[0])
+
+
+def test_a_text_speaks_of_two_aspects_and_not_of_what_it_would_move():
+    both = unit(OTHER_HAIR + OTHER_SKIN)
+    assert all(each.said is not None for each in spoken_aspects(both, PERSON, [HAIR, SKIN]))
+    # The text of the original image leans to a skin, and the one that leaves it away "changes" it.
+    leaning = unit(PERSON + 0.4 * OTHER_SKIN)
+    hair, skin = spoken_aspects(OTHER_HAIR, leaning, [HAIR, SKIN])
+    assert hair.said is not None
+    assert skin.said is None
 
 
 def test_a_text_that_says_nothing_leaves_the_image():
-    hair, skin = aspect_targets(SOURCE, *[embeddings(TEMPLATES, DIM, seed=3)] * 2, ASPECTS)
-    assert torch.equal(hair, readings(SOURCE, ASPECTS[0]))
-    assert torch.equal(skin, readings(SOURCE, ASPECTS[1]))
+    source = unit(AXES[0] + AXES[2])[None]
+    hair, skin = aspect_targets(source, spoken_aspects(PERSON, PERSON, [HAIR, SKIN]))
+    assert torch.equal(hair, readings(source, HAIR))
+    assert torch.equal(skin, readings(source, SKIN))
 
 
 def test_targets_do_not_depend_on_the_batch():
-    texts = embeddings(2, TEMPLATES, DIM, seed=3)
-    together = aspect_targets(SOURCE, *texts, ASPECTS)
+    aspects = edit_tensors().aspects
+    together = aspect_targets(SOURCE, aspects)
     for b in range(BATCH):
-        alone = aspect_targets(SOURCE[b : b + 1], *texts, ASPECTS)
+        alone = aspect_targets(SOURCE[b : b + 1], aspects)
         assert all(torch.allclose(t[b : b + 1], o) for t, o in zip(together, alone, strict=True))
 
 

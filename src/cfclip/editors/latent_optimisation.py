@@ -7,6 +7,7 @@ latent penalty counts from the source either way.
 """
 
 import time
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
+from cfclip.losses.aspects import Aspect, spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.objective import EditTensors, Objective, build_objective, clip_nce_term
 
@@ -129,7 +131,7 @@ class _Run:
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
         self._texts = _text_tensors(embedder, config, request)
-        self._aspects = _aspect_tensors(embedder, config, request)
+        self._aspects = _aspects(embedder, config, request, self._texts)
         self._objective = _objective(config, len(request.prompts))
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.offset = self.space.zero_offset()
@@ -218,17 +220,21 @@ def _text_tensors(
     return texts
 
 
-def _aspect_tensors(
-    embedder: Embedder, config: LatentOptimisationConfig, request: EditRequest
-) -> tuple[Tensor, ...]:
-    """The embeddings of each aspect's texts, if they are weighed."""
+def _aspects(
+    embedder: Embedder,
+    config: LatentOptimisationConfig,
+    request: EditRequest,
+    texts: Mapping[str, Tensor],
+) -> tuple[Aspect, ...]:
+    """What the texts say of each aspect, if they are weighed."""
     if not config.aspects:
         return ()
     if not request.aspects:
         raise InputError(
             f"aspects is {config.aspects}, but the pack names no aspects; set its weight to 0"
         )
-    return embed_aspects(embedder, request.aspects)
+    named = embed_aspects(embedder, request.aspects)
+    return spoken_aspects(texts["target_texts"], texts["source_texts"], named)
 
 
 def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:

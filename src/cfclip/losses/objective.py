@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.aspects import aspect_targets, aspects_loss
+from cfclip.losses.aspects import Aspect, aspect_targets, aspects_loss
 from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.choices import Negatives, Positives
 from cfclip.losses.clip_nce import TEMPERATURE, clip_nce_loss
@@ -34,7 +34,7 @@ class EditTensors:
         offset: `(B, ...)`, the edited latent minus the source's.
         unrealistic_texts: `(K, dim)`, a text of unrealistic images, for the realism term.
         images, source_images: `(B, C, H, W)`, before augmentation, for the changed_pixels term.
-        aspects: `(values, dim)` for each aspect of a picture, for the aspects term.
+        aspects: the aspects of a picture and what the texts say of them, for the aspects term.
     """
 
     edited: Tensor
@@ -45,7 +45,7 @@ class EditTensors:
     unrealistic_texts: Tensor | None = None
     images: Tensor | None = None
     source_images: Tensor | None = None
-    aspects: tuple[Tensor, ...] = ()
+    aspects: tuple[Aspect, ...] = ()
 
     @property
     def copies(self) -> int:
@@ -131,8 +131,8 @@ def _changed_pixels(t: EditTensors) -> Tensor:
 def _aspects(t: EditTensors) -> Tensor:
     if not t.aspects:
         raise InputError("the aspects term needs aspects; give them, or set its weight to 0")
-    targets = aspect_targets(t.source, t.target_texts, t.source_texts, t.aspects)
-    return aspects_loss(t.edited, targets, t.aspects, "none")
+    targets = aspect_targets(t.source, t.aspects)
+    return aspects_loss(t.edited, targets, [each.values for each in t.aspects], "none")
 
 
 TERMS: Mapping[str, Term] = MappingProxyType(

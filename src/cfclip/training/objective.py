@@ -15,6 +15,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
+from cfclip.losses.aspects import spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.objective import (
     OBJECTIVES,
@@ -110,7 +111,11 @@ class MapperObjective:
             raise InputError(
                 f"aspects is {config.aspects}, but the pack names no aspects; set its weight to 0"
             )
-        self._aspects = embed_aspects(embedder, task.aspects) if config.aspects else ()
+        named = embed_aspects(embedder, task.aspects) if config.aspects else ()
+        self._aspects = [
+            spoken_aspects(target, self._source_texts, named) if named else ()
+            for target in self._targets
+        ]
 
     @torch.no_grad()
     def look(self, latents: Tensor) -> Look:
@@ -157,7 +162,7 @@ class MapperObjective:
                 unrealistic_texts=self._unrealistic,
                 images=images[rows],
                 source_images=source.images[rows],
-                aspects=self._aspects,
+                aspects=self._aspects[prompt],
             )
             total, terms = self._objective(tensors, reduction="none")
             found.append({**terms, TOTAL: total})
