@@ -250,16 +250,24 @@ class SourceMaker:
         ]
 
     @torch.no_grad()
-    def sample_latents(self, seed: int, truncation_psi: float = SAMPLE_TRUNCATION) -> Tensor:
-        """`(num_ws, w_dim)` on the device: the latents of a sample, whose picture is not made."""
-        # Drawn on the CPU, one by one: the same picture on every device and in every batch.
+    def sample_latents(
+        self, seeds: Sequence[int], truncation_psi: float = SAMPLE_TRUNCATION
+    ) -> Tensor:
+        """`(len(seeds), num_ws, w_dim)` on the device: the latents of samples, without pictures.
+
+        They are mapped together, and of how many there are depend their last bits.
+        """
         generator = self.pack.generator(self.device)
-        draw = torch.Generator().manual_seed(seed)
-        z = torch.randn(1, generator.z_dim, generator=draw).to(self.device)
-        return generator.mapping(z, truncation_psi=truncation_psi)[0]
+        # Drawn on the CPU, one by one: the same picture on every device.
+        draws = [
+            torch.randn(generator.z_dim, generator=torch.Generator().manual_seed(seed))
+            for seed in seeds
+        ]
+        z = torch.stack(draws).to(self.device)
+        return generator.mapping(z, truncation_psi=truncation_psi)
 
     def _sample(self, seed: int, truncation_psi: float) -> Source:
-        latents = self.sample_latents(seed, truncation_psi)
+        (latents,) = self.sample_latents([seed], truncation_psi)
         return self._exact(latents, sample_origin(seed, truncation_psi), f"sample-{seed}")
 
     @torch.no_grad()

@@ -7,11 +7,11 @@ whatever else was in its batch, after a restart too.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ from cfclip.results import circumstances
 from cfclip.session import Session
 from cfclip.sources import SourceMaker, sample_origin
 
+T = TypeVar("T")
 _KEPT_TEXTS = 1024
 _FILE_ORIGIN = {"kind": "file"}
 """All that provenance tells of a picture: nothing of files."""
@@ -120,11 +121,12 @@ class RowEditor:
         """An outcome for each row, in any order; at most `Job.batch` rows with a mapper."""
         failed: list[Outcome] = []
         starts: list[_Start] = []
+        samples = self._sample_latents(rows)
         for row in rows:
             try:
                 if self._mapper is not None:
                     self._codes(row.text)  # what cannot be read fails its own row
-                starts.append(self._start(row))
+                starts.append(self._start(row, samples))
             except (CfclipError, MemoryError, RuntimeError) as error:
                 failed.append(Outcome(row.name, error=_reason(error)))
         try:
@@ -136,7 +138,7 @@ class RowEditor:
     def synthesis_rate(self, seconds: float) -> float:
         """Pictures per second of the generator alone, for about so long, `Job.batch` at a time."""
         with torch.inference_mode():
-            latents = torch.stack([self._samples.sample_latents(n) for n in range(self._job.batch)])
+            latents = self._samples.sample_latents(range(self._job.batch))
             self._generator.synthesis(latents)  # the first one takes longer
             began, made = time.perf_counter(), 0
             while (took := time.perf_counter() - began) < seconds or not made:
@@ -144,12 +146,24 @@ class RowEditor:
                 made += len(latents)
         return made / took
 
-    def _start(self, row: Row) -> _Start:
+    def _sample_latents(self, rows: Sequence[Row]) -> dict[int, Tensor]:
+        """Latents of the samples among the rows, by their seeds."""
+        seeds = [row.place.seed for row in rows if row.place.kind == "sample"]
+        if not seeds:
+            return {}
+        if self._mapper is None:
+            return {seed: self._samples.sample_latents([seed])[0] for seed in seeds}
+        # A mapper needs no gradients, which the optimisation of what is made so could not take.
+        with torch.inference_mode():
+            latents = self._samples.sample_latents(self._filled(seeds))
+        return dict(zip(seeds, latents, strict=False))
+
+    def _filled(self, some: Sequence[T]) -> list[T]:
+        return [*some, *[some[0]] * (self._job.batch - len(some))]
+
+    def _start(self, row: Row, samples: Mapping[int, Tensor]) -> _Start:
         if row.place.kind == "sample":
-            # A mapper needs no gradients, which the optimisation of what is made so could not take.
-            with torch.inference_mode(self._mapper is not None):
-                latents = self._samples.sample_latents(row.place.seed)
-            return _Start(row, latents, sample_origin(row.place.seed))
+            return _Start(row, samples[row.place.seed], sample_origin(row.place.seed))
         if self._inversions is None:
             self._inversions = Inversions(self._session, self._job.inversions, self._job.projection)
         if row.place.kind == "file":
@@ -176,7 +190,7 @@ class RowEditor:
         assert self._mapper is not None
         if not starts:
             return []
-        filled = [*starts, *[starts[0]] * (self._job.batch - len(starts))]
+        filled = self._filled(starts)
         latents = torch.stack([start.latents for start in filled])
         strengths = latents.new_tensor([start.row.strength for start in filled])
         each = [self._codes(start.row.text) for start in filled]
