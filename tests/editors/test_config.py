@@ -84,3 +84,9 @@ def test_settings_survive_json() -> None:
 def test_settings_import_without_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_something_has_to_see_the_prompt() -> None:
+    with pytest.raises(InputError, match=r"clip_weight is 0.0, which is possible only if aspects"):
+        LatentOptimisationConfig(clip_weight=0.0)
+    assert LatentOptimisationConfig(clip_weight=0.0, aspects=1.0).clip_weight == 0.0

@@ -58,7 +58,7 @@ class LatentOptimisationConfig:
     """Show CLIP the texts alone instead of in the pack's templates, as StyleCLIP does."""
 
     clip_weight: float = 1.0
-    """Weight of each prompt's CLIP terms."""
+    """Weight of each prompt's CLIP terms; 0 leaves them out, if `aspects` sees the prompt."""
 
     latent_l2: float = 1.0
     """Weight of the mean squared offset: higher changes less."""
@@ -123,9 +123,22 @@ class LatentOptimisationConfig:
         check_choice("negatives", self.negatives, get_args(OwnNegatives))
         check_choice("precision", self.precision, get_args(Precision))
         _layer_ranges(self.layers)
-        for name in ("latent_l2", "changed_pixels", "aspects", "alpha", "beta", "gamma"):
+        weights = (
+            "clip_weight",
+            "latent_l2",
+            "changed_pixels",
+            "aspects",
+            "alpha",
+            "beta",
+            "gamma",
+        )
+        for name in weights:
             check_number(name, getattr(self, name), 0.0)
-        check_number("clip_weight", self.clip_weight, 0.0, open_low=True)
+        if not (self.clip_weight or self.aspects):
+            raise InputError(
+                "clip_weight is 0.0, which is possible only if aspects is above 0: nothing else "
+                "sees the prompt"
+            )
         check_number("temperature", self.temperature, 0.0, open_low=True)
         check_number("augmentations", self.augmentations, 1)
         check_number("distortion", self.distortion, 0.0, 1.0)
