@@ -25,27 +25,42 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     nothing remains and an existing `path` is untouched.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_PARTIAL + path.suffix)
+    handle, temporary = _begin(path)
     os.close(handle)
-    temporary = Path(name)
-    try:
+    with _finishing(temporary, path):
         yield temporary
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file, whole or not at all. Raises `InputError` if it cannot be written."""
+    path = Path(path)
+    try:
+        handle, temporary = _begin(path)
+        with _finishing(temporary, path), open(handle, "wb") as stream:
+            stream.write(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _begin(path: Path) -> tuple[int, Path]:
+    """An open temporary file beside `path`, and where it is."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_PARTIAL + path.suffix)
+    return handle, Path(name)
+
+
+@contextmanager
+def _finishing(temporary: Path, path: Path) -> Iterator[None]:
+    """Rename a temporary file when the block succeeds, remove it when it does not."""
+    try:
+        yield
         # mkstemp makes files that only their owner reads; give the mode a plain open() would.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
-
-
-def write_whole(path: str | Path, data: bytes) -> None:
-    """Write a file, whole or not at all. Raises `InputError` if it cannot be written."""
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
 
 
 def remove_partials(folder: str | Path) -> None:

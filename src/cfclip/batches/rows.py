@@ -187,6 +187,6 @@ def _checked_name(name: str) -> str:
 
 def outcome_of(row: Row, **more: Any) -> dict[str, Any]:
     """What is told of a row, as JSON values."""
-    content = asdict(row)
-    del content["place"]
+    # Not by asdict, which copies everything: a tenth of the time that the writing process has.
+    content = {name: value for name, value in vars(row).items() if name != "place"}
     return {**content, **more}
