@@ -1,6 +1,7 @@
 """What workers make of rows: each its own edit, whatever else is in the batch."""
 
 import io
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,14 @@ def test_pictures_tell_how_they_were_made(editor: RowEditor, tmp_path: Path) -> 
         assert (told.source_type, told.prompts) == (kind, (row.text,))
         assert told.sample_seed == (7 if kind == GENERATED else None)
         assert "me.png" not in packet
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_picture(editor: RowEditor, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    pipe = Row("pipe", "pipe.png", Place("file", path=str(tmp_path / "pipe.png")), "x", 1.0, 0)
+    (outcome,) = editor.edit([pipe])
+    assert "there is no file" in str(outcome.error)
 
 
 def test_bad_rows_fail_alone(editor: RowEditor, tmp_path: Path) -> None:

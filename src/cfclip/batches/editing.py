@@ -24,7 +24,6 @@ from cfclip.errors import (
     MEMORY_REMEDY,
     CfclipError,
     CheckpointError,
-    InputError,
     PackError,
     out_of_memory,
 )
@@ -167,10 +166,7 @@ class RowEditor:
         if self._inversions is None:
             self._inversions = Inversions(self._session, self._job.inversions, self._job.projection)
         if row.place.kind == "file":
-            path = Path(row.place.path)
-            if not path.is_file():  # reading a pipe or a device may never end
-                raise InputError(f"there is no file {path}")
-            found = self._inversions.invert(path)
+            found = self._inversions.invert(Path(row.place.path))
         else:
             found = self._inversions.invert_data(read_member(row.place), row.image)
         psnr = found.psnr if math.isfinite(found.psnr) else None
