@@ -1,8 +1,10 @@
 """Held-out avatars with their truth: inverted once, edited by whatever is measured, and scored."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ from cfclip.settings import edit_settings, projection_settings
 from recipes.avatars.bench import Bench
 from recipes.avatars.dataset import load_dataset
 
-_FINGERPRINT = 12  # characters of a pack's hash that name its folder
+_FINGERPRINT = 12  # characters of the hashes of pack and avatars that name their folder
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ def held_out(session: Session, natural: Path, count: int, kept: Path) -> HeldOut
         InputError: there are fewer avatars.
     """
     manifest, data, probes = session.pack.manifest, load_dataset(natural), judges.load_probes()
-    # Not to be mistaken for those of another generator.
-    kept = kept / session.pack.fingerprint[:_FINGERPRINT]
+    # Not to be mistaken for those of another generator, or of other avatars.
+    first = hashlib.sha256(np.ascontiguousarray(data.images[:1])).hexdigest()
+    kept = kept / f"{session.pack.fingerprint[:_FINGERPRINT]}-{first[:_FINGERPRINT]}"
     kept.mkdir(parents=True, exist_ok=True)
     editing, projection = edit_settings(manifest), projection_settings(manifest)
     bench = Bench(session, probes, data, data, editing, projection, kept, seed=0)

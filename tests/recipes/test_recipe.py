@@ -15,7 +15,7 @@ from cfclip.embedders.clip import load_clip
 from cfclip.embedders.clip_files import MERGES_FILE, read_clip, save_clip
 from cfclip.session import Session
 from recipes.avatars.__main__ import main
-from recipes.avatars.held_out import edits_of
+from recipes.avatars.held_out import edits_of, held_out
 from recipes.avatars.warm_start import STAGES
 
 TEST_EDITS = edits_of("test")
@@ -259,6 +259,16 @@ def test_a_training_is_scored_as_it_goes(made: Path, tmp_path: Path) -> None:
     assert ElementTree.parse(out / "curve.svg").getroot().tag.endswith("svg")
     command("measure-training", *options, "--out", out)  # there is nothing left to do
     assert len((out / "curve.jsonl").read_text().splitlines()) == 2
+
+
+def test_inversions_are_kept_for_the_avatars_that_they_are_of(made: Path, tmp_path: Path) -> None:
+    session = Session.open(made / "tiny")
+    one, other = (
+        held_out(session, made / name, 2, tmp_path) for name in ("natural-303", "natural-101")
+    )
+    assert not torch.equal(one.inversion.latents, other.inversion.latents)
+    again = held_out(session, made / "natural-303", 2, tmp_path)
+    assert torch.equal(again.inversion.latents, one.inversion.latents)
 
 
 def test_starts_are_compared(made: Path, tmp_path: Path) -> None:
