@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,7 +58,7 @@ def held_out(session: Session, natural: Path, count: int, kept: Path) -> HeldOut
     """
     manifest, data, probes = session.pack.manifest, load_dataset(natural), judges.load_probes()
     # Not to be mistaken for those of another generator, or of other avatars.
-    first = hashlib.sha256(np.ascontiguousarray(data.images[:1])).hexdigest()
+    first = hashlib.sha256(data.images[:1].tobytes()).hexdigest()
     kept = kept / f"{session.pack.fingerprint[:_FINGERPRINT]}-{first[:_FINGERPRINT]}"
     kept.mkdir(parents=True, exist_ok=True)
     editing, projection = edit_settings(manifest), projection_settings(manifest)

@@ -123,10 +123,12 @@ def _assembled(
     gr = import_gradio()
     from fastapi import FastAPI
 
+    from cfclip.apps.web.gradio_sessions import mend_sessions
     from cfclip.apps.web.handlers import Handlers
     from cfclip.apps.web.page import CSS_FILE, TITLE, build_page
     from cfclip.apps.web.wiring import connect
 
+    mend_sessions()
     with gr.Blocks(analytics_enabled=False, title=TITLE) as blocks:
         page = build_page()
         connect(blocks, page, Handlers(page, studio, visitors, queue, limits, folder))
