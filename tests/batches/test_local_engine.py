@@ -52,6 +52,25 @@ def test_the_rows_of_a_killed_worker_are_done_by_another(job: Job) -> None:
     assert sorted(names) == sorted(row.name for row in ROWS)
 
 
+def test_no_row_is_blamed_for_workers_that_died_before_it_came(job: Job) -> None:
+    with LocalEngine(job, 2) as engine:
+        for worker in engine._workers:
+            worker.process.kill()
+            worker.process.join()
+        found = [each for some in engine.run(iter([ROWS[:5]]), lambda: False) for each in some]
+    assert [each.error for each in found] == [None] * 5
+
+
+def test_what_asks_all_processes_of_a_group_to_end_is_left_to_the_first(job: Job) -> None:
+    """`timeout`, a service and a queue of jobs send SIGTERM to workers too."""
+    with LocalEngine(job, 1) as engine:
+        before = engine._workers[0].process
+        before.terminate()
+        found = [each for some in engine.run(iter(chunks(ROWS)), lambda: False) for each in some]
+        assert engine._workers[0].process is before
+    assert len(found) == len(ROWS)
+
+
 def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
     rows = [*ROWS[:6], replace(ROWS[6], name=deadly_rows.DEADLY), *ROWS[7:10]]
     with LocalEngine(job, 1, deadly_rows.prepare) as engine:

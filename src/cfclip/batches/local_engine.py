@@ -107,7 +107,9 @@ class LocalEngine:
             stopped = stopped or stopping()
             if stopped:
                 again.clear()
-            for worker in self._workers:
+            for worker in list(self._workers):
+                if not (stopped or worker.chunks or worker.process.is_alive()):
+                    worker = self._replace(worker)  # before a row is blamed for it
                 if stopped:
                     worker.send(Stop())
                     while len(worker.chunks) > 1:
@@ -163,15 +165,16 @@ class LocalEngine:
         self._replace(worker)
         return failed
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace(self, worker: _Worker) -> _Worker:
         worker.end()
-        self._workers[self._workers.index(worker)] = self._new_worker()
+        new = self._workers[self._workers.index(worker)] = self._new_worker()
         self._deaths += 1
         if self._deaths > _MOST_DEATHS * self._count:
             raise CfclipError(
                 f"{self._deaths} workers died one after another; there may be too little memory "
                 "for so many (--workers)"
             )
+        return new
 
     def _new_worker(self) -> _Worker:
         return _Worker(self._job, self._prepare)

@@ -56,7 +56,9 @@ def serve(connection: Connection, job: Job, prepare: Callable[[], None] | None) 
         job: what is to be done.
         prepare: called first, to set up this process.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process at the other end
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Ctrl-C, and what ends all processes of a group, are for the process at the other end.
+        signal.signal(number, signal.SIG_IGN)
     requests: queue.SimpleQueue[Sequence[Row] | Measure | None] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, requests), daemon=True).start()
     try:
