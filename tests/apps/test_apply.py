@@ -7,6 +7,7 @@ import pytest
 from full_disk import room_for
 from PIL import Image
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
+from refusals import refused
 
 from cfclip.apps.cli import main
 from cfclip.editors.mapper_config import TextMapperConfig
@@ -57,13 +58,6 @@ def apply(run: Path, out: Path, *arguments: object) -> int:
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    return captured.err
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 9])

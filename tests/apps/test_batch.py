@@ -15,6 +15,7 @@ import pytest
 from full_disk import room_for
 from PIL import Image, ImageChops, ImageStat
 from png_bytes import png_of
+from refusals import refused
 from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
@@ -54,13 +55,6 @@ def batch(run: Path | None, out: Path, *arguments: object) -> int:
 
 def told(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1, captured.err
-    return captured.err
 
 
 @pytest.mark.parametrize(

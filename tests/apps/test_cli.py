@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import refusals
 from PIL import Image
 
 from cfclip.apps.cli import COMMANDS, main
@@ -45,11 +46,7 @@ def names(folder: Path) -> set[str]:
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     """Run a command that must fail, with exit status 2 and one line; returns the line."""
     assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
+    return refusals.refused(capsys)
 
 
 # What commands do

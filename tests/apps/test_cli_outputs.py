@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from refusals import refused
 
 from cfclip.apps.cli import main
 from cfclip.session import Session
@@ -27,12 +28,6 @@ def paint(path: Path) -> Path:
 
 def edit(*arguments: object) -> int:
     return main(["edit", *map(str, arguments), "--pack", "tiny"])
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_a_name_that_is_not_utf8_is_edited_like_any_other(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from captioned import write_captioned_folder
+from refusals import refused
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
@@ -41,14 +42,6 @@ def out(tmp_path: Path) -> Path:
 
 def fit(folder: Path, out: Path, *options: str) -> int:
     return main(["fit-text-map", str(folder), "--out", str(out), *QUICK, *options])
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    assert captured.err.startswith("cfclip: error: ")
-    return captured.err
 
 
 def test_a_map_is_fitted_and_edits_start_from_it(

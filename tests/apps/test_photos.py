@@ -10,6 +10,7 @@ import pytest
 from identity_file import write_identity
 from PIL import Image
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
+from refusals import refused
 
 from cfclip.apps.cli import main
 
@@ -37,12 +38,6 @@ def edit(image: object, *arguments: object) -> int:
 def record_in(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / f"{NAME}.json").read_text())
     return content
-
-
-def refused(capsys: pytest.CaptureFixture[str]) -> str:
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_a_photo_is_edited_put_back_and_made_again(tmp_path: Path, landmarks: Path) -> None:

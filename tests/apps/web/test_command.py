@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import refusals
 
 from cfclip.apps.cli import main
 from cfclip.apps.web.server import HOST, listen
@@ -14,10 +15,7 @@ from cfclip.errors import InputError
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert main(["web", *map(str, arguments)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    return captured.err
+    return refusals.refused(capsys)
 
 
 def test_parsing_it_loads_nothing_heavy() -> None:
