@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE
+from refusals import refused
 
 from cfclip import Session
 from cfclip.apps.cli import main
@@ -163,6 +164,29 @@ def test_inspect_of_a_picture_that_tells_nothing(
     assert "none: the picture does not tell how it was made" in capsys.readouterr().out
     assert main(["inspect", str(picture), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["provenance"] is None
+
+
+def test_inspect_of_several_names_each_and_goes_on_after_a_bad_one(
+    tmp_path: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, bad = tmp_path / "a.png", tmp_path / "bad.png"
+    write_picture(Image.new("RGB", (32, 32)), made, Provenance(GENERATED, ("green hair",)))
+    bad.write_text("no picture")
+    several = ["inspect", str(made), str(bad), str(picture)]
+    assert main(several) == 2
+    captured = capsys.readouterr()
+    first, second = captured.out.split("\n\n")
+    assert first.startswith(f"picture      {made}\nsource type  ")
+    assert second.startswith(f"picture      {picture}\nprovenance   none")
+    error, count = captured.err.splitlines()
+    assert error.startswith(f"cfclip: error: {bad} is not a picture")
+    assert count == "2 of 3 pictures done"
+    assert main([*several, "--json"]) == 2
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["image"] for each in told] == several[1:]
+    assert "is not a picture" in told[1]["error"]
+    assert main(["inspect"]) == 2
+    assert "no pictures; give files" in refused(capsys)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import one_line
-from cfclip.apps.options import FAILED, OK, Output
+from cfclip.apps.options import Output
+from cfclip.apps.tasks import summarise
+from cfclip.errors import InputError
 
 if TYPE_CHECKING:
     from cfclip.credentials import Credentials
@@ -18,32 +20,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspect(Output):
-    """Show what a picture tells of how it was made: its provenance, and who signed it.
+    """Show what pictures tell of how they were made: their provenance, and who signed them.
 
-    Nothing there proves nothing: metadata is easily lost, and only a signature shows that it was
-    not changed.
+    Nothing there proves nothing: metadata is easily lost, and only a signature shows that a
+    picture was not changed.
     """
 
-    image: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGE")]
-    """Picture file, of any program."""
+    images: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
+    ]
+    """Picture files, of any program."""
 
     def run(self) -> int:
-        """Read it and tell; fails if a signature does not fit the file."""
+        """Read each and tell; fails if one cannot be read or its signature does not fit it."""
+        if not self.images:
+            raise InputError("no pictures; give files")
+        failures = []
+        for place, image in enumerate(self.images):
+            try:
+                failures += self._told(image, place)
+            except InputError as error:
+                failures.append(str(error))
+                if self.console.as_json:
+                    self.console.result({"image": str(image), "error": str(error)}, "")
+        return summarise(self.console, failures, len(self.images))
+
+    def _told(self, image: Path, place: int) -> list[str]:
+        """Tell of one picture; what is wrong with it."""
         from cfclip.marking import inspect_picture
 
-        found = inspect_picture(self.image)
-        console = self.console
-        console.result({"image": str(self.image), **asdict(found)}, "\n".join(_lines(found)))
+        found = inspect_picture(image)
+        lines = [_line(name, value) for name, value in _of_picture(found)]
+        if len(self.images) > 1:
+            lines.insert(0, ("\n" if place else "") + _line("picture", str(image)))
+        self.console.result({"image": str(image), **asdict(found)}, "\n".join(lines))
         if found.credentials is not None and not found.credentials.intact:
-            console.error(f"{self.image} is not as it was signed")
-            return FAILED
-        return OK
+            return [f"{image} is not as it was signed"]
+        return []
 
 
-def _lines(found: "Inspection") -> Iterator[str]:
+def _line(name: str, value: str) -> str:
     # What is in the file may be anybody's: no character of it acts on the terminal.
-    for name, value in (*_of_provenance(found.provenance), *_of_signature(found)):
-        yield f"{name:<13}{one_line(value)}"
+    return f"{name:<13}{one_line(value)}"
+
+
+def _of_picture(found: "Inspection") -> Iterator[tuple[str, str]]:
+    yield from _of_provenance(found.provenance)
+    yield from _of_signature(found)
 
 
 def _of_provenance(provenance: "Provenance | None") -> Iterator[tuple[str, str]]:
