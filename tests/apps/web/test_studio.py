@@ -88,6 +88,8 @@ def test_an_upload_is_inverted_once_and_named_as_it_was_called(
     result = studio.edit(start, order(studio), job)
     assert result is not None
     assert {stage.phase for stage in told} == {READING, EDITING}
+    # While it is read, the page goes on showing it as the picture before, not as an edit so far.
+    assert {stage.preview for stage in told if stage.phase == READING} == {None}
     assert result.name == "My-Caf-b_green-hair"
     assert any("central square" in line for line in result.warnings)
     assert not any(str(tmp_path) in line for line in result.warnings)

@@ -12,7 +12,7 @@ from cfclip.apps.web.jobs import BusyError, Job
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.pieces import DOWNLOADS
-from cfclip.apps.web.studio import Stage
+from cfclip.apps.web.studio import READING, Stage
 from cfclip.apps.web.visitors import KeptEdit, Start, Visitor, Visitors
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.errors import InputError
@@ -140,6 +140,8 @@ def test_progress_and_endings_are_told(result: EditResult) -> None:
     assert "step 3 of 60, about 19 s left" in pieces.progress(Stage("Editing", 3, 60, 1.0))
     assert "left" not in pieces.progress(Stage("Editing", 0, 60, 1.0))
     assert "2.0 min left" in pieces.progress(Stage("Editing", 1, 61, 2.0))
+    reading = pieces.progress(Stage(READING, 3, 60, 1.0))
+    assert "step 3 of 60, about 19 s left, then the edit" in reading
     assert "Starting" in pieces.waiting(0)
     assert "one edit is before" in pieces.waiting(1)
     assert "4 edits are before" in pieces.waiting(4)
@@ -149,6 +151,8 @@ def test_progress_and_endings_are_told(result: EditResult) -> None:
     ended = replace(kept, shown=stopped)
     assert "Stopped after 1 step;" in pieces.outcome(ended, False, 0)
     assert "The time limit ended it" in pieces.outcome(ended, True, 0)
+    at_once = replace(kept, shown=replace(stopped, steps=0))
+    assert "Stopped before its first step;" in pieces.outcome(at_once, False, 0)
 
 
 def test_near_words_replace_the_unknown_one() -> None:

@@ -145,7 +145,7 @@ def _setting_field(setting: Setting) -> gr.Number | gr.Dropdown:
             choices=list(setting.choices),
             label=setting.label,
             info=setting.about,
-            min_width=200,
+            min_width=130,
             interactive=True,
         )
     whole = isinstance(getattr(LatentOptimisationConfig(), setting.name), int)
@@ -155,7 +155,7 @@ def _setting_field(setting: Setting) -> gr.Number | gr.Dropdown:
         precision=0 if whole else None,
         minimum=0,
         maximum=setting.high,
-        min_width=200,
+        min_width=130,
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from cfclip.apps.web.studio import Stage
+from cfclip.apps.web.studio import READING, Stage
 from cfclip.apps.web.visitors import KeptEdit
 
 _QUALITY = 92
@@ -87,7 +87,8 @@ def progress(stage: Stage) -> str:
     """A bar with the step and the time left."""
     share = round(_PERCENT * stage.step / max(stage.steps, 1))
     left = "" if stage.seconds_left is None else f", about {_duration(stage.seconds_left)} left"
-    text = f"{stage.phase}: step {stage.step} of {stage.steps}{left}"
+    then = ", then the edit" if stage.phase == READING else ""
+    text = f"{stage.phase}: step {stage.step} of {stage.steps}{left}{then}"
     return (
         f'<div class="cf-bar cf-running" role="progressbar" aria-valuenow="{share}" '
         f'aria-valuemin="0" aria-valuemax="100" aria-label="{escape(stage.phase)}">'
@@ -119,7 +120,8 @@ def outcome(kept: KeptEdit, timed_out: bool, share: float) -> str:
     done = f"Done in {_duration(result.seconds)}, {_steps(result.steps)}"
     if result.record["stopped_from_outside"]:
         why = "The time limit ended it" if timed_out else "Stopped"
-        done = f"{why} after {_steps(result.steps)}; this is what it had reached"
+        when = f"after {_steps(result.steps)}" if result.steps else "before its first step"
+        done = f"{why} {when}; this is what it had reached"
     changed = f"{share:.0%} of the picture changed."
     warnings = [each for each in result.warnings if not each.startswith("the edit was stopped")]
     listed = "".join(f"<li>{escape(each)}</li>" for each in dict.fromkeys(warnings))

@@ -45,7 +45,7 @@ class Stage:
     seconds: float
     """Since this phase began."""
     preview: Image.Image | None = None
-    """What it looks like by now."""
+    """What the edit looks like by now."""
 
     @property
     def seconds_left(self) -> float | None:
@@ -178,7 +178,7 @@ class Studio:
 
     def _source(self, start: Start, job: EditJob) -> Source | None:
         if start.source is None:
-            source = start.make(_Watch(job, start.image).invert)
+            source = start.make(_Watch(job).invert)
             if job.should_stop:  # half an inversion is of no use
                 return None
             start.source = source
@@ -199,10 +199,10 @@ class Studio:
 class _Watch:
     """Callbacks that report to a job and end the work when it should stop."""
 
-    def __init__(self, job: EditJob, preview: Image.Image | None = None) -> None:
+    def __init__(self, job: EditJob) -> None:
         self._job = job
         self._began = time.monotonic()
-        self._preview = preview
+        self._preview: Image.Image | None = None
         self._shown = -PREVIEW_SECONDS
 
     def invert(self, progress: DescentStep) -> bool:
