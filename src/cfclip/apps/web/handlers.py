@@ -264,11 +264,11 @@ class Handlers:
     def _ended(self, visitor: Visitor, job: EditJob, start: Start, order: Order) -> Changes:
         page = self._page
         visitor.job = None
-        if job.error is not None:
-            return {page.status: pieces.problem(_told(job.error)), **self._views.back(visitor)}
         if job.result is None:
-            early = "Stopped before the edit had begun."
-            return {page.status: pieces.note(early), **self._views.back(visitor)}
+            error = job.error
+            early = pieces.note("Stopped before the edit had begun.")
+            told = early if error is None else pieces.problem(_told(error))
+            return {page.status: told, **self._views.back(visitor, start)}
         kept = visitor.keep(order, start, job.result)
         return {
             page.status: self._views.outcome(kept, job.timed_out),

@@ -24,13 +24,15 @@ class Views:
         self._page = page
         self._studio = studio
 
-    def back(self, visitor: Visitor) -> Changes:
-        """The stage as it was before an edit that came to nothing."""
-        if visitor.current is None:
-            return {}
+    def back(self, visitor: Visitor, start: Start) -> Changes:
+        """The stage after an edit of `start` that came to nothing."""
+        page, kept = self._page, visitor.edits.get(visitor.current or 0)
+        if kept is None or kept.start is not start:
+            return self._unedited(start)
         return {
-            self._page.tools: gr.update(visible=True),
-            **self.shown(visitor, visitor.edit(), False),
+            page.tools: gr.update(visible=True),
+            page.heat: False,
+            **self.shown(visitor, kept, False),
         }
 
     def shown(self, visitor: Visitor, kept: KeptEdit, heat: bool) -> Changes:
@@ -60,9 +62,14 @@ class Views:
         page = self._page
         return {
             page.source: pieces.source_card(start.image, start.about),
-            page.stage: pieces.picture(start.image, "the picture to edit", "before"),
             page.status: pieces.note("Ready."),
-            page.tools: gr.update(visible=False),
+            **self._unedited(start),
+        }
+
+    def _unedited(self, start: Start) -> Changes:
+        return {
+            self._page.stage: pieces.picture(start.image, "the picture to edit", "before"),
+            self._page.tools: gr.update(visible=False),
         }
 
     def pack_fields(self, pack: str) -> Changes:
