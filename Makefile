@@ -1,4 +1,5 @@
 # make demo        edit sample pictures into ./demo (sets up .venv first)
+# make web         the web app in a browser (sets up .venv first)
 # make test        every test, as CI runs them
 # make test-quick  without the slow ones
 # make lint        ruff and mypy
@@ -17,10 +18,13 @@ TORCH := $(shell grep -E '^torch(vision)?==' constraints.txt)
 # Workers share the cores; more threads than cores make each of them slower.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo test test-quick lint docs clean
+.PHONY: demo web test test-quick lint docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m examples.demo --out $(DEMO)
+
+web: $(VENV)/.web
+	$(BIN)/cfclip web --open
 
 test: $(VENV)/.development
 	$(PYTEST)
@@ -47,6 +51,10 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.web: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[web]'
 	touch $@
 
 $(VENV)/.development: $(VENV)/.runtime

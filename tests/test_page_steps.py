@@ -34,6 +34,7 @@ NOT_RUN: Mapping[str, str] = {
     "git clone": "needs this repository's address",
     "cd cfclip": "goes into the clone",
     "make demo": "runs examples.demo, which tests/test_demo.py runs",
+    "make web": "runs `cfclip web`, which serves until Ctrl-C; tests/apps/web run it",
     "make test": CI,
     "make test-quick": CI,
     "make lint": "is what CI begins with",
