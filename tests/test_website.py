@@ -73,6 +73,15 @@ def test_formulas_are_mathml_and_code_and_prices_are_not() -> None:
     assert "<code>$x$</code>" in html
 
 
+def test_no_formula_shows_a_command_instead_of_its_sign() -> None:
+    html = html_of(r"Here $\arg\min_w \Big\lVert w\Big\rVert^2$ is.")
+    assert "<mi>arg</mi>" in html
+    assert html.count(">\N{DOUBLE VERTICAL LINE}<") == 2
+    assert "\\" not in html
+    with pytest.raises(ValueError, match=r"\\nosuch is not known"):
+        html_of(r"Here $\nosuch$ is.")
+
+
 def test_doctests_are_code() -> None:
     html = html_of("Adds.\n\n>>> 1 + 1\n2\n>>> x\n\nThen > 3.")
     assert "<blockquote>" not in html

@@ -16,6 +16,10 @@ _BLOCK = re.compile(r"^```math\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 _INLINE = r"\$(?![\s$])([^$]+?)(?<!\s)\$(?!\d)"
 _BEFORE_FENCES = 28  # fenced code has 25, and what 30 does would drop what is kept here
 _AFTER_CODE = 185  # `code` has 190, and escapes such as \, have 180
+_UNKNOWN = re.compile(r"(?<=>)(\\[A-Za-z]+|\\\|)(?=<)")
+_NORM = "\N{DOUBLE VERTICAL LINE}"
+_SIGNS = {r"\arg": "arg", r"\lVert": _NORM, r"\rVert": _NORM}
+"""What latex2mathml leaves as it is, always or after \\Big, and how it is shown."""
 
 
 class FormulaExtension(Extension):
@@ -43,5 +47,11 @@ class _Inline(InlineProcessor):
 
 
 def _mathml(latex: str, display: str) -> str:
-    formula = convert(" ".join(latex.split()), display=display)
+    formula = _UNKNOWN.sub(_sign, convert(" ".join(latex.split()), display=display))
     return f'<div class="formula">{formula}</div>' if display == "block" else formula
+
+
+def _sign(match: re.Match[str]) -> str:
+    if match[0] not in _SIGNS:
+        raise ValueError(f"{match[0]} is not known to latex2mathml; write it in another way")
+    return _SIGNS[match[0]]
