@@ -190,6 +190,8 @@ def test_a_second_ctrl_c_is_not_waited_for() -> None:
 def test_progress_in_a_line() -> None:
     line = progress_line(RunProgress(50, 200, {"total": 0.5}, 90.0))
     assert line == "step 50 of 200, about 1.5 min left  total 0.500"
+    nothing_yet = progress_line(RunProgress(1, 200, {"failed": 1.0}, 0.0))
+    assert nothing_yet == "step 1 of 200  failed 1.000"  # there is nothing to estimate from
 
 
 def test_a_pack_has_defaults_of_its_own(tiny_pack_copy: Path) -> None:

@@ -33,8 +33,6 @@ def watched_run(console: Console, title: str) -> Iterator["RunCallback"]:
 
 def progress_line(progress: "RunProgress") -> str:
     """A line for where no bar shows the time left."""
-    left = progress.seconds_left / 60.0
-    return (
-        f"step {progress.step} of {progress.steps}, about {left:.1f} min left  "
-        f"{terms_text(progress.terms)}"
-    )
+    minutes = progress.seconds_left / 60.0
+    left = f", about {minutes:.1f} min left" if minutes else ""
+    return f"step {progress.step} of {progress.steps}{left}  {terms_text(progress.terms)}"
