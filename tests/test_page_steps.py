@@ -45,7 +45,7 @@ NOT_RUN: Mapping[str, str] = {
     "docker build": "needs Docker and a registry; tests/test_dockerfile.py has a linter",
     "docker run": "needs Docker; the command in the container is understood",
     "torchrun": "starts processes; tests/training/test_processes.py does",
-    "CFCLIP_WEB_REQUESTS=200": CI,
+    "CFCLIP_WEB_REQUESTS=400": CI,
     "cfclip web": "serves until it is stopped; tests/apps/web has it served",
     "cfclip packs download": "downloads; tests/apps/test_make_pack.py has a server of its own",
     **{

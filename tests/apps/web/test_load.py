@@ -19,7 +19,7 @@ from cfclip.record import image_sha256
 pytestmark = pytest.mark.slow
 
 REQUESTS = int(os.environ.get("CFCLIP_WEB_REQUESTS", "64"))
-"""The figures of docs/WEB.md are of 200, with the pack avatars."""
+"""The figures of docs/WEB.md are of 400, with the pack avatars."""
 PACK = os.environ.get("CFCLIP_WEB_PACK", "")
 """A tiny pack of random models if none is named."""
 AT_ONCE = 8
