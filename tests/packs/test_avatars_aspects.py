@@ -20,7 +20,7 @@ def session() -> Session:
 
 def spoken(session: Session, prompt: str) -> set[str]:
     manifest, embedder = session.pack.manifest, session.embedder
-    named = embed_aspects(embedder, tuple(manifest.aspects.values()))
+    named = embed_aspects(embedder, tuple(manifest.aspects.values()), 1.0)
     texts = [
         embed_prompt(embedder, manifest.templates, text) for text in (prompt, manifest.source_text)
     ]

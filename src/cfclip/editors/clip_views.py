@@ -6,6 +6,7 @@ from torch import Tensor
 
 from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt, fill_templates
+from cfclip.errors import InputError
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.tensors import resize_images
 
@@ -15,11 +16,18 @@ def embed_prompt(embedder: Embedder, templates: Sequence[str], text: str) -> Ten
     return embedder.embed_texts(fill_templates(templates, check_prompt(text)))
 
 
-def embed_aspects(embedder: Embedder, aspects: Sequence[Sequence[str]]) -> tuple[Tensor, ...]:
+def embed_aspects(
+    embedder: Embedder, aspects: Sequence[Sequence[str]], weight: float
+) -> tuple[Tensor, ...]:
     """Unit embeddings `(values, dim)` of the texts that name the values of each aspect.
 
-    The texts are bare: a template adds little to a softmax of them.
+    The texts are bare: a template adds little to a softmax of them. None if the aspects have no
+    `weight`; raises `InputError` if they have one and there are none.
     """
+    if not weight:
+        return ()
+    if not aspects:
+        raise InputError(f"aspects is {weight}, but the pack names no aspects; set its weight to 0")
     return tuple(embedder.embed_texts(list(texts)) for texts in aspects)
 
 

@@ -7,7 +7,6 @@ latent penalty counts from the source either way.
 """
 
 import time
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -29,7 +28,7 @@ from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
-from cfclip.losses.aspects import Aspect, spoken_aspects
+from cfclip.losses.aspects import spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.objective import EditTensors, Objective, build_objective, clip_nce_term
 
@@ -131,7 +130,11 @@ class _Run:
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
         self._texts = _text_tensors(embedder, config, request)
-        self._aspects = _aspects(embedder, config, request, self._texts)
+        self._aspects = spoken_aspects(
+            self._texts["target_texts"],
+            self._texts["source_texts"],
+            embed_aspects(embedder, request.aspects, config.aspects),
+        )
         self._objective = _objective(config, len(request.prompts))
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.offset = self.space.zero_offset()
@@ -218,23 +221,6 @@ def _text_tensors(
             )
         texts["unrealistic_texts"] = embed(request.unrealistic_text)
     return texts
-
-
-def _aspects(
-    embedder: Embedder,
-    config: LatentOptimisationConfig,
-    request: EditRequest,
-    texts: Mapping[str, Tensor],
-) -> tuple[Aspect, ...]:
-    """What the texts say of each aspect, if they are weighed."""
-    if not config.aspects:
-        return ()
-    if not request.aspects:
-        raise InputError(
-            f"aspects is {config.aspects}, but the pack names no aspects; set its weight to 0"
-        )
-    named = embed_aspects(embedder, request.aspects)
-    return spoken_aspects(texts["target_texts"], texts["source_texts"], named)
 
 
 def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:

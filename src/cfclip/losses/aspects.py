@@ -74,7 +74,7 @@ def spoken_aspects(
         target_texts: unit embeddings `(K, dim)`, or `(P, K, dim)` for P texts, of which the last
             that speaks of an aspect decides.
         source_texts: unit embeddings `(K, dim)`, the same templates.
-        aspects: unit embeddings `(values, dim)` of each aspect's texts; at least one.
+        aspects: unit embeddings `(values, dim)` of each aspect's texts; of none, nothing is told.
         threshold: least sum of the weights of an aspect's texts, above 0.
 
     Raises:
@@ -84,6 +84,8 @@ def spoken_aspects(
     >>> [each.said is None for each in spoken_aspects(eyes[:1], person, [hair, eyes])]
     [True, False]
     """
+    if not aspects:
+        return ()
     texts = target_texts if target_texts.ndim == 3 else target_texts[None]
     for each in texts:
         check_text_pair(each, source_texts, aspects[0].shape[1])

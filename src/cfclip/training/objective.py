@@ -107,14 +107,9 @@ class MapperObjective:
         self._targets = [embed(prompt) for prompt in task.prompts]
         self._source_texts = embed(task.source_text)
         self._unrealistic = embed(task.unrealistic_text) if task.unrealistic_text else None
-        if config.aspects and not task.aspects:
-            raise InputError(
-                f"aspects is {config.aspects}, but the pack names no aspects; set its weight to 0"
-            )
-        named = embed_aspects(embedder, task.aspects) if config.aspects else ()
+        named = embed_aspects(embedder, task.aspects, config.aspects)
         self._aspects = [
-            spoken_aspects(target, self._source_texts, named) if named else ()
-            for target in self._targets
+            spoken_aspects(target, self._source_texts, named) for target in self._targets
         ]
 
     @torch.no_grad()
