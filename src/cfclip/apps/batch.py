@@ -1,5 +1,6 @@
 """`cfclip batch`."""
 
+import gc
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -252,6 +253,7 @@ class Batch(Marked):
             try:
                 with self._engine(job) as engine, watched_run(console, self.out.name) as watch:
                     before = self._measured(engine)
+                    gc.freeze()  # what is there stays, and is not looked through with every chunk
                     done = run_batch(batch, engine, job.chunk, watch)
                     alone = (before + self._measured(engine)) / 2
             except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 What comes and goes is pickled by `multiprocessing`, between processes of one program only.
 """
 
+import gc
 import os
 import queue
 import signal
@@ -65,6 +66,8 @@ def serve(connection: Connection, job: Job, prepare: Callable[[], None] | None) 
         if prepare is not None:
             prepare()
         editor = RowEditor(job)
+        # What is loaded stays to the end; the collector need not look through it over and over.
+        gc.freeze()
         connection.send(Ready())
         while (request := requests.get()) is not None:
             if isinstance(request, Measure):
