@@ -5,7 +5,6 @@ The text of the page is written by hand; its tables are not: they stand between 
 """
 
 import csv
-import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -16,16 +15,17 @@ from cfclip.errors import InputError
 from cfclip.evaluation import figures, report
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import METHODS, OURS
-from cfclip.evaluation.report import markdown_table
 from cfclip.evaluation.rows import Row, RowLog
-from cfclip.evaluation.summary import (
-    CONTROL,
-    COUNTERFACTUAL,
-    KID,
-    summarise_rows,
-)
+from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, KID, summarise_rows
 from cfclip.evaluation.tuning import TRIALS_FILE
 from cfclip.files import atomic_write
+from recipes.avatars.results_tables import (
+    attainable_table,
+    family_table,
+    lost_table,
+    repeated_table,
+    settings_table,
+)
 
 PAGE = "RESULTS.md"
 _TABLE = re.compile(r"(<!-- table (?P<name>[^ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,7 +33,6 @@ _PICTURES = (
     *(figures.EXAMPLES_FILE, figures.EXACT_FILE, figures.FAILED_FILE),
     *(figures.STRENGTH_FILE, figures.SECONDS_FILE),
 )
-_REPEATED = ("success", "preservation", "exact")
 
 
 @dataclass(frozen=True)
@@ -118,41 +117,12 @@ def _tables(
         f"{name}-control": report.quality_table(summary, CONTROL),
         f"{name}-judged": report.judged_table(summary, COUNTERFACTUAL),
         f"{name}-exact": report.exact_table(summary),
+        f"{name}-families-success": family_table(summary, "success"),
+        f"{name}-families-exact": family_table(summary, "exact"),
+        f"{name}-attainable": attainable_table(rows),
+        f"{name}-lost": lost_table(rows),
         **{f"{name}-ahead-{method}": report.ahead_table(rows, summary, method) for method in OURS},
     }
-
-
-def repeated_table(first: tuple[Row, ...], second: tuple[Row, ...]) -> str:
-    """What a second run of some cases found, beside the interval that the first had of them."""
-    cases = {row.key for row in second}
-    lines = []
-    before = summarise_rows([row for row in first if row.key in cases], {})
-    after = summarise_rows(second, {})
-    for method in after.methods:
-        for measure in _REPEATED:
-            old, new = (each.get(method, COUNTERFACTUAL, measure) for each in (before, after))
-            if old is None or new is None or old.low is None or old.high is None:
-                continue
-            interval = f"{100 * old.mean:.1f} [{100 * old.low:.1f}, {100 * old.high:.1f}]"
-            within = "yes" if old.low <= new.mean <= old.high else "no"
-            lines.append((method, measure, interval, f"{100 * new.mean:.1f}", within))
-    return markdown_table(("method", "measure, %", "first run", "second run", "within"), lines)
-
-
-def settings_table(tuned: Path) -> str:
-    """What the tuning chose, and what it reached on validation."""
-    lines = []
-    for name in METHODS:
-        file = tuned / f"{name}.json"
-        if not file.exists():
-            continue
-        found = json.loads(file.read_text(encoding="utf-8"))
-        settings = ", ".join(f"{key} {value:.3g}" for key, value in found["settings"].items())
-        reached = [f"{100 * found['reached'][each]:.1f}" for each in _REPEATED]
-        lines.append((name, str(found["trials"]), settings or "the defaults", *reached))
-    return markdown_table(
-        ("method", "trials", "settings", *(f"{each}, %" for each in _REPEATED)), lines
-    )
 
 
 def _realism(folder: Path) -> dict[tuple[str, str], float]:

@@ -23,6 +23,12 @@ old
 <!-- end -->
 <!-- table ablations-exact -->
 <!-- end -->
+<!-- table bench-families-success -->
+<!-- end -->
+<!-- table bench-attainable -->
+<!-- end -->
+<!-- table bench-lost -->
+<!-- end -->
 <!-- table again -->
 <!-- end -->
 <!-- table settings -->

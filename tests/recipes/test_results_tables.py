@@ -1,0 +1,47 @@
+"""Tables of the page of results, from rows whose figures can be told by hand."""
+
+from cfclip.evaluation.rows import Row
+from recipes.avatars.results_tables import attainable_table, lost_table
+
+
+def row(method: str, avatar: int, exact: bool, lost: tuple[str, ...] = ()) -> Row:
+    figures = dict.fromkeys(
+        ("truth_distance", "truth_psnr", "inversion_distance", "inversion_psnr"), 1.0
+    )
+    return Row(
+        method, "green hair", "hair", avatar, success=exact or bool(lost), exact=exact, lost=lost,
+        preservation=1.0, psnr_outside=30.0, clip_similarity=0.2, judge_similarity=None,
+        seconds=1.0, peak_memory=None, steps=1, stop_reason="completed", **figures,
+    )  # fmt: skip
+
+
+ROWS = (
+    row("oracle", 0, True),
+    row("oracle", 1, False, ("beard",)),
+    row("ours", 0, True),
+    row("ours", 1, False, ("beard", "lip_colour")),
+    row("theirs", 0, False, ("lip_colour",)),
+    row("theirs", 1, True),
+)
+
+
+def cells(table: str) -> list[list[str]]:
+    return [[cell.split(" [")[0] for cell in line.split(" | ")] for line in table.splitlines()]
+
+
+def test_what_is_attainable_is_what_the_oracle_reaches() -> None:
+    assert cells(attainable_table(ROWS))[2:] == [
+        ["| oracle", "50.0", "100.0", "1 |"],
+        ["| ours", "50.0", "100.0", "1 |"],
+        ["| theirs", "50.0", "0.0", "1 |"],
+    ]
+
+
+def test_the_attributes_that_are_lost_most_often_come_first() -> None:
+    assert cells(lost_table(ROWS)) == [
+        ["| method", "beard", "lip colour |"],
+        ["| ---", "---", "--- |"],
+        ["| oracle", "50.0", "0.0 |"],
+        ["| ours", "50.0", "50.0 |"],
+        ["| theirs", "0.0", "50.0 |"],
+    ]
