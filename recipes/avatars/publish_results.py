@@ -19,6 +19,8 @@ from cfclip.evaluation.rows import Row, RowLog
 from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, KID, summarise_rows
 from cfclip.evaluation.tuning import TRIALS_FILE
 from cfclip.files import atomic_write
+from cfclip.packs.pack import Pack
+from recipes.avatars.failed_colours import failed_colours_table
 from recipes.avatars.results_tables import (
     attainable_table,
     family_table,
@@ -61,10 +63,13 @@ def publish_results(config: PublishResults) -> None:
     Raises:
         InputError: a folder without what it shall have, or a table in the page that nobody knows.
     """
+    folder = BenchmarkFolder(config.bench)
+    pack = Pack.open(folder.about()["pack"]["name"])
     rows, variants = _rows(config.bench), _rows(config.ablations)
     tables = {
         **_tables("bench", rows, _realism(config.bench)),
         **_tables("ablations", variants, _realism(config.ablations)),
+        "failed-colours": failed_colours_table(folder, rows, pack),
         "again": repeated_table(rows, _rows(config.again)),
         "settings": settings_table(config.tuned),
     }

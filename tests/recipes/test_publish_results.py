@@ -29,6 +29,8 @@ old
 <!-- end -->
 <!-- table bench-lost -->
 <!-- end -->
+<!-- table failed-colours -->
+<!-- end -->
 <!-- table again -->
 <!-- end -->
 <!-- table settings -->

@@ -1,19 +1,8 @@
 """Tables of the page of results, from rows whose figures can be told by hand."""
 
-from cfclip.evaluation.rows import Row
+from benchmark_rows import row
+
 from recipes.avatars.results_tables import attainable_table, lost_table
-
-
-def row(method: str, avatar: int, exact: bool, lost: tuple[str, ...] = ()) -> Row:
-    figures = dict.fromkeys(
-        ("truth_distance", "truth_psnr", "inversion_distance", "inversion_psnr"), 1.0
-    )
-    return Row(
-        method, "green hair", "hair", avatar, success=exact or bool(lost), exact=exact, lost=lost,
-        preservation=1.0, psnr_outside=30.0, clip_similarity=0.2, judge_similarity=None,
-        seconds=1.0, peak_memory=None, steps=1, stop_reason="completed", **figures,
-    )  # fmt: skip
-
 
 ROWS = (
     row("oracle", 0, True),

@@ -41,11 +41,16 @@ class Case:
     @property
     def name(self) -> str:
         """Short and plain, for files."""
-        return f"{prompt_name(self.edit.prompt)}-{self.avatar:03d}"
+        return case_name(self.edit.prompt, self.avatar)
 
     def truths(self, resolution: int) -> Tensor:
         """Every true answer, rendered, the typical one first: `(answers, 3, side, side)`."""
         return pictures(self.edit.true_answers(self.record), resolution)
+
+
+def case_name(prompt: str, avatar: int) -> str:
+    """What the case of a prompt and an avatar is called in file names."""
+    return f"{prompt_name(prompt)}-{avatar:03d}"
 
 
 def pictures(records: Sequence[AvatarRecord], resolution: int) -> Tensor:
