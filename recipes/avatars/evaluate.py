@@ -222,7 +222,10 @@ def _measure_edit(
         kept = json.loads(path.read_text(encoding="utf-8"))
         scores = [EditScore.of_row(row) for row in kept["scores"]]
         return _MeasuredEdit(scores, float(kept["seconds"]), kept["likeness"])
-    editor = LatentOptimisation(bench.pack.generator(), bench.pack.embedder(), bench.editing)
+    text_map = bench.pack.text_map() if bench.editing.start == "text-map" else None
+    editor = LatentOptimisation(
+        bench.pack.generator(), bench.pack.embedder(), bench.editing, text_map
+    )
     request = edit_request(bench.pack.manifest, inversion.latents, edit.prompt, bench.seed)
     result = editor.edit(request)
     records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]

@@ -64,6 +64,7 @@ SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
             "latent_l2": Span(0.01, 10.0, log=True),
             "changed_pixels": Span(1.0, 30.0, log=True),
             "aspects": Span(3.0, 100.0, log=True),
+            "fusion_strength": Span(0.3, 1.5),
         },
         "cfclip-mapper": {},
         "logit-text-map": {
