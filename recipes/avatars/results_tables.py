@@ -79,10 +79,11 @@ def _percent(estimate: Estimate | None) -> str:
 
 def repeated_table(first: Sequence[Row], second: Sequence[Row]) -> str:
     """What a second run of some cases found, beside the interval that the first had of them."""
-    cases = {row.key for row in second}
+    cases = {row.key for row in first} & {row.key for row in second}
     lines = []
-    before = summarise_rows([row for row in first if row.key in cases], {})
-    after = summarise_rows(second, {})
+    before, after = (
+        summarise_rows([row for row in run if row.key in cases], {}) for run in (first, second)
+    )
     for method in after.methods:
         for measure in _REPEATED:
             old, new = (each.get(method, COUNTERFACTUAL, measure) for each in (before, after))
@@ -94,7 +95,8 @@ def repeated_table(first: Sequence[Row], second: Sequence[Row]) -> str:
 
 
 def settings_table(tuned: Path) -> str:
-    """What the tuning chose, and what it reached on validation."""
+    """What the tuning chose, and what it reached on validation; "-" where that cannot be told, as
+    of mappers that were trained for none of its prompts."""
     lines = []
     for name in METHODS:
         file = tuned / f"{name}.json"
@@ -102,8 +104,9 @@ def settings_table(tuned: Path) -> str:
             continue
         found = json.loads(file.read_text(encoding="utf-8"))
         settings = ", ".join(f"{key} {value:.3g}" for key, value in found["settings"].items())
-        reached = [f"{100 * found['reached'][each]:.1f}" for each in _REPEATED]
-        lines.append((name, str(found["trials"]), settings or "the defaults", *reached))
+        reached = [found["reached"][each] for each in _REPEATED]
+        rates = ("-" if rate is None else f"{100 * rate:.1f}" for rate in reached)
+        lines.append((name, str(found["trials"]), settings or "the defaults", *rates))
     return markdown_table(
         ("method", "trials", "settings", *(f"{each}, %" for each in _REPEATED)), lines
     )
