@@ -348,3 +348,11 @@ def test_a_share_of_the_cases_is_drawn_by_the_seed(out: Path) -> None:
         found.append(cases)
     assert found[0] == found[1]
     assert any(found[0] != other for other in found[2:])
+
+
+def test_avatars_are_not_added_to_a_share(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    share = ("--methods", METHODS[0], "--share", 0.5, "--images", 1)
+    assert bench(out, *share) == 0
+    capsys.readouterr()
+    assert bench(out, *share[:-1], 2, "--resume") == 2
+    assert "begun with another images;" in refused(capsys)

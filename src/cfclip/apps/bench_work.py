@@ -55,8 +55,8 @@ class BenchWork(Output):
     """Pictures that are edited together by a prompt; each takes an even share of the seconds."""
 
     resume: bool = False
-    """Go on in --out, which has to be of the same pack, settings and versions; methods and avatars
-    may be added."""
+    """Go on in --out, which has to be of the same pack, settings and versions; methods may be
+    added, and avatars unless --share is given."""
 
     quick: bool = False
     """Try the command itself: two avatars, a prompt of each family, edits of two steps."""

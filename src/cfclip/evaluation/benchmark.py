@@ -92,6 +92,8 @@ class Benchmark:
             "seed": self.seed,
             "batch": self.batch,
             "share": self.share,
+            # Of other avatars a share is another draw, whose cases would be mixed with the first.
+            "images": None if self.share == 1.0 else self.images,
             "projection": asdict(self.projection),
             "probes": {path.name: sha256_of(path) for path in probes},
             "judge_clip": self.judge_hash,
