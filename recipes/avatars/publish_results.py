@@ -7,6 +7,7 @@ The text of the page is written by hand; its tables are not: they stand between 
 import csv
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from cfclip.evaluation import figures, report
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import METHODS, OURS
 from cfclip.evaluation.rows import Row, RowLog
-from cfclip.evaluation.summary import CONTROL, COUNTERFACTUAL, KID, summarise_rows
+from cfclip.evaluation.summary import ALL, CONTROL, COUNTERFACTUAL, KID, summarise_rows
 from cfclip.evaluation.tuning import TRIALS_FILE
 from cfclip.files import atomic_write
 from cfclip.packs.pack import Pack
@@ -61,14 +62,20 @@ def publish_results(config: PublishResults) -> None:
     """Write everything; see `PublishResults`.
 
     Raises:
-        InputError: a folder without what it shall have, or a table in the page that nobody knows.
+        InputError: a folder without what it shall have, a summary of other rows than there are, or
+            a table in the page that nobody knows.
+        CheckpointError: a benchmark of other models than those of the pack, whose CLIP tells why
+            edits failed.
     """
     folder = BenchmarkFolder(config.bench)
-    pack = Pack.open(folder.about()["pack"]["name"])
+    measured = folder.about()["pack"]
+    pack = Pack.open(measured["name"])
+    models = {name: measured["files"].get(name) for name in pack.mapped_models}
+    pack.check_models(config.bench, models, "measure these (cfclip bench)")
     rows, variants = _rows(config.bench), _rows(config.ablations)
     tables = {
-        **_tables("bench", rows, _realism(config.bench)),
-        **_tables("ablations", variants, _realism(config.ablations)),
+        **_tables("bench", rows, _realism(config.bench, rows)),
+        **_tables("ablations", variants, _realism(config.ablations, variants)),
         "failed-colours": failed_colours_table(folder, rows, pack),
         "again": repeated_table(rows, _rows(config.again)),
         "settings": settings_table(config.tuned),
@@ -130,14 +137,30 @@ def _tables(
     }
 
 
-def _realism(folder: Path) -> dict[tuple[str, str], float]:
-    """KID by method and group: of the summary, since it is measured on the pictures."""
-    with open(folder / report.CSV_FILE, encoding="utf-8", newline="") as stream:
-        return {
-            (line["method"], line["group"]): float(line["value"])
-            for line in csv.DictReader(stream)
-            if line["measure"] == KID
-        }
+def _realism(folder: Path, rows: tuple[Row, ...]) -> dict[tuple[str, str], float]:
+    """KID by method and group: of the summary, since it is measured on the pictures.
+
+    Raises `InputError` if the summary is missing, or was written before the last rows: it is
+    published with what is made of these.
+    """
+    path = folder / report.CSV_FILE
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            lines = list(csv.DictReader(stream))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; run cfclip bench first") from error
+    summed = {
+        line["method"]: int(line["count"])
+        for line in lines
+        if (line["group"], line["measure"]) == (ALL, "readable")  # which every row has
+    }
+    if summed != Counter(row.method for row in rows):
+        raise InputError(f"{path} is not of all rows; finish it (cfclip bench --resume)")
+    return {
+        (line["method"], line["group"]): float(line["value"])
+        for line in lines
+        if line["measure"] == KID
+    }
 
 
 def _rows(folder: Path) -> tuple[Row, ...]:

@@ -1,12 +1,19 @@
 """The page of results, made of small runs of the benchmark on the tiny pack."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from benchmark_rows import row
 from few_prompts import PROMPTS_WITH_CONTROL
 
 from cfclip.apps.cli import main
-from cfclip.errors import InputError
+from cfclip.errors import CheckpointError, InputError
+from cfclip.evaluation.report import csv_text
+from cfclip.evaluation.rows import RowLog
+from cfclip.evaluation.summary import summarise_rows
+from cfclip.packs.pack import Pack
 from recipes.avatars.publish_results import PublishResults, fill_tables
 
 VARIANTS = (
@@ -86,3 +93,28 @@ def test_tables_and_files_come_from_the_runs(
 def test_a_table_that_nobody_knows() -> None:
     with pytest.raises(InputError, match="no table other; known are one"):
         fill_tables("<!-- table other -->\n<!-- end -->", {"one": ""})
+
+
+def publication(folder: Path, pack: dict[str, Any]) -> PublishResults:
+    (folder / "bench.json").write_text(json.dumps({"methods": {}, "prompts": {}, "pack": pack}))
+    return PublishResults(*[folder] * 4, docs=folder)
+
+
+def test_a_summary_that_was_written_before_the_last_rows(tmp_path: Path) -> None:
+    manifest = Pack.open("avatars").manifest
+    publish = publication(tmp_path, {"name": "avatars", "files": dict(manifest.files)})
+    rows = RowLog(tmp_path / "rows.jsonl")
+    rows.append([row("ours", 0, True)])
+    with pytest.raises(InputError, match="run cfclip bench first"):
+        publish.run()
+    (tmp_path / "summary.csv").write_text(csv_text(summarise_rows(rows.rows, {})))
+    rows.append([row("ours", 1, True)])
+    with pytest.raises(InputError, match="is not of all rows; finish it"):
+        publish.run()
+
+
+def test_a_benchmark_of_other_models(tmp_path: Path) -> None:
+    files = dict.fromkeys(Pack.open("avatars").mapped_models, "another")
+    publish = publication(tmp_path, {"name": "avatars", "files": files})
+    with pytest.raises(CheckpointError, match="made for other models than those of pack 'avatars'"):
+        publish.run()
