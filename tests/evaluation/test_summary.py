@@ -8,7 +8,13 @@ import pytest
 
 from cfclip.evaluation.comparison import differences
 from cfclip.evaluation.figures import seconds_series, strength_series
-from cfclip.evaluation.report import ahead_table, csv_text, markdown_text, results_text
+from cfclip.evaluation.report import (
+    ahead_table,
+    csv_text,
+    judged_table,
+    markdown_text,
+    results_text,
+)
 from cfclip.evaluation.rows import Row, StrengthScore
 from cfclip.evaluation.summary import groups_of, summarise_rows
 
@@ -97,6 +103,12 @@ def test_files_say_what_was_measured() -> None:
     assert "| mine | not measured | steps 2 |" in text
     assert "- no mapper for 'a smile'" in text
     assert "Left out" not in markdown_text(ROWS, summary, ABOUT, [])
+
+
+def test_edits_of_a_moment_take_some_time() -> None:
+    rows = [replace(ROW, seconds=0.00489), replace(ROW, method="slow", seconds=2.5)]
+    lines = judged_table(summarise_rows(rows, {}), "counterfactual").splitlines()
+    assert [line.split(" | ")[4] for line in lines[2:]] == ["0.0049", "2.50"]
 
 
 def test_every_edit_has_a_line() -> None:

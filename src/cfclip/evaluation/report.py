@@ -34,6 +34,7 @@ RESULTS_FILE = "results.csv"
 CSV_FILE = "summary.csv"
 MARKDOWN_FILE = "summary.md"
 _NONE = "-"
+_SHORT = 0.1  # seconds
 
 Format = Callable[[float], str]
 
@@ -50,6 +51,15 @@ def _decimals(digits: int) -> Format:
     return lambda value: f"{value:.{digits}f}"
 
 
+def _seconds(value: float) -> str:
+    """Two decimals, or four of what would be no time at all.
+
+    >>> _seconds(2.5), _seconds(0.00489)
+    ('2.50', '0.0049')
+    """
+    return f"{value:.2f}" if value >= _SHORT else f"{value:.4f}"
+
+
 # (measure, heading, format) by table.
 _QUALITY: tuple[tuple[str, str, Format], ...] = (
     ("success", "success, %", _percent),
@@ -63,7 +73,7 @@ _QUALITY: tuple[tuple[str, str, Format], ...] = (
 _JUDGED: tuple[tuple[str, str, Format], ...] = (
     ("clip_similarity", "similarity, optimised CLIP", _decimals(3)),
     ("judge_similarity", "similarity, judge CLIP", _decimals(3)),
-    (MEDIAN_SECONDS, "seconds per edit, median", _decimals(2)),
+    (MEDIAN_SECONDS, "seconds per edit, median", _seconds),
     ("peak_memory", "peak memory, MiB", _decimals(0)),
 )
 
