@@ -25,6 +25,19 @@ def test_it_grows_with_the_difference_and_is_zero_on_average() -> None:
     assert kernel_distance(other + 1.0, one) == pytest.approx(far)
 
 
+@pytest.mark.parametrize("count", [4, 400])
+def test_pairs_of_the_same_are_no_nearer_than_alike(count: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    one = torch.randn(count, 8, generator=draw)
+    assert kernel_distance(one, one, paired=True) == pytest.approx(0.0, abs=1e-9)
+    assert kernel_distance(one, one) < -1.0 / count
+
+
+def test_pairs_of_different_numbers() -> None:
+    with pytest.raises(InputError, match="2 and 3 pictures are no pairs"):
+        kernel_distance(torch.zeros(2, 4), torch.zeros(3, 4), paired=True)
+
+
 def test_too_few() -> None:
     with pytest.raises(InputError, match="1 and 3 pictures are too few"):
         kernel_distance(torch.zeros(1, 4), torch.zeros(3, 4))

@@ -8,7 +8,7 @@ from cfclip.errors import InputError
 _DEGREE = 3
 
 
-def kernel_distance(first: Tensor, second: Tensor) -> float:
+def kernel_distance(first: Tensor, second: Tensor, paired: bool = False) -> float:
     """KID (Bińkowski et al., ICLR 2018): the squared maximum mean discrepancy, estimated without
     bias, with the kernel `(x . y / d + 1)^3`.
 
@@ -17,21 +17,29 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
 
     Args:
         first, second: (N, d) and (M, d) features, two or more of each; taken to float64.
+        paired: whether row i of both is of the same case. Such pairs are alike because of what
+            they are pairs of, as a picture is to itself; they are left out as that is, or the
+            distance would come out too low, and lower the fewer there are.
 
     Raises:
-        InputError: too few features.
+        InputError: too few features, or pairs of different numbers.
 
     >>> one, other = torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [1.0]])
     >>> kernel_distance(one, other)  # 1 + 2^3 - 2 * 1
     7.0
+    >>> kernel_distance(one, one + torch.tensor([[0.0], [1.0]]), paired=True)  # 1 + 1 - 2 * 1
+    0.0
     """
+    if paired and len(first) != len(second):
+        raise InputError(f"{len(first)} and {len(second)} pictures are no pairs; give as many")
     if min(len(first), len(second)) < 2:
         raise InputError(
             f"{len(first)} and {len(second)} pictures are too few to compare; give 2 of each"
         )
     x, y = first.double(), second.double()
     within = sum(_mean_of_others(_kernel(each, each)) for each in (x, y))
-    return float(within - 2.0 * _kernel(x, y).mean())
+    across = _kernel(x, y)
+    return float(within - 2.0 * (_mean_of_others(across) if paired else across.mean()))
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:

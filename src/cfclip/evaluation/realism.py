@@ -48,7 +48,9 @@ def measure_realism(
         for group in (ALL, COUNTERFACTUAL, CONTROL):
             members = [i for i, row in enumerate(own) if _belongs(row, group)]
             if len(members) > 1:
-                realism[method, group] = kernel_distance(made[members], wanted[members])
+                realism[method, group] = kernel_distance(
+                    made[members], wanted[members], paired=True
+                )
     return realism
 
 
