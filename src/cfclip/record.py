@@ -93,11 +93,11 @@ def image_sha256(image: Image.Image) -> str:
 
 def file_origin(path: str | Path) -> dict[str, Any]:
     """The `source` or `mask` entry of a file. Raises `InputError` if it cannot be read."""
-    if not Path(path).is_file():  # reading a pipe or a device may never end
-        raise InputError(f"there is no file {path}")
     try:
+        if not Path(path).is_file():  # reading a pipe or a device may never end
+            raise InputError(f"there is no file {path}")
         return {"kind": "file", "path": str(path), "sha256": sha256_of(path)}
-    except OSError as error:
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 

@@ -99,7 +99,10 @@ def test_bad_rows_fail_alone(editor: RowEditor, tmp_path: Path) -> None:
     bad = Row("bad", "bad.png", Place("file", path=str(tmp_path / "bad.png")), "x", 1.0, 0)
     gone = replace(bad, name="gone", place=Place("file", path=str(tmp_path / "gone.png")))
     long = replace(good, name="long", text="hair " * 40)
+    endless = replace(gone, name="endless", place=Place("file", path=str(tmp_path / ("x" * 300))))
     outcomes = {each.name: each for each in editor.edit([bad, good, gone, long])}
+    (no_name,) = editor.edit([endless])
+    assert "File name too long" in str(no_name.error)
     assert "bad.png is not a picture" in str(outcomes["bad"].error)
     assert "there is no file" in str(outcomes["gone"].error)
     assert "tokens" in str(outcomes["long"].error)
