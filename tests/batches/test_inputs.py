@@ -1,6 +1,7 @@
 """What a batch can be given: folders, patterns, lists, shards, samples, and bad ones of each."""
 
 import io
+import itertools
 import json
 import tarfile
 from pathlib import Path
@@ -241,3 +242,46 @@ def test_a_shard_that_was_cut_off(tmp_path: Path) -> None:
     (entry,) = [each for each in found[1:] if isinstance(each, Entry)]
     with pytest.raises(InputError, match="ends before its pictures do"):
         read_member(entry.place)
+
+
+def header(name: str, size: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """A tar header whose field for the size, 12 bytes, may hold anything."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    data = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    data[124:136] = size
+    data[148:156] = b" " * 8  # as which the checksum counts in itself
+    data[148:156] = b"%06o\0 " % sum(data)
+    return bytes(data)
+
+
+BELOW_ZERO = b"\xff" * 10 + b"\xfe\x00"
+"""-512: the header itself is what comes next."""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        header("b.png", BELOW_ZERO),
+        header("b.cls", BELOW_ZERO, tarfile.CONTTYPE),
+        header("b", BELOW_ZERO, tarfile.XHDTYPE),
+        header("b.cls", b"\x80" + b"\xff" * 11),
+        header("b", b"%011o\0" % 512, tarfile.XHDTYPE)
+        + b"22 GNU.sparse.size=abc\n".ljust(512, b"\0")
+        + header("b.png", b"%011o\0" % 0),
+        (header("b", b"%011o\0" % 2, tarfile.GNUTYPE_LONGNAME) + b"b".ljust(512, b"\0")) * 2000,
+    ],
+)
+def test_what_is_wrong_in_a_shard_ends_it_there(tmp_path: Path, rest: bytes) -> None:
+    start = header("a.png", b"%011o\0" % 1) + b"x".ljust(512, b"\0")
+    (tmp_path / "s.tar").write_bytes(start + rest + bytes(1024))
+    found = list(itertools.islice(find_entries([f"{tmp_path}/s.tar"], None, print), 9))
+    assert [each.stem for each in found if isinstance(each, Entry)] == ["a"]
+    assert isinstance(found[-1], Refused)
+    assert "is damaged" in found[-1].line
+
+
+def test_what_a_refusal_quotes_is_cut(tmp_path: Path) -> None:
+    line = json.dumps({"image": "../" * 100_000})
+    (reason,) = reasons(write(tmp_path / "list.jsonl", f'{line}\n{{"image": "good.png"}}\n'))
+    assert len(reason) < 1000

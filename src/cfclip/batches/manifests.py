@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.batches.rows import Entry, Place, Refused
-from cfclip.errors import InputError
+from cfclip.errors import InputError, reason_of
 from cfclip.sources import is_sample_spec, parse_sample_spec
 
 IMAGE = "image"
@@ -51,7 +51,7 @@ def read_manifest(
                 try:
                     yield _entry(where, content, folder, inside)
                 except InputError as error:
-                    yield Refused(where, str(error))
+                    yield Refused(where, reason_of(error))  # it may quote a cell of megabytes
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from cfclip.batches.rows import Entry, Place, Refused
-from cfclip.errors import InputError
+from cfclip.errors import InputError, reason_of
 from cfclip.images import SUFFIXES
 
 SUFFIX = ".tar"
@@ -23,22 +23,26 @@ def read_shard(path: Path) -> Iterator[Entry | Refused]:
 
     Raises `InputError` for what is no uncompressed tar archive.
     """
-    count = 0
+    count, last = 0, -1
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 archive.members = []  # type: ignore[attr-defined]  # all headers would be kept
+                if member.offset <= last:  # of a size below zero: it would be read for ever
+                    raise tarfile.ReadError("its members lie in a circle")
+                last = member.offset
                 if member.isreg() and PurePosixPath(member.name).suffix.lower() in SUFFIXES:
                     count += 1
                     yield _entry(path, member)
-    except tarfile.TarError as error:
-        if not count:
-            raise InputError(
-                f"{path} is no webdataset shard ({error}); give an uncompressed tar archive"
-            ) from error
-        yield Refused(path.name, f"is damaged ({error}) after {count} pictures; what follows")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # tarfile meets damaged headers with every kind of exception
+        reason = reason_of(error)
+        if not count:
+            raise InputError(
+                f"{path} is no webdataset shard ({reason}); give an uncompressed tar archive"
+            ) from error
+        yield Refused(path.name, f"is damaged ({reason}) after {count} pictures; what follows")
 
 
 def _entry(path: Path, member: tarfile.TarInfo) -> Entry | Refused:
