@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,19 +10,29 @@ from cfclip.batches.editing import Outcome, RowEditor
 from cfclip.batches.rows import Row
 
 DEADLY = "deadly"
-"""Name of the row."""
+"""Start of the names of such rows."""
 
 
 def prepare() -> None:
-    """In a worker: it is killed over a row of that name. Other rows are edited as ever."""
+    """In a worker: it is killed over a row called so. Other rows are edited as ever."""
     edit = RowEditor.edit
 
     def deadly_edit(self: RowEditor, rows: Sequence[Row]) -> list[Outcome]:
-        if any(row.name == DEADLY for row in rows):
+        if any(row.name.startswith(DEADLY) for row in rows):
             os.kill(os.getpid(), signal.SIGKILL)
         return edit(self, rows)
 
     RowEditor.edit = deadly_edit  # type: ignore[method-assign]
+
+
+def take_long() -> None:
+    """In a worker: a row takes seconds, and its picture fills every pipe."""
+
+    def long_edit(self: RowEditor, rows: Sequence[Row]) -> list[Outcome]:
+        time.sleep(2.0)
+        return [Outcome(row.name, bytes(10**6)) for row in rows]
+
+    RowEditor.edit = long_edit  # type: ignore[method-assign]
 
 
 def note_process(folder: Path) -> None:

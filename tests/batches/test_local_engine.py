@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import deadly_rows
 import pytest
 from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
+from cfclip.batches import local_engine
 from cfclip.batches.editing import Job, RowEditor
 from cfclip.batches.local_engine import LocalEngine
 from cfclip.batches.rows import Row
@@ -81,12 +83,39 @@ def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
     assert "the worker died over it twice" in str(failed.error)
 
 
+def test_rows_that_kill_one_after_another_are_given_up_each(job: Job) -> None:
+    deadly = [replace(ROWS[0], name=f"{deadly_rows.DEADLY}-{number}") for number in range(3)]
+    with LocalEngine(job, 1, deadly_rows.prepare) as engine:
+        run = engine.run(iter([*([row] for row in deadly), ROWS[1:3]]), lambda: False)
+        found = {each.name: each.error for some in run for each in some}
+    assert [bool(found[row.name]) for row in (*deadly, *ROWS[1:3])] == [True] * 3 + [False] * 2
+
+
 def test_stopping_ends_with_the_rows_at_hand(job: Job) -> None:
     done: list[int] = []
     with LocalEngine(job, 1) as engine:
         for some in engine.run(iter(chunks(ROWS)), lambda: bool(done)):
             done.append(len(some))
     assert BATCH <= sum(done) <= 3 * BATCH < len(ROWS)
+
+
+def test_a_long_row_at_hand_is_waited_for_however_often_it_is_looked_at(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_engine, "_POLL_SECONDS", 0.001)  # thousands of looks in a second
+    done: list[str] = []
+
+    def work() -> None:
+        with LocalEngine(job, 1, deadly_rows.take_long) as engine:
+            asked = time.monotonic() + 0.1
+            for some in engine.run(([row] for row in ROWS), lambda: time.monotonic() > asked):
+                done.extend(each.name for each in some)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(120.0)
+    assert not thread.is_alive()
+    assert done == [ROWS[0].name]
 
 
 def test_what_cannot_be_worked_with_is_told(job: Job) -> None:

@@ -20,8 +20,9 @@ _HANDED_OUT = 4
 """Chunks that a worker has at a time: one at hand, and some to go on with, so that it never waits
 for a process that has to write, and that other programs may hold up."""
 _POLL_SECONDS = 0.2
-_MOST_DEATHS = 3
-"""Of workers one after another without any row done between: they cannot work."""
+_MOST_DEATHS = 20
+"""Of workers one after another without any row done between, for each worker: they cannot work. A
+row that kills takes two, and such rows come together: bad pictures lie in one folder."""
 _KILLED = (
     "the worker died over it twice; it was killed, or ran out of memory: give it fewer rows at a "
     "time (--batch), or fewer workers (--workers)"
@@ -104,17 +105,18 @@ class LocalEngine:
         suspects: set[str] = set()
         stopped = False
         while True:
-            stopped = stopped or stopping()
-            if stopped:
+            if not stopped and stopping():
+                stopped = True
                 again.clear()
-            for worker in list(self._workers):
-                if not (stopped or worker.chunks or worker.process.is_alive()):
-                    worker = self._replace(worker)  # before a row is blamed for it
-                if stopped:
+                for worker in self._workers:
+                    # Once: they read no further, and what is full of requests blocks who sends.
                     worker.send(Stop())
                     while len(worker.chunks) > 1:
                         worker.chunks.pop()
-                while not stopped and len(worker.chunks) < _HANDED_OUT:
+            for worker in [] if stopped else list(self._workers):
+                if not (worker.chunks or worker.process.is_alive()):
+                    worker = self._replace(worker)  # before a row is blamed for it
+                while len(worker.chunks) < _HANDED_OUT:
                     chunk = again.popleft() if again else next(chunks, None)
                     if chunk is None:
                         break
@@ -134,9 +136,10 @@ class LocalEngine:
                 elif answer is None and stopped:
                     worker.chunks.clear()
                 elif answer is None:
-                    failed = self._bury(worker, again, suspects)
+                    failed = _handed_on(worker.chunks, again, suspects)
                     if failed:
                         yield failed
+                    self._replace(worker)
 
     def synthesis_rate(self, seconds: float) -> float:
         for worker in self._workers:
@@ -145,25 +148,6 @@ class LocalEngine:
         if not all(isinstance(rate, float) for rate in rates):
             raise InputError("a worker died while it was measured; start again")
         return sum(rate for rate in rates if isinstance(rate, float))
-
-    def _bury(
-        self, worker: _Worker, again: deque[Sequence[Row]], suspects: set[str]
-    ) -> list[Outcome]:
-        """Put another worker in the place of one that died.
-
-        What it had at hand is handed out again row by row, to find the row that kills; a row that
-        has killed alone is given up, and returned.
-        """
-        at_hand, *later = worker.chunks
-        failed = []
-        if len(at_hand) == 1 and at_hand[0].name in suspects:
-            failed = [Outcome(at_hand[0].name, error=_KILLED)]
-        else:
-            suspects |= {row.name for row in at_hand}
-            again.extend([row] for row in at_hand)
-        again.extend(later)
-        self._replace(worker)
-        return failed
 
     def _replace(self, worker: _Worker) -> _Worker:
         worker.end()
@@ -178,3 +162,22 @@ class LocalEngine:
 
     def _new_worker(self) -> _Worker:
         return _Worker(self._job, self._prepare)
+
+
+def _handed_on(
+    chunks: deque[Sequence[Row]], again: deque[Sequence[Row]], suspects: set[str]
+) -> list[Outcome]:
+    """Hand on what a worker that died had.
+
+    What was at hand goes out again row by row, to find the row that kills; a row that has
+    killed alone is given up, and returned.
+    """
+    at_hand, *later = chunks
+    failed = []
+    if len(at_hand) == 1 and at_hand[0].name in suspects:
+        failed = [Outcome(at_hand[0].name, error=_KILLED)]
+    else:
+        suspects |= {row.name for row in at_hand}
+        again.extend([row] for row in at_hand)
+    again.extend(later)
+    return failed
