@@ -70,6 +70,7 @@ def test_a_waiting_job_that_is_stopped_never_starts_and_makes_room(queue: JobQue
         time.sleep(0.01)
     waiting: list[Job[int, str]] = [queue.submit(until_stopped) for _ in range(3)]
     waiting[0].stop()
+    assert waiting[0].finished  # at once, not when its turn would have come
     assert queue.ahead(waiting[1]) == 1
     late: Job[int, str] = queue.submit(until_stopped)
     late.stop()

@@ -110,6 +110,13 @@ def test_what_was_reached_is_kept_and_half_an_inversion_is_not(
     job, told = job_of(stop_after=1)
     assert studio.edit(start, order(studio), job) is None
     assert start.source is None
+    job, told = job_of()
+    assert studio.edit(start, order(studio), job) is not None
+    readings = sum(stage.phase == READING for stage in told)
+    whole = studio.upload("tiny", picture(tmp_path), "a.png", PIXELS)
+    job, told = job_of(stop_after=readings)  # with its last step
+    assert studio.edit(whole, order(studio), job) is None
+    assert whole.source is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + b"0" * 50])

@@ -57,13 +57,17 @@ def test_there_is_room_for_so_many() -> None:
 def test_who_leaves_is_forgotten_with_the_job_unless_coming_back() -> None:
     visitors = Visitors(Limits(grace_seconds=3600, idle_minutes=1e-9))
     visitor = visitors.of("a")
-    visitor.job = job = Job(lambda _: None, 60.0)
-    assert visitors.forget_old() == 0  # idle for long, but at work
-    visitors.leave("a")
-    assert job.should_stop
-    assert visitors.forget_old() == 0  # may come back
-    visitors.of("a")
+
+    def work(job: Job[None, None]) -> None:
+        assert visitors.forget_old() == 0  # idle for long, but at work
+        visitors.leave("a")
+        assert job.should_stop
+        assert visitors.forget_old() == 0  # may come back
+        visitors.of("a")
+
+    visitor.job = job = Job(work, 60.0)
     job.run()
+    assert job.error is None
     assert visitors.forget_old() == 1
     assert visitors.by_token(visitor.token) is None
 
@@ -153,12 +157,16 @@ def test_progress_and_endings_are_told(result: EditResult) -> None:
     assert "The time limit ended it" in pieces.outcome(ended, True, 0)
     at_once = replace(kept, shown=replace(stopped, steps=0))
     assert "Stopped before its first step;" in pieces.outcome(at_once, False, 0)
+    assert "Stopped before the edit had begun" in pieces.nothing_made(False)
+    assert "The time limit ended it before the edit" in pieces.nothing_made(True)
 
 
 def test_near_words_replace_the_unknown_one() -> None:
     html = pieces.flags("A Grean hat; b", [("grean", ("green",)), ("hat", ())], "tiny")
     assert 'data-choice="A green hat; b"' in html
     assert "It may have no effect" in html
+    html = pieces.flags("a sharp Har; har-red", [("har", ("hair",))], "tiny")
+    assert 'data-choice="a sharp hair; har-red"' in html
     assert pieces.flags("green", [], "tiny") == ""
     assert pieces.choices((), "Try") == ""
     assert "listed here" in pieces.history((), None)

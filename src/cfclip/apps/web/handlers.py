@@ -12,7 +12,14 @@ from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
 from cfclip.apps.web import pieces
 from cfclip.apps.web.jobs import JobQueue
 from cfclip.apps.web.limits import Limits
-from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Order, read_order, split_prompts
+from cfclip.apps.web.orders import (
+    LONGEST_TEXT,
+    OPTIMISATION,
+    SETTINGS,
+    Order,
+    read_order,
+    split_prompts,
+)
 from cfclip.apps.web.page import Page
 from cfclip.apps.web.studio import EditJob, Studio
 from cfclip.apps.web.uploads import taken_upload
@@ -112,7 +119,10 @@ class Handlers:
         except CfclipError as error:
             return {self._page.flags: pieces.problem(str(error))}
         found: dict[str, tuple[str, ...]] = {}
-        for prompt in split_prompts(text or "") if pack.vocabulary is not None else ():
+        # Cut, since each word takes a while; an edit refuses what is longer.
+        for prompt in (
+            split_prompts((text or "")[:LONGEST_TEXT]) if pack.vocabulary is not None else ()
+        ):
             found |= dict(unknown_words(prompt, pack.vocabulary or ()))
         return {self._page.flags: pieces.flags(text, found.items(), pack.manifest.name)}
 
@@ -171,9 +181,11 @@ class Handlers:
             visitor = self._visitors.of(request.session_hash)
         except CfclipError as error:
             return {self._page.status: pieces.problem(str(error))}
-        if visitor.job is None:  # it ended meanwhile
+        job = visitor.job
+        if job is not None:
+            job.stop()
+        if job is None or job.finished:  # its end is told already, or by the edit itself
             return {self._page.status: gr.update()}
-        visitor.job.stop()
         return {self._page.status: pieces.stopping()}
 
     def render(self, strength: Any, heat: Any, request: gr.Request) -> Changes:
@@ -263,11 +275,13 @@ class Handlers:
 
     def _ended(self, visitor: Visitor, job: EditJob, start: Start, order: Order) -> Changes:
         page = self._page
-        visitor.job = None
+        with visitor.lock:
+            if visitor.job is job:  # not the next one, which may be there already
+                visitor.job = None
         if job.result is None:
             error = job.error
-            early = pieces.note("Stopped before the edit had begun.")
-            told = early if error is None else pieces.problem(_told(error))
+            told = pieces.nothing_made(job.timed_out)
+            told = told if error is None else pieces.problem(_told(error))
             return {page.status: told, **self._views.back(visitor, start)}
         kept = visitor.keep(order, start, job.result)
         return {

@@ -61,9 +61,10 @@ class Job(Generic[Progress, Result]):
         return self._asked or self.timed_out
 
     def stop(self) -> None:
-        """Ask it to end with what it has; one that waits never starts."""
+        """Ask it to end with what it has; one that waits is finished, and never starts."""
         with self._changed:
             self._asked = True
+            self.finished = self.finished or not self.started
             self._tell()
 
     def report(self, progress: Progress) -> None:
@@ -82,10 +83,12 @@ class Job(Generic[Progress, Result]):
 
     def run(self) -> None:
         """Do the work, unless it was stopped before; called by the worker."""
+        with self._changed:
+            if self.finished:
+                return
+            self._deadline = time.monotonic() + self._seconds
         try:
-            if not self._asked:
-                self._deadline = time.monotonic() + self._seconds
-                self.result = self._work(self)
+            self.result = self._work(self)
         except Exception as error:  # shown to whoever asked for it; the worker goes on
             self.error = error
         finally:
@@ -122,7 +125,8 @@ class JobQueue:
         """Take on some work. Raises `BusyError` if too much is waiting already."""
         job = Job(work, self._seconds)
         with self._changed:
-            waiting = sum(not each.should_stop for each in self._waiting)
+            self._waiting = deque(each for each in self._waiting if not each.finished)
+            waiting = len(self._waiting)
             if self._closed or waiting >= self._most:
                 raise BusyError(
                     f"busy: {waiting} edits are waiting, which is the limit; try again in a minute"
@@ -138,7 +142,7 @@ class JobQueue:
             for each in self._waiting:
                 if each is job:
                     return before
-                before += not each.should_stop
+                before += not each.finished
             return 0
 
     def close(self) -> None:

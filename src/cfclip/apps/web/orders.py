@@ -20,7 +20,8 @@ OPTIMISATION = "optimise"
 """The method that is no mapper."""
 SEPARATOR = ";"
 MOST_PROMPTS = 8
-_LONGEST_TEXT = 4000
+LONGEST_TEXT = 4000
+"""Characters of the text field."""
 _MOST_SEED = 2**63 - 1
 
 
@@ -103,8 +104,8 @@ def read_order(
     """
     if not isinstance(text, str) or not isinstance(method, str):
         raise InputError("the page and the app do not fit together; load the page again")
-    if len(text) > _LONGEST_TEXT:
-        raise InputError(f"the text has {len(text)} characters, the limit is {_LONGEST_TEXT}")
+    if len(text) > LONGEST_TEXT:
+        raise InputError(f"the text has {len(text)} characters, the limit is {LONGEST_TEXT}")
     prompts = split_prompts(text)
     if not prompts:
         raise InputError("say what the picture shall show, or click an example")

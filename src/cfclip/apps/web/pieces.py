@@ -1,6 +1,7 @@
 """Pieces of the page as HTML: plain functions of what they show. Everything shown is escaped."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from io import BytesIO
@@ -109,6 +110,12 @@ def stopping() -> str:
     return _under_way("Stopping")
 
 
+def nothing_made(timed_out: bool) -> str:
+    """That an edit ended before there was anything of it."""
+    why = "The time limit ended it" if timed_out else "Stopped"
+    return note(f"{why} before the edit had begun.")
+
+
 def _under_way(text: str) -> str:
     """While there is `cf-running` on the page, its style shows the button to stop."""
     return f'<p class="cf-status cf-running" role="status">{escape(text)}</p>'
@@ -181,8 +188,9 @@ def _choice(value: str, label: str) -> str:
 
 
 def _replaced(text: str, word: str, other: str) -> str:
-    at = text.lower().find(word)
-    return text if at < 0 else text[:at] + other + text[at + len(word) :]
+    # As a word of its own: "har" is in "sharp" too.
+    alone = rf"(?<![^\W_]){re.escape(word)}(?![^\W_])"
+    return re.sub(alone, lambda _: other, text, count=1, flags=re.IGNORECASE)
 
 
 def _duration(seconds: float) -> str:

@@ -179,9 +179,10 @@ class Studio:
     def _source(self, start: Start, job: EditJob) -> Source | None:
         if start.source is None:
             source = start.make(_Watch(job).invert)
-            if job.should_stop:  # half an inversion is of no use
+            if not (source.inversion or {}).get("stopped_from_outside"):
+                start.source = source  # whole; half an inversion is of no use
+            if job.should_stop:
                 return None
-            start.source = source
         return start.source
 
     def _fitting(self, session: Session) -> dict[str, PackMapper]:

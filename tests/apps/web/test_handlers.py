@@ -1,0 +1,85 @@
+"""What the fields of the page do, called as the page calls them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from cfclip.apps.web.handlers import Handlers
+from cfclip.apps.web.jobs import Job, JobQueue
+from cfclip.apps.web.limits import Limits
+from cfclip.apps.web.orders import LONGEST_TEXT, OPTIMISATION, SETTINGS
+from cfclip.apps.web.page import Page, build_page
+from cfclip.apps.web.studio import Studio
+from cfclip.apps.web.views import Changes
+from cfclip.apps.web.visitors import Visitors
+
+REQUEST = gr.Request(session_hash="a")
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    with gr.Blocks():
+        return build_page()
+
+
+@pytest.fixture
+def queue() -> Iterator[JobQueue]:
+    made = JobQueue(waiting=3, seconds=60.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visitors() -> Visitors:
+    return Visitors(Limits())
+
+
+@pytest.fixture
+def do(
+    page: Page, queue: JobQueue, visitors: Visitors, tiny_pack: Path, tmp_path: Path
+) -> Handlers:
+    made = Handlers(page, Studio(str(tiny_pack), {}), visitors, queue, Limits(), tmp_path)
+    made.arrive(REQUEST)
+    return made
+
+
+def edit(do: Handlers) -> Iterator[Changes]:
+    return do.edit(REQUEST, "green hair", OPTIMISATION, 0, "", 1, *[None] * (len(SETTINGS) - 1))
+
+
+def test_the_end_of_an_edit_leaves_the_next_one_alone(do: Handlers, visitors: Visitors) -> None:
+    first, second = edit(do), edit(do)
+    next(first)
+    job = visitors.of("a").job
+    assert job is not None
+    while not job.wait(60.0):
+        pass
+    next(second)  # before the end of the first is told
+    list(first)
+    assert visitors.of("a").job not in (None, job)
+    list(second)
+    assert visitors.of("a").job is None
+
+
+def test_an_edit_that_waits_is_stopped_at_once(do: Handlers, page: Page, queue: JobQueue) -> None:
+    def until_stopped(job: Job[int, str]) -> None:
+        while not job.should_stop:
+            time.sleep(0.01)
+
+    blocker = queue.submit(until_stopped)
+    while not blocker.started:
+        time.sleep(0.01)
+    waiting = edit(do)
+    next(waiting)
+    assert "Stopping" not in str(do.stop(REQUEST))  # which could be told after its end
+    *_, last = waiting
+    assert "Stopped before the edit had begun" in last[page.status]
+    assert not blocker.finished
+
+
+def test_words_are_looked_up_in_a_text_that_could_be_edited(do: Handlers, page: Page) -> None:
+    assert "xyzzy" in do.flag("xyzzy", REQUEST)[page.flags]
+    assert do.flag(";" * LONGEST_TEXT + "xyzzy", REQUEST)[page.flags] == ""
