@@ -23,7 +23,7 @@ def about(name: str) -> dict[str, Any]:
         "strength": 0.5,
         "seed": 3,
         "psnr": None,
-        "warnings": ["one"],
+        "warnings": ["in/\udcff.png is transparent in places"],
     }
 
 
@@ -141,4 +141,12 @@ def test_parquet_is_read_by_arrow(tmp_path: Path) -> None:
 
     results.add("a", png_of(1), about)
     (row,) = parquet.read_table(results.file("a")).to_pylist()
-    assert row == {**about("a"), "image": "in/\\udcff.png", "png": png_of(1)}
+    plain = {"image": "in/\\udcff.png", "warnings": ["in/\\udcff.png is transparent in places"]}
+    assert row == {**about("a"), **plain, "png": png_of(1)}
+
+
+@pytest.mark.parametrize("form", SHARDED)
+def test_a_picture_that_nothing_is_told_of_is_packed_too(tmp_path: Path, form: Form) -> None:
+    results = opened(tmp_path, form, 1)
+    results.add("a", png_of(1), lambda name: dict.fromkeys(about(name)))
+    assert opened(tmp_path, form).picture("a") == png_of(1)

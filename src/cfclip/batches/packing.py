@@ -76,9 +76,7 @@ class ParquetPacker:
             *(arrow.list_(arrow.string()), arrow.binary()),
         )
         fields = list(zip(self.columns, types, strict=True))
-        rows = [{**each.about, _NAME: each.name, _PNG: each.png} for each in finished]
-        for row in rows:  # names of files need not be text, which Parquet asks for
-            row["image"] = row["image"].encode("utf-8", "backslashreplace").decode()
+        rows = [{**_told(each.about), _NAME: each.name, _PNG: each.png} for each in finished]
         table = arrow.Table.from_pylist(rows, arrow.schema(fields))
         # PNGs are compressed already.
         plain = {name: "zstd" for name in self.columns if name not in (_PNG, "warnings")}
@@ -103,6 +101,16 @@ class ParquetPacker:
         except (OSError, KeyError, arrow.ArrowException) as error:
             raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error
         return column
+
+
+def _told(value: Any) -> Any:
+    """JSON values for Parquet, which asks for text: names of files need not be any, and warnings
+    tell of files."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {name: _told(each) for name, each in value.items()}
+    return [_told(each) for each in value] if isinstance(value, list) else value
 
 
 class WebdatasetPacker:
