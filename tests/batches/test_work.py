@@ -1,5 +1,7 @@
 """Doing what is left: notes, results, progress, the page; with the editor in this process."""
 
+import json
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from tiny_jobs import job_of, rows_of, write_mapper
 from cfclip.batches import summary
 from cfclip.batches.editing import Job, Outcome, RowEditor
 from cfclip.batches.folder import BatchFolder
+from cfclip.batches.packing import packer_of
 from cfclip.batches.results import Results
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.summary import write_summary
@@ -99,6 +102,22 @@ def test_failures_are_told_and_tried_again(tmp_path: Path, job: Job) -> None:
     assert (row, reason) == (BAD, "there is no file /nowhere/<b>.png")
     assert batch.about(BAD)["status"] == "failed"
     assert opened(tmp_path, rows).left == [BAD]
+
+
+def test_shards_tell_of_rows_whose_lines_are_lost(tmp_path: Path, job: Job) -> None:
+    """As of rows that are left out for a while, or a file that somebody removed."""
+    first = opened(tmp_path, GOOD[:2])
+    run_batch(first, ThisProcess(job), 4, lambda each: None)
+    (tmp_path / "results.jsonl").unlink()
+    again = opened(tmp_path, GOOD[1:3])
+    shards = Results(tmp_path, packer_of("webdataset"))
+    run_batch(replace(again, results=shards), ThisProcess(job), 4, lambda each: None)
+    with tarfile.open(shards.file(GOOD[0].name)) as archive:
+        for row in GOOD[:3]:
+            stream = archive.extractfile(f"{row.name}.json")
+            assert stream is not None
+            told = json.load(stream)
+            assert (told["name"], told["image"]) == (row.name, row.image)
 
 
 def test_the_page(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cfclip.batches.rows import Row
+from cfclip.batches.rows import Row, outcome_of
 from cfclip.errors import InputError
 from cfclip.files import alone_in, remove_partials, whole_lines, write_whole
 from cfclip.record import differences, write_json
@@ -95,6 +95,8 @@ class BatchFolder:
         write_whole(self.path / ROWS_FILE, _joined(lines))
         for content in self._read_results():
             self._told[content["name"]] = content
+        for row in known.values():  # whose line is gone, though its picture may be there
+            self._told.setdefault(row.name, outcome_of(row))
         return len(known)
 
     def _read_rows(self) -> Iterable[Row]:

@@ -80,6 +80,7 @@ def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -
     """
     left = batch.left
     rows = {row.name: row for row in left}
+    facts = _shard_facts(batch)
     total, before = len(batch.rows), len(batch.rows) - len(left)
     done = failed = 0
     stopping = threading.Event()
@@ -94,13 +95,13 @@ def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -
             if each.png is None:
                 failed += 1
                 continue
-            batch.results.add(row.name, each.png, _shard_facts(batch))
+            batch.results.add(row.name, each.png, facts)
             done += 1
         seconds = time.monotonic() - began
         if not _tell(callback, before + done, failed, total, done / seconds):
             stopping.set()
     if not stopping.is_set():
-        batch.results.pack(_shard_facts(batch))
+        batch.results.pack(facts)
     return BatchRun(done, failed, seconds)
 
 
@@ -128,9 +129,12 @@ def _told(row: Row, outcome: Outcome) -> dict[str, Any]:
 
 def _shard_facts(batch: Batch) -> Callable[[str], dict[str, Any]]:
     """What a shard tells of a row, by its name."""
+    rows = {row.name: row for row in batch.rows}
 
     def facts(name: str) -> dict[str, Any]:
-        told = batch.folder.told(name)
+        # What was told may be lost; what the row itself says is not.
+        row = outcome_of(rows[name]) if name in rows else {}
+        told = {**row, **batch.folder.told(name)}
         return {name: told.get(name) for name in TOLD}
 
     return facts
