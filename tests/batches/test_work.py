@@ -104,6 +104,23 @@ def test_failures_are_told_and_tried_again(tmp_path: Path, job: Job) -> None:
     assert opened(tmp_path, rows).left == [BAD]
 
 
+def test_what_failed_before_comes_last(tmp_path: Path, job: Job) -> None:
+    run_batch(opened(tmp_path, [BAD]), ThisProcess(job), 4, lambda each: None)
+    again = opened(tmp_path, [BAD, *GOOD[:2]])
+    outcomes: list[str] = []
+
+    class Noting(ThisProcess):
+        def run(
+            self, chunks: Iterator[Sequence[Row]], stopping: Callable[[], bool]
+        ) -> Iterator[list[Outcome]]:
+            for some in super().run(chunks, stopping):
+                outcomes.extend(each.name for each in some)
+                yield some
+
+    run_batch(again, Noting(job), 1, lambda each: None)
+    assert outcomes == [row.name for row in (*GOOD[:2], BAD)]
+
+
 def test_shards_tell_of_rows_whose_lines_are_lost(tmp_path: Path, job: Job) -> None:
     """As of rows that are left out for a while, or a file that somebody removed."""
     first = opened(tmp_path, GOOD[:2])

@@ -78,7 +78,8 @@ def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -
         InputError: there is no room for a result; what is there is kept.
         CfclipError: the workers cannot work.
     """
-    left = batch.left
+    # Those that failed before come last: what they do to workers holds up no other.
+    left = sorted(batch.left, key=lambda row: bool(batch.folder.told(row.name).get("error")))
     rows = {row.name: row for row in left}
     facts = _shard_facts(batch)
     total, before = len(batch.rows), len(batch.rows) - len(left)
