@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from cfclip.apps.web.handlers import Handlers
 from cfclip.apps.web.jobs import Job, JobQueue
@@ -83,3 +84,15 @@ def test_an_edit_that_waits_is_stopped_at_once(do: Handlers, page: Page, queue: 
 def test_words_are_looked_up_in_a_text_that_could_be_edited(do: Handlers, page: Page) -> None:
     assert "xyzzy" in do.flag("xyzzy", REQUEST)[page.flags]
     assert do.flag(";" * LONGEST_TEXT + "xyzzy", REQUEST)[page.flags] == ""
+
+
+def test_a_picture_that_comes_during_an_edit_leaves_no_file(
+    do: Handlers, page: Page, visitors: Visitors, tmp_path: Path
+) -> None:
+    given = tmp_path / "abc" / "me.png"
+    given.parent.mkdir()
+    Image.linear_gradient("L").save(given)
+    visitors.of("a").job = Job(lambda _: None, 60.0)
+    assert "still running" in do.take_upload({"path": str(given)}, REQUEST)[page.status]
+    assert not given.exists()
+    assert "did not arrive" in do.take_upload({"path": str(given)}, REQUEST)[page.status]

@@ -88,13 +88,18 @@ class Handlers:
     def take_upload(self, data: Any, request: gr.Request) -> Changes:
         """A picture was given."""
 
-        def change(visitor: Visitor) -> Changes:
-            with taken_upload(data, self._uploads) as (path, name):
-                pack = self._pack_of(visitor)
-                start = self._studio.upload(pack, path, name, self._limits.upload_pixels)
-            return self._views.begin_with(visitor, start)
+        page = self._page
+        try:
+            with taken_upload(data, self._uploads) as (path, name):  # removed if it is not used too
 
-        return {self._page.upload: None, **self._idle(request, change)}
+                def change(visitor: Visitor) -> Changes:
+                    pack = self._pack_of(visitor)
+                    start = self._studio.upload(pack, path, name, self._limits.upload_pixels)
+                    return self._views.begin_with(visitor, start)
+
+                return {page.upload: None, **self._idle(request, change)}
+        except InputError as error:
+            return {page.upload: None, page.status: pieces.problem(str(error))}
 
     def take_sample(self, number: Any, request: gr.Request) -> Changes:
         """A sample was asked for by its number."""
