@@ -9,7 +9,7 @@ import pytest
 from cfclip.apps.web.guard import Guard
 
 
-def ask(path: str, *hosts: str, kind: str = "http") -> tuple[int, dict[bytes, bytes]]:
+def ask(path: str, *hosts: str, kind: str = "http", **more: str) -> tuple[int, dict[bytes, bytes]]:
     """Status and headers of the answer, 200 if the app itself was reached."""
     sent: list[MutableMapping[str, Any]] = []
 
@@ -23,7 +23,9 @@ def ask(path: str, *hosts: str, kind: str = "http") -> tuple[int, dict[bytes, by
         sent.append(message)
 
     headers = [(b"host", host.encode()) for host in hosts]
-    scope = {"type": kind, "path": path, "headers": headers}
+    method = more.pop("method", "GET")
+    headers += [(name.replace("_", "-").encode(), each.encode()) for name, each in more.items()]
+    scope = {"type": kind, "method": method, "path": path, "headers": headers}
     asyncio.run(Guard(app)(scope, receive, send))
     return sent[0]["status"], dict(sent[0]["headers"])
 
@@ -64,3 +66,19 @@ def test_pages_elsewhere_do_not_get_in() -> None:
     for hosts in (("evil.example:7860",), ("127.0.0.1.evil.example",), (), ("localhost", "evil")):
         assert ask("/", *hosts)[0] == 421
     assert ask("/", "localhost", kind="websocket")[0] == 421
+
+
+def test_pages_elsewhere_send_nothing_in() -> None:
+    """A browser sends what any page gives it, and keeps but the answer from that page."""
+
+    def send(**told: str) -> int:
+        return ask("/gradio_api/upload", "127.0.0.1:7860", method="POST", **told)[0]
+
+    assert send() == 200  # a program
+    assert send(origin="http://127.0.0.1:7860") == 200
+    assert send(origin="null", sec_fetch_site="same-origin") == 200  # as our referrer policy has it
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:8000"):
+        assert send(origin=origin) == 403
+    for site in ("cross-site", "same-site", "none"):
+        assert send(origin="http://127.0.0.1:7860", sec_fetch_site=site) == 403
+    assert ask("/", "127.0.0.1:7860", sec_fetch_site="cross-site")[0] == 200  # a link to the page

@@ -66,6 +66,9 @@ class Guard:
         if scope["type"] != "http" or not _known_host(scope):
             await _refuse(send, 421)
             return
+        if _sent_by_another_page(scope):
+            await _refuse(send, 403)
+            return
         if not is_needed(scope["path"]):
             await _refuse(send, 404)
             return
@@ -101,6 +104,19 @@ def is_needed(path: str) -> bool:
 def _known_host(scope: Scope) -> bool:
     names = [value.decode("latin-1") for key, value in scope["headers"] if key == b"host"]
     return len(names) == 1 and names[0].partition(":")[0] in HOSTS
+
+
+def _sent_by_another_page(scope: Scope) -> bool:
+    """Whether a page elsewhere had the browser send something: that it does, files too, though it
+    keeps the answer from that page."""
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    told = dict(scope["headers"])
+    site, origin = told.get(b"sec-fetch-site"), told.get(b"origin")
+    if site is not None:
+        return bool(site != b"same-origin")
+    # Older browsers. Programs tell neither.
+    return origin is not None and origin.lower() != b"http://" + told[b"host"].lower()
 
 
 async def _first_of(receive: Receive, closing: asyncio.Event) -> MutableMapping[str, Any]:
