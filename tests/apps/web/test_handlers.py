@@ -96,3 +96,8 @@ def test_a_picture_that_comes_during_an_edit_leaves_no_file(
     assert "still running" in do.take_upload({"path": str(given)}, REQUEST)[page.status]
     assert not given.exists()
     assert "did not arrive" in do.take_upload({"path": str(given)}, REQUEST)[page.status]
+
+
+def test_words_are_flagged_for_the_pack_that_is_chosen(do: Handlers, page: Page) -> None:
+    assert "that tiny knows" in do.flag("xyzzy", REQUEST)[page.flags]
+    assert "that avatars knows" in do.change_pack("avatars", "xyzzy", REQUEST)[page.flags]

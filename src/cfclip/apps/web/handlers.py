@@ -74,14 +74,18 @@ class Handlers:
         """A window was closed."""
         self._visitors.leave(request.session_hash)
 
-    def change_pack(self, pack: str, request: gr.Request) -> Changes:
+    def change_pack(self, pack: str, text: str, request: gr.Request) -> Changes:
         """Another pack was chosen: a picture of its own, its words, its settings."""
 
         def change(visitor: Visitor) -> Changes:
             if pack == self._pack_of(visitor):  # the field was only passed through with Tab
                 return {self._page.pack: gr.update()}
             start = self._studio.sample(pack, FIRST_SAMPLE)
-            return {**self._views.pack_fields(pack), **self._views.begin_with(visitor, start)}
+            return {
+                self._page.flags: self._flags(pack, text),
+                **self._views.pack_fields(pack),
+                **self._views.begin_with(visitor, start),
+            }
 
         return self._idle(request, change)
 
@@ -120,16 +124,10 @@ class Handlers:
     def flag(self, text: str, request: gr.Request) -> Changes:
         """The text is being typed, or was set."""
         try:
-            pack = self._studio.session(self._pack_of(self._visitors.of(request.session_hash))).pack
+            pack = self._pack_of(self._visitors.of(request.session_hash))
+            return {self._page.flags: self._flags(pack, text)}
         except CfclipError as error:
             return {self._page.flags: pieces.problem(str(error))}
-        found: dict[str, tuple[str, ...]] = {}
-        # Cut, since each word takes a while; an edit refuses what is longer.
-        for prompt in (
-            split_prompts((text or "")[:LONGEST_TEXT]) if pack.vocabulary is not None else ()
-        ):
-            found |= dict(unknown_words(prompt, pack.vocabulary or ()))
-        return {self._page.flags: pieces.flags(text, found.items(), pack.manifest.name)}
 
     def take_text(self, event: gr.EventData) -> Changes:
         """A text was clicked."""
@@ -219,7 +217,7 @@ class Handlers:
                 page.pack: pack,
                 page.source: pieces.source_card(kept.start.image, kept.start.about),
                 page.text: order.text,
-                page.flags: "",
+                page.flags: self._flags(pack, order.text),
                 page.seed: order.seed,
                 page.layers: order.layers,
                 **dict(zip(page.settings, self._views.settings_of(order), strict=True)),
@@ -296,6 +294,15 @@ class Handlers:
             page.tools: gr.update(visible=True),
             **self._views.shown(visitor, kept, False),
         }
+
+    def _flags(self, name: str, text: str) -> str:
+        """The words of a text that a pack does not know."""
+        pack = self._studio.session(name).pack
+        text = (text or "")[:LONGEST_TEXT]  # an edit refuses what is longer, and each word costs
+        found: dict[str, tuple[str, ...]] = {}
+        for prompt in split_prompts(text) if pack.vocabulary is not None else ():
+            found |= dict(unknown_words(prompt, pack.vocabulary or ()))
+        return pieces.flags(text, found.items(), pack.manifest.name)
 
     def _start_of(self, visitor: Visitor) -> Start:
         if visitor.start is None:  # never another picture than the one that the page shows

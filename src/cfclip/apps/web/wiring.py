@@ -32,7 +32,7 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
     last: dict[str, Any] = {**every, "trigger_mode": "always_last"}
     blocks.load(do.arrive, None, **every)
     blocks.unload(do.leave)
-    page.pack.input(do.change_pack, page.pack, **every)
+    page.pack.input(do.change_pack, [page.pack, page.text], **every)
     page.upload.upload(do.take_upload, page.upload, preprocess=False, **every)
     page.sample.click(do.next_sample, page.sample_seed, **every)
     page.sample_seed.submit(do.take_sample, page.sample_seed, **every)
