@@ -3,8 +3,8 @@
     python -m examples.method_figures --out docs/images/method
 
 Every picture is made anew by the library, from samples of the generator and a fixed seed. Edits
-that show one objective or one group of layers have neither `changed_pixels` nor `aspects`, which
-the pack's own settings have: it is the bare objective that is to be seen.
+that show one objective or one group of layers have neither `changed_pixels` nor `aspects`, and
+start from the source, unlike the pack's own settings: it is the bare objective that is to be seen.
 """
 
 import argparse
@@ -49,6 +49,7 @@ BARE: Mapping[str, Any] = {
     "steps": 100,
     "lr": 0.05,
     "latent_l2": 1.0,
+    "start": "source",
     "changed_pixels": 0.0,
     "aspects": 0.0,
     "distortion": 0.5,

@@ -96,6 +96,17 @@ def _benchmark(folder: Path) -> None:
     assert main(command) == 0
 
 
+def _results(folder: Path) -> None:
+    _prompts(folder)
+    recipe = folder / "recipes" / "avatars"
+    recipe.mkdir(parents=True)
+    shutil.copy(ROOT / "recipes" / "avatars" / "bench_variants.toml", recipe)
+    for name in ("validation_prompts.txt", "test_prompts.txt"):  # the tiny CLIP reads short texts
+        (recipe / name).write_text("green hair\nblue skin\n")
+    (folder / "docs").mkdir()
+    (folder / "docs" / "RESULTS.md").write_text("<!-- table bench-exact -->\n<!-- end -->\n")
+
+
 def _photos(folder: Path) -> None:
     shutil.copy(portrait(), folder / "photo.jpg")
 
@@ -168,6 +179,14 @@ SCENES: Mapping[str, Scene] = {
         replaced={"steps=350": "steps=2"},
     ),
     "docs/RESPONSIBLE-USE.md": Scene(prepare=_responsible_use),
+    "docs/RESULTS.md": Scene(
+        prepare=_results,
+        shorter={
+            "cfclip train": TRAINING,
+            "cfclip tune": f"{QUICK_BENCH} --methods cfclip-optimisation cfclip-mapper --trials 2",
+            "cfclip bench": f"{QUICK_BENCH} --methods cfclip-optimisation cfclip-mapper",
+        },
+    ),
     "docs/TRAINING.md": Scene(
         packs=("avatars", "MY-FACES", "MY-CATS"),
         prepare=_training,

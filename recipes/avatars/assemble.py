@@ -34,7 +34,6 @@ VOCABULARY_FILE = "vocabulary.txt"
 # Chosen on validation avatars and prompts (docs/AVATARS.md has the trials).
 EDIT_DEFAULTS: dict[str, Any] = {
     "space": "w",
-    "start": "text-map",
     "steps": 60,
     "lr": 0.1,
     "latent_l2": 0.1,

@@ -38,7 +38,8 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class FitTextMap:
-    """Fit the pack's linear text map, after `assemble`, and put it into the pack."""
+    """Fit the pack's linear text map, after `assemble`, and put it into the pack, whose edits then
+    start from it."""
 
     pack: Path
     """Folder of the pack, with an encoder."""
@@ -72,7 +73,9 @@ class FitTextMap:
             _log.info("%s: %s", name, value)
         save_text_map(text_map, self.out or self.pack / TEXT_MAP_FILE, asdict(report))
         if self.out is None:
-            assemble_pack(self.pack, pack.manifest)
+            defaults = pack.manifest.defaults
+            defaults = replace(defaults, edit={**defaults.edit, "start": "text-map"})
+            assemble_pack(self.pack, replace(pack.manifest, defaults=defaults))
         Pack.open(self.pack).text_map(file=self.out)
 
 

@@ -123,7 +123,9 @@ def _measure(
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
     text_map = None
-    if start != "source":
+    if start == "source":
+        settings = replace(settings, start="source")
+    else:
         fusion: Fusion = start
         settings = replace(settings, start="text-map", fusion=fusion)
         text_map = session.pack.text_map()

@@ -46,10 +46,11 @@ class PublishResults:
     """Folder of the benchmark on test prompts and avatars."""
     tuned: Path
     """Folder of the tuning that gave its settings."""
-    ablations: Path
-    """Folder of the benchmark of the ablations."""
-    again: Path
-    """Folder of the second run, with another seed, of a share of the first."""
+    ablations: Path | None = None
+    """Folder of the benchmark of the ablations, if the page has tables of them."""
+    again: Path | None = None
+    """Folder of the second run, with another seed, of a share of the first, if the page tells of
+    it."""
     docs: Path = Path("docs")
     """Folder to write to."""
 
@@ -72,14 +73,17 @@ def publish_results(config: PublishResults) -> None:
     pack = Pack.open(measured["name"])
     models = {name: measured["files"].get(name) for name in pack.mapped_models}
     pack.check_models(config.bench, models, "measure these (cfclip bench)")
-    rows, variants = _rows(config.bench), _rows(config.ablations)
+    rows = _rows(config.bench)
     tables = {
         **_tables("bench", rows, _realism(config.bench, rows)),
-        **_tables("ablations", variants, _realism(config.ablations, variants)),
         "failed-colours": failed_colours_table(folder, rows, pack),
-        "again": repeated_table(rows, _rows(config.again)),
         "settings": settings_table(config.tuned),
     }
+    if config.ablations is not None:
+        variants = _rows(config.ablations)
+        tables |= _tables("ablations", variants, _realism(config.ablations, variants))
+    if config.again is not None:
+        tables["again"] = repeated_table(rows, _rows(config.again))
     page = config.docs / PAGE
     text = page.read_text(encoding="utf-8")
     with atomic_write(page) as temporary:
@@ -88,7 +92,8 @@ def publish_results(config: PublishResults) -> None:
     results = config.docs / "results"
     results.mkdir(exist_ok=True)
     shutil.copyfile(config.bench / report.CSV_FILE, results / report.CSV_FILE)
-    shutil.copyfile(config.ablations / report.RESULTS_FILE, results / "ablations.csv")
+    if config.ablations is not None:
+        shutil.copyfile(config.ablations / report.RESULTS_FILE, results / "ablations.csv")
     shutil.copyfile(config.tuned / TRIALS_FILE, results / TRIALS_FILE)
     for name in METHODS:
         if (found := config.tuned / f"{name}.json").exists():

@@ -237,8 +237,8 @@ def test_the_text_map_goes_into_the_pack(made: Path, tmp_path: Path) -> None:
     command("fit-text-map", *options)
     session = Session.open(pack)
     assert session.pack.text_map().config.fuses
-    start = {"start": "text-map", "fusion": "concatenate"}
-    session.edit("sample:1", "green hair", steps=1, augmentations=1, **start)
+    result = session.edit("sample:1", "green hair", steps=1, augmentations=1, fusion="concatenate")
+    assert result.record["settings"]["start"] == "text-map"
     command("fit-text-map", *options)  # again, over its own
 
 
