@@ -275,7 +275,7 @@ def test_killed_again_and_again(run: Path, out: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_with_the_rows_at_hand(run: Path, out: Path) -> None:
-    arguments = options(run, out, "sample:0-9999", "--text", "blue skin")
+    arguments = options(run, out, "sample:0-9999", "--text", "blue skin", "--measure", "0.01")
     command = Command(arguments)
     command.wait_for(out, 10)
     command.process.send_signal(signal.SIGINT)

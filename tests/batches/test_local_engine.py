@@ -77,6 +77,7 @@ def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
     rows = [*ROWS[:6], replace(ROWS[6], name=deadly_rows.DEADLY), *ROWS[7:10]]
     with LocalEngine(job, 1, deadly_rows.prepare) as engine:
         found = [each for some in engine.run(iter(chunks(rows)), lambda: False) for each in some]
+        assert engine.synthesis_rate(0.01) > 0  # of the worker that is there now
     assert sorted(each.name for each in found) == sorted(row.name for row in rows)
     (failed,) = [each for each in found if each.error]
     assert failed.name == deadly_rows.DEADLY

@@ -255,13 +255,13 @@ class Batch(Marked):
                     before = self._measured(engine)
                     gc.freeze()  # what is there stays, and is not looked through with every chunk
                     done = run_batch(batch, engine, job.chunk, watch)
-                    alone = (before + self._measured(engine)) / 2
+                    if not batch.untried:  # workers that were stopped are not there any more
+                        alone = (before + self._measured(engine)) / 2
             except KeyboardInterrupt:
                 console.error(f"interrupted; {self._kept(batch)}")
                 return INTERRUPTED
         conclude(batch)
-        untried = len(batch.left) - len(batch.failures())
-        if untried:
+        if batch.untried:
             console.error(f"stopped; {self._kept(batch)}")
             return INTERRUPTED
         return self._sum_up(batch, session, done, alone, [each.line for each in refused])

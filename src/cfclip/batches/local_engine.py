@@ -144,10 +144,14 @@ class LocalEngine:
     def synthesis_rate(self, seconds: float) -> float:
         for worker in self._workers:
             worker.send(Measure(seconds))
-        rates = [worker.receive() for worker in self._workers]
-        if not all(isinstance(rate, float) for rate in rates):
-            raise InputError("a worker died while it was measured; start again")
-        return sum(rate for rate in rates if isinstance(rate, float))
+        rates = []
+        for worker in self._workers:
+            while isinstance(answer := worker.receive(), Ready):
+                continue  # it took the place of one that died
+            if not isinstance(answer, float):
+                raise InputError("a worker died while it was measured; start again")
+            rates.append(answer)
+        return sum(rates)
 
     def _replace(self, worker: _Worker) -> _Worker:
         worker.end()

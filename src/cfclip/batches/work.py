@@ -36,6 +36,11 @@ class Batch:
         told = [(row, self.folder.told(row.name)) for row in self.left]
         return [(row, str(about["error"])) for row, about in told if about.get("error")]
 
+    @property
+    def untried(self) -> int:
+        """How many rows have neither a result nor a reason."""
+        return len(self.left) - len(self.failures())
+
     def about(self, row: Row) -> dict[str, Any]:
         """What there is to know of a row that was tried, as JSON values."""
         about = {**self.folder.told(row.name), **outcome_of(row)}
