@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.evaluation.intervals import Estimate, mean_with_interval
+from cfclip.evaluation.intervals import mean_with_interval
 from cfclip.evaluation.methods import METHODS
-from cfclip.evaluation.report import markdown_table
+from cfclip.evaluation.report import markdown_table, percent, shown
 from cfclip.evaluation.rows import Row
 from cfclip.evaluation.summary import (
     ALL,
@@ -27,7 +27,7 @@ def family_table(summary: Summary, measure: str) -> str:
     """A rate by method and family of prompts."""
     families = [each for each in summary.groups if each != ALL and not each.startswith('"')]
     lines = [
-        (method, *(_percent(summary.get(method, family, measure)) for family in families))
+        (method, *(shown(summary.get(method, family, measure), percent) for family in families))
         for method in summary.methods
     ]
     return markdown_table(("method", *families), lines)
@@ -44,7 +44,7 @@ def attainable_table(rows: Sequence[Row]) -> str:
         own = [row for row in rows if row.method == method and row.family != CONTROL]
         there = [row for row in own if row.key[1:] in attainable]
         rates = [
-            _percent(mean_with_interval([(row.avatar, row.exact) for row in group]))
+            shown(mean_with_interval([(row.avatar, row.exact) for row in group]), percent)
             for group in (own, there)
         ]
         lines.append((method, *rates, str(len(there))))
@@ -68,15 +68,6 @@ def lost_table(rows: Sequence[Row]) -> str:
     return markdown_table(("method", *(name.replace("_", " ") for name in often)), lines)
 
 
-def _percent(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    shown = f"{100 * estimate.mean:.1f}"
-    if estimate.low is None or estimate.high is None:
-        return shown
-    return f"{shown} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-
-
 def repeated_table(first: Sequence[Row], second: Sequence[Row]) -> str:
     """What a second run of some cases found, beside the interval that the first had of them."""
     cases = {row.key for row in first} & {row.key for row in second}
@@ -90,7 +81,7 @@ def repeated_table(first: Sequence[Row], second: Sequence[Row]) -> str:
             if old is None or new is None or old.low is None or old.high is None:
                 continue
             within = "yes" if old.low <= new.mean <= old.high else "no"
-            lines.append((method, measure, _percent(old), f"{100 * new.mean:.1f}", within))
+            lines.append((method, measure, shown(old, percent), percent(new.mean), within))
     return markdown_table(("method", "measure, %", "first run", "second run", "within"), lines)
 
 
@@ -105,7 +96,7 @@ def settings_table(tuned: Path) -> str:
         found = json.loads(file.read_text(encoding="utf-8"))
         settings = ", ".join(f"{key} {value:.3g}" for key, value in found["settings"].items())
         reached = [found["reached"][each] for each in _REPEATED]
-        rates = ("-" if rate is None else f"{100 * rate:.1f}" for rate in reached)
+        rates = ("-" if rate is None else percent(rate) for rate in reached)
         lines.append((name, str(found["trials"]), settings or "the defaults", *rates))
     return markdown_table(
         ("method", "trials", "settings", *(f"{each}, %" for each in _REPEATED)), lines

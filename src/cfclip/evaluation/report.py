@@ -39,7 +39,8 @@ _SHORT = 0.1  # seconds
 Format = Callable[[float], str]
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A share in per cent, with one decimal."""
     return f"{100.0 * value:.1f}"
 
 
@@ -62,9 +63,9 @@ def _seconds(value: float) -> str:
 
 # (measure, heading, format) by table.
 _QUALITY: tuple[tuple[str, str, Format], ...] = (
-    ("success", "success, %", _percent),
-    ("preservation", "preservation, %", _percent),
-    ("exact", "exact, %", _percent),
+    ("success", "success, %", percent),
+    ("preservation", "preservation, %", percent),
+    ("exact", "exact, %", percent),
     ("psnr_outside", "PSNR outside, dB", _decimals(1)),
     ("truth_distance", "distance to truth", _decimals(3)),
     ("truth_psnr", "PSNR to truth, dB", _decimals(1)),
@@ -141,7 +142,7 @@ def markdown_text(
     pack, versions = about["pack"], about["versions"]
     first = summary.methods[0]
     inverted = [
-        _shown(summary.get(first, ALL, name), _decimals(digits))
+        shown(summary.get(first, ALL, name), _decimals(digits))
         for name, digits in (("inversion_distance", 3), ("inversion_psnr", 1))
     ]
     parts = [
@@ -200,14 +201,15 @@ def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
     found = {other: by_group for other, by_group in found.items() if by_group}
     groups = [g for g in summary.groups if g != ALL and not g.startswith('"')]
     lines = [
-        (group, *(_shown(by_group.get(group), _points) for by_group in found.values()))
+        (group, *(shown(by_group.get(group), _points) for by_group in found.values()))
         for group in groups
         if any(group in by_group for by_group in found.values())
     ]
     return markdown_table(("prompts", *found), lines) if lines else ""
 
 
-def _shown(estimate: Estimate | None, form: Format) -> str:
+def shown(estimate: Estimate | None, form: Format) -> str:
+    """A figure with its interval in brackets, if it has one; "-" where there is none."""
     if estimate is None:
         return _NONE
     if estimate.low is None or estimate.high is None:
@@ -220,7 +222,7 @@ def _table(summary: Summary, group: str, columns: Sequence[tuple[str, str, Forma
         (
             method,
             str(summary.rows[method, group]),
-            *(_shown(summary.get(method, group, name), form) for name, _, form in columns),
+            *(shown(summary.get(method, group, name), form) for name, _, form in columns),
         )
         for method in summary.methods
         if (method, group) in summary.rows
@@ -232,7 +234,7 @@ def exact_table(summary: Summary) -> str:
     """The exact rate of every family and prompt."""
     groups = [group for group in summary.groups if group not in (ALL, COUNTERFACTUAL, COLOURS)]
     rows = [
-        (group, *(_shown(summary.get(m, group, "exact"), _percent) for m in summary.methods))
+        (group, *(shown(summary.get(m, group, "exact"), percent) for m in summary.methods))
         for group in groups
     ]
     return markdown_table(("prompts", *summary.methods), rows)
