@@ -95,8 +95,9 @@ class BatchFolder:
         write_whole(self.path / ROWS_FILE, _joined(lines))
         for content in self._read_results():
             self._told[content["name"]] = content
-        for row in known.values():  # whose line is gone, though its picture may be there
-            self._told.setdefault(row.name, outcome_of(row))
+        for row in known.values():
+            if row.name not in self._told:  # its line is gone, though its picture may be there
+                self._told[row.name] = outcome_of(row)
         return len(known)
 
     def _read_rows(self) -> Iterable[Row]:
