@@ -222,7 +222,7 @@ def _measure_edit(
         kept = json.loads(path.read_text(encoding="utf-8"))
         scores = [EditScore.of_row(row) for row in kept["scores"]]
         return _MeasuredEdit(scores, float(kept["seconds"]), kept["likeness"])
-    text_map = bench.pack.text_map() if bench.editing.start == "text-map" else None
+    text_map = bench.session.start_map(bench.editing)
     editor = LatentOptimisation(
         bench.pack.generator(), bench.pack.embedder(), bench.editing, text_map
     )

@@ -122,13 +122,12 @@ def _measure(
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return kept
-    text_map = None
     if start == "source":
         settings = replace(settings, start="source")
     else:
         fusion: Fusion = start
         settings = replace(settings, start="text-map", fusion=fusion)
-        text_map = session.pack.text_map()
+    text_map = session.start_map(settings)
     editor = LatentOptimisation(session.generator, session.embedder, settings, text_map)
     watched = _Watched(edit, avatars, config.early, config.every)
     request = edit_request(session.pack.manifest, avatars.inversion.latents, edit.prompt, seed=0)

@@ -222,7 +222,7 @@ class Session:
             indices=(0,) * len(sources),
             mask=None if confined is None else mask_tensor(confined),
         )
-        mapping = self._text_map(chosen, text_map)
+        mapping = self.start_map(chosen, text_map)
         generator = generator_of(sources, self.generator)
         editor = LatentOptimisation(generator, self.embedder, chosen, mapping)
         edit = editor.edit(request, callback)
@@ -305,13 +305,17 @@ class Session:
         templates = chosen_templates(manifest.templates, config.bare_prompt)
         for each in (*prompts, about_source, *used):
             self.embedder.embed_texts(fill_templates(templates, each))
-        self._text_map(config, text_map)
+        self.start_map(config, text_map)
         return prompts, about_source, unrealistic
 
-    def _text_map(
-        self, config: LatentOptimisationConfig, file: str | Path | None
+    def start_map(
+        self, config: LatentOptimisationConfig, file: str | Path | None = None
     ) -> LinearTextMap | None:
-        """The map that an edit starts from, if it does."""
+        """The linear text map that edits of a configuration start from; None from the source.
+
+        Raises `InputError` for a file that would not be used, or a map that lacks the fusion, and
+        as `Pack.text_map` does: the pack's own map is taken if there is no file.
+        """
         if config.start == "source":
             if file is not None:
                 raise InputError(
