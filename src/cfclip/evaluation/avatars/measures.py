@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cfclip.embedders.base import Embedder
 from cfclip.evaluation.avatars.cases import Case
-from cfclip.evaluation.avatars.scores import EditScore, score_edits
+from cfclip.evaluation.avatars.scores import score_edits
 from cfclip.evaluation.batches import evaluate_in_batches
 from cfclip.evaluation.probes import Probe
 from cfclip.evaluation.rows import Row, StrengthScore
@@ -80,8 +80,17 @@ class Instruments:
     def measure(self, method: str, case: Case, subject: Subject, answer: Answer) -> Row:
         """The row of a method's answer to a case, whose avatar is the subject."""
         truths = case.truths(answer.image.shape[-1])
-        score = self._score(case, subject, answer.image)
         reconstruction = subject.reconstruction
+        images = [answer.image]
+        if answer.at_strength is not None:
+            images += map(answer.at_strength, STRENGTHS)
+        score, *at_strengths = score_edits(
+            case.edit,
+            [case.record] * len(images),
+            reconstruction.expand(len(images), -1, -1, -1),
+            torch.cat(images),
+            self._probes,
+        )
         return Row(
             method=method,
             prompt=case.edit.prompt,
@@ -102,25 +111,11 @@ class Instruments:
             peak_memory=answer.peak_memory,
             steps=answer.steps,
             stop_reason=answer.stop_reason,
-            strengths=self._at_strengths(case, subject, answer),
+            strengths=tuple(
+                StrengthScore(strength, each.success, each.kept, each.exact)
+                for strength, each in zip(STRENGTHS, at_strengths, strict=bool(at_strengths))
+            ),
         )
-
-    def _score(self, case: Case, subject: Subject, image: Tensor) -> EditScore:
-        (score,) = score_edits(
-            case.edit, [case.record], subject.reconstruction, image, self._probes
-        )
-        return score
-
-    def _at_strengths(
-        self, case: Case, subject: Subject, answer: Answer
-    ) -> tuple[StrengthScore, ...]:
-        if answer.at_strength is None:
-            return ()
-        scores = [
-            (strength, self._score(case, subject, answer.at_strength(strength)))
-            for strength in STRENGTHS
-        ]
-        return tuple(StrengthScore(s, e.success, e.kept, e.exact) for s, e in scores)
 
     def _distances(self, image: Tensor, others: Tensor) -> Tensor:
         """Root mean square difference of the probe features of one image to each of several.

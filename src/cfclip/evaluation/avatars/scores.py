@@ -131,32 +131,32 @@ def score_edits(
 
     Args:
         edit: what was asked for.
-        records: the avatars' true attributes.
+        records: the avatars' true attributes. One may stand there several times, with several
+            pictures of it, which costs little more than once.
         source, edited: image tensors `(batch, 3, side, side)`: the inversions and their edits.
         probes: the probes that must agree.
     """
     before = [probe.read(source) for probe in probes]
     after = [probe.read(edited) for probe in probes]
     pixels = uint8_from_signed(edited).numpy()
+    truths = {record: _Truth.of(edit, record, source.shape[-1]) for record in set(records)}
     scores = []
     for i, record in enumerate(records):
-        answers = edit.true_answers(record)
-        readable = _readable(answers)
-        others = (readable & _readable([record])) - set(edit.words)
+        truth = truths[record]
         lost = tuple(
             name
             for name in ATTRIBUTES
-            if name in others
+            if name in truth.others
             and any(int(b[name][i]) != int(a[name][i]) for b, a in zip(before, after, strict=True))
         )
         readings = [{name: int(values[i]) for name, values in each.items()} for each in after]
-        outside = torch.from_numpy(~edit.true_mask(record, source.shape[-1]))
+        outside = truth.outside
         scores.append(
             EditScore(
                 prompt=edit.prompt,
                 avatar=i,
-                success=_came_true(edit, answers[0], pixels[i], readings, readable),
-                kept=1.0 - len(lost) / max(1, len(others)),
+                success=_came_true(edit, truth.answer, pixels[i], readings, truth.readable),
+                kept=1.0 - len(lost) / max(1, len(truth.others)),
                 lost=lost,
                 psnr_outside=float(
                     psnr(edited[i : i + 1, :, outside], source[i : i + 1, :, outside])
@@ -166,10 +166,32 @@ def score_edits(
     return scores
 
 
-def _readable(records: Sequence[AvatarRecord]) -> set[str]:
+@dataclass(frozen=True)
+class _Truth:
+    """What an edit makes of an avatar if all goes well: the same for every picture of it."""
+
+    answer: AvatarRecord
+    """The typical true answer."""
+    readable: frozenset[str]
+    """The attributes that can be read off every true answer."""
+    others: frozenset[str]
+    """Those of them that the prompt does not name, and that can be read off the avatar too."""
+    outside: Tensor
+    """(side, side) bool: what no true answer changes."""
+
+    @classmethod
+    def of(cls, edit: Edit, record: AvatarRecord, side: int) -> "_Truth":
+        answers = edit.true_answers(record)
+        readable = _readable(answers)
+        others = (readable & _readable([record])) - set(edit.words)
+        outside = torch.from_numpy(~edit.true_mask(record, side))
+        return cls(answers[0], readable, others, outside)
+
+
+def _readable(records: Sequence[AvatarRecord]) -> frozenset[str]:
     """The attributes that can be read off every one of `records`."""
     seen = visibility(AttributeTable.from_records(records))
-    return {name for name in ATTRIBUTES if seen[name].all()}
+    return frozenset(name for name in ATTRIBUTES if seen[name].all())
 
 
 def _came_true(
