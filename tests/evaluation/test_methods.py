@@ -25,7 +25,7 @@ from cfclip.training.runs import logged_seconds
 
 GREEN, BLUE = "green hair", "blue skin"
 FEW = {"steps": 2, "augmentations": 1}
-MAPPERS = ("cfclip-mapper", "styleclip-mapper", "directional-mapper")
+MAPPERS = ("cfclip-mapper", "cfclip-latent-mapper", "styleclip-mapper", "directional-mapper")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def made(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, objective in (("styleclip", "global"), ("directional", "directional")):
         train(f"{name}-green", (GREEN,), tiny_config(objective=objective, **latent))
     train("styleclip-blue", (BLUE,), tiny_config(objective="global", **latent))
+    train("latent", (GREEN,), tiny_config(objective="global", changed_pixels=8.0, **latent))
     fitted = fit_channels(session, folder / "partial", ChannelFitConfig(images=1, batch=64))
     assert fitted.statistics is not None
     save_channel_statistics(fitted.statistics, folder / "channels.safetensors", fitted.report)
@@ -56,6 +57,7 @@ def made(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def files(name: str, made: Path) -> tuple[Path, ...]:
     taken = {
         "cfclip-mapper": ("text",),
+        "cfclip-latent-mapper": ("latent",),
         "styleclip-mapper": ("styleclip-green", "styleclip-blue"),
         "directional-mapper": ("directional-green",),
         "styleclip-global": ("channels.safetensors",),
@@ -179,8 +181,9 @@ def test_a_mask_confines_a_mapper(
         ("cfclip-mapper", {"steps": 1}, ("text",), "unknown setting steps; known are strength"),
         ("cfclip-mapper", {}, ("styleclip-green",), r"no text mapper, .* \(--mapper text\)"),
         ("styleclip-mapper", {}, ("text",), r"no latent mapper, which styleclip-mapper takes"),
-        ("styleclip-mapper", {}, ("directional-green",), "objective 'directional', styleclip-"),
-        ("directional-mapper", {}, ("styleclip-green",), "trained with 'directional'"),
+        ("styleclip-mapper", {}, ("directional-green",), "trained with objective 'directional', w"),
+        ("styleclip-mapper", {}, ("latent",), "trained with changed_pixels 8.0, which styleclip-"),
+        ("directional-mapper", {}, ("styleclip-green",), "--preset directional-mapper"),
     ],
 )
 def test_what_does_not_fit_is_named(

@@ -3,6 +3,7 @@
     method                     settings                   files
     cfclip-optimisation        LatentOptimisationConfig   -
     cfclip-mapper              MapperEditConfig           runs of `cfclip train`
+    cfclip-latent-mapper       MapperEditConfig           runs of --mapper latent
     logit-text-map             LatentOptimisationConfig   -
     styleclip-optimisation     LatentOptimisationConfig   -
     styleclip-mapper           MapperEditConfig           runs of --preset styleclip-mapper
@@ -11,8 +12,9 @@
     directional-mapper         MapperEditConfig           runs of --preset directional-mapper
 
 `cfclip-optimisation` and `logit-text-map` begin with the pack's own defaults, the baselines with
-the published settings, which docs/BASELINES.md lists. All of them take an `EditRequest` and give
-an `EditResult`, so that strength, masks and rendering are the same code for all.
+the published settings, which docs/BASELINES.md lists. `cfclip-latent-mapper` is an ablation of
+`cfclip-mapper`: however it was trained, it reads no text. All of them take an `EditRequest` and
+give an `EditResult`, so that strength, masks and rendering are the same code for all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +42,7 @@ from cfclip.editors.presets import (
 from cfclip.editors.text_mapper import mapper_file, text_mapper_metadata
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.mappers import PackMapper, open_mapper
+from cfclip.mappers import open_mapper
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.settings import edit_settings, make_config
@@ -206,9 +208,11 @@ def _as_published(preset: Callable[[Any], Mapping[str, Any]]) -> Callable[[Ingre
     return build
 
 
-def _mappers(objective: ObjectiveName | None) -> Callable[[Ingredients], Method]:
-    """Mappers of runs: CF-CLIP's, which read their text, however they were trained; or StyleCLIP's,
-    which do not, trained with one objective."""
+def _mappers(
+    reads_text: bool, published: ObjectiveName | None = None
+) -> Callable[[Ingredients], Method]:
+    """Mappers of runs: CF-CLIP's, which read their text, or StyleCLIP's, which do not; if an
+    objective is named, only those trained with it and without terms of ours."""
 
     def build(made_of: Ingredients) -> Method:
         _check_files(made_of, 1, None)
@@ -216,7 +220,13 @@ def _mappers(objective: ObjectiveName | None) -> Callable[[Ingredients], Method]
         editors: dict[str, Editor] = {}
         for file in made_of.files:
             opened = open_mapper(made_of.pack, file, made_of.device)
-            _check_mapper(made_of.name, file, opened, objective)
+            if opened.reads_text != reads_text:
+                kind = "text" if reads_text else "latent"
+                raise InputError(
+                    f"{file} is no {kind} mapper, which {made_of.name} takes (--mapper {kind})"
+                )
+            if published is not None:
+                _check_published(made_of.name, file, published)
             editor = MapperEdit(*made_of.models(), opened.mapper, config)
             editors = {**dict.fromkeys(opened.prompts, editor), **editors}
         return MapperMethod(made_of.name, editors, asdict(config), _seconds(made_of.files))
@@ -236,18 +246,19 @@ def _global(made_of: Ingredients) -> Method:
 METHODS: Mapping[str, Callable[[Ingredients], Method]] = MappingProxyType(
     {
         "cfclip-optimisation": _of_pack({"objective": "clip_nce"}),
-        "cfclip-mapper": _mappers(None),
+        "cfclip-mapper": _mappers(reads_text=True),
+        "cfclip-latent-mapper": _mappers(reads_text=False),
         "logit-text-map": _of_pack(LOGIT_TEXT_MAP),
         "styleclip-optimisation": _as_published(styleclip_optimisation),
-        "styleclip-mapper": _mappers("global"),
+        "styleclip-mapper": _mappers(reads_text=False, published="global"),
         "styleclip-global": _global,
         "directional-optimisation": _as_published(directional_optimisation),
-        "directional-mapper": _mappers("directional"),
+        "directional-mapper": _mappers(reads_text=False, published="directional"),
     }
 )
 """What makes each method of its ingredients; use `open_method`."""
 
-OURS = ("cfclip-optimisation", "cfclip-mapper", "logit-text-map")
+OURS = ("cfclip-optimisation", "cfclip-mapper", "cfclip-latent-mapper", "logit-text-map")
 """CF-CLIP's; the others are what it is compared with."""
 
 OPTIMISATIONS = (
@@ -255,6 +266,9 @@ OPTIMISATIONS = (
     *("styleclip-optimisation", "directional-optimisation"),
 )
 """The methods that take steps for each edit, and no files."""
+
+_OUR_TERMS = ("changed_pixels", "aspects")
+"""Weights of a training that no published method has."""
 
 
 def _check_files(made_of: Ingredients, fewest: int, most: int | None) -> None:
@@ -264,21 +278,19 @@ def _check_files(made_of: Ingredients, fewest: int, most: int | None) -> None:
         raise InputError(f"{count} files are given for {made_of.name}, expected {wanted}")
 
 
-def _check_mapper(
-    name: str, file: Path, opened: PackMapper, objective: ObjectiveName | None
-) -> None:
-    """A result must not go by the name of another method."""
-    kind = "text" if objective is None else "latent"
-    if opened.reads_text != (objective is None):
-        raise InputError(f"{file} is no {kind} mapper, which {name} takes (--mapper {kind})")
-    if objective is None:
-        return
-    settings = text_mapper_metadata(mapper_file(file)).get("settings")
-    found = settings.get("objective") if isinstance(settings, dict) else None
-    if found != objective:
+def _check_published(name: str, file: Path, objective: ObjectiveName) -> None:
+    """A result of ours must not go by the name of a published method."""
+    found = text_mapper_metadata(mapper_file(file)).get("settings")
+    settings = found if isinstance(found, dict) else {}
+    differing = [
+        f"{term} {settings.get(term)!r}"
+        for term, value in {"objective": objective, **dict.fromkeys(_OUR_TERMS, 0.0)}.items()
+        if settings.get(term) != value
+    ]
+    if differing:
         raise InputError(
-            f"{file} was trained with objective {found!r}, {name} takes mappers trained with "
-            f"{objective!r} (--preset {name})"
+            f"{file} was trained with {', '.join(differing)}, which {name} does not take; train it "
+            f"with --preset {name}"
         )
 
 
