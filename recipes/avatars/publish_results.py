@@ -19,7 +19,7 @@ from cfclip.evaluation.methods import METHODS, OURS
 from cfclip.evaluation.rows import Row, RowLog
 from cfclip.evaluation.summary import ALL, CONTROL, COUNTERFACTUAL, KID, summarise_rows
 from cfclip.evaluation.tuning import TRIALS_FILE
-from cfclip.files import atomic_write
+from cfclip.files import atomic_write, write_whole
 from cfclip.packs.pack import Pack
 from recipes.avatars.failed_colours import failed_colours_table
 from recipes.avatars.results_tables import (
@@ -48,9 +48,11 @@ class PublishResults:
     """Folder of the tuning that gave its settings."""
     ablations: Path | None = None
     """Folder of the benchmark of the ablations, if the page has tables of them."""
+    mappers: Path | None = None
+    """Folder of the benchmark of mappers of one prompt, if the page has tables of them."""
     again: Path | None = None
-    """Folder of the second run, with another seed, of a share of the first, if the page tells of
-    it."""
+    """Folder of the second run, with another seed, of a share of the first, on a machine that did
+    nothing else, if the page tells of it. Seconds and memory are then taken from it."""
     docs: Path = Path("docs")
     """Folder to write to."""
 
@@ -79,11 +81,26 @@ def publish_results(config: PublishResults) -> None:
         "failed-colours": failed_colours_table(folder, rows, pack),
         "settings": settings_table(config.tuned),
     }
-    if config.ablations is not None:
-        variants = _rows(config.ablations)
-        tables |= _tables("ablations", variants, _realism(config.ablations, variants))
+    beside = {
+        name: found
+        for name, found in (("ablations", config.ablations), ("mappers", config.mappers))
+        if found is not None
+    }
+    for name, found in beside.items():
+        own = _rows(found)
+        tables |= _tables(name, own, _realism(found, own))
+    pictures = config.docs / "images" / "results"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for name in _PICTURES:
+        if (picture := config.bench / name).exists():  # nothing is exact where all edits fail
+            shutil.copyfile(picture, pictures / name)
     if config.again is not None:
-        tables["again"] = repeated_table(rows, _rows(config.again))
+        second = _rows(config.again)
+        tables["again"] = repeated_table(rows, second)
+        costs = summarise_rows(second, {})
+        tables["again-costs"] = report.costs_table(costs, COUNTERFACTUAL)
+        drawn = figures.seconds_chart(summarise_rows(rows, {}), costs)
+        write_whole(pictures / figures.SECONDS_FILE, drawn.encode())
     page = config.docs / PAGE
     text = page.read_text(encoding="utf-8")
     with atomic_write(page) as temporary:
@@ -92,17 +109,12 @@ def publish_results(config: PublishResults) -> None:
     results = config.docs / "results"
     results.mkdir(exist_ok=True)
     shutil.copyfile(config.bench / report.CSV_FILE, results / report.CSV_FILE)
-    if config.ablations is not None:
-        shutil.copyfile(config.ablations / report.RESULTS_FILE, results / "ablations.csv")
+    for name, found in beside.items():
+        shutil.copyfile(found / report.RESULTS_FILE, results / f"{name}.csv")
     shutil.copyfile(config.tuned / TRIALS_FILE, results / TRIALS_FILE)
     for name in METHODS:
         if (found := config.tuned / f"{name}.json").exists():
             shutil.copyfile(found, results / found.name)
-    pictures = config.docs / "images" / "results"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for name in _PICTURES:
-        if (picture := config.bench / name).exists():  # nothing is exact where all edits fail
-            shutil.copyfile(picture, pictures / name)
 
 
 def fill_tables(text: str, tables: Mapping[str, str]) -> str:
@@ -133,6 +145,7 @@ def _tables(
         f"{name}-counterfactual": report.quality_table(summary, COUNTERFACTUAL),
         f"{name}-control": report.quality_table(summary, CONTROL),
         f"{name}-judged": report.judged_table(summary, COUNTERFACTUAL),
+        f"{name}-costs": report.costs_table(summary, COUNTERFACTUAL),
         f"{name}-exact": report.exact_table(summary),
         f"{name}-families-success": family_table(summary, "success"),
         f"{name}-families-exact": family_table(summary, "exact"),

@@ -10,8 +10,8 @@ from cfclip.evaluation.comparison import differences
 from cfclip.evaluation.figures import seconds_series, strength_series
 from cfclip.evaluation.report import (
     ahead_table,
+    costs_table,
     csv_text,
-    judged_table,
     markdown_text,
     results_text,
 )
@@ -107,8 +107,8 @@ def test_files_say_what_was_measured() -> None:
 
 def test_edits_of_a_moment_take_some_time() -> None:
     rows = [replace(ROW, seconds=0.00489), replace(ROW, method="slow", seconds=2.5)]
-    lines = judged_table(summarise_rows(rows, {}), "counterfactual").splitlines()
-    assert [line.split(" | ")[4] for line in lines[2:]] == ["0.0049", "2.50"]
+    lines = costs_table(summarise_rows(rows, {}), "counterfactual").splitlines()
+    assert [line.split(" | ")[2] for line in lines[2:]] == ["0.0049", "2.50"]
 
 
 def test_every_edit_has_a_line() -> None:
@@ -159,6 +159,10 @@ def test_charts_are_of_counterfactual_edits() -> None:
     assert series.name == "mine"
     # Own strength: exact, not, unreadable, not. Half of it: none of three.
     assert [(point.x, point.y) for point in series.points] == [(0.5, 0.0), (1.0, 1 / 3)]
-    (seconds,) = seconds_series(summarise_rows(ROWS, {}))
+    summary = summarise_rows(ROWS, {})
+    (seconds,) = seconds_series(summary, summary)
     assert [(point.x, point.y) for point in seconds.points] == [(1.5, 1 / 3)]
+    slower = summarise_rows([replace(row, seconds=9.0) for row in ROWS if row.seconds], {})
+    (seconds,) = seconds_series(summary, slower)
+    assert [(point.x, point.y) for point in seconds.points] == [(9.0, 1 / 3)]
     assert strength_series([ORACLE]) == []

@@ -1,6 +1,7 @@
 """The page of results, made of small runs of the benchmark on the tiny pack."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,11 @@ old
 <!-- end -->
 <!-- table failed-colours -->
 <!-- end -->
+<!-- table mappers-control -->
+<!-- end -->
 <!-- table again -->
+<!-- end -->
+<!-- table again-costs -->
 <!-- end -->
 <!-- table settings -->
 <!-- end -->
@@ -68,6 +73,7 @@ def test_tables_and_files_come_from_the_runs(
         bench=made("bench", "bench", *methods),
         tuned=made("tuned", "tune", *methods, "--trials", 2),
         ablations=made("ablations", "bench", "--variants", tmp_path / "variants.toml"),
+        mappers=made("mappers", "bench", "--methods", "logit-text-map"),
         again=made("again", "bench", *methods, "--seed", 1, "--share", 0.5),
         docs=docs,
     )
@@ -80,9 +86,12 @@ def test_tables_and_files_come_from_the_runs(
     assert "| prompts | directional-optimisation |" in text
     assert "| prompts | oracle | gentle |" in text
     assert "| directional-optimisation | 2 | " in text
+    assert re.search(r"again-costs -->\n\| method \| edits \| seconds per edit", text)
+    drawn = docs / "images" / "results" / "exact_by_seconds.svg"
+    assert drawn.read_bytes() != (tmp_path / "bench" / "exact_by_seconds.svg").read_bytes()
     assert (docs / "results.csv").read_text().count("\n") == 1 + 2 * 2 * 3
     assert {path.name for path in (docs / "results").iterdir()} == {
-        *("summary.csv", "ablations.csv", "trials.jsonl"),
+        *("summary.csv", "ablations.csv", "mappers.csv", "trials.jsonl"),
         *("cfclip-optimisation.json", "directional-optimisation.json"),
     }
     assert "examples.png" in {path.name for path in (docs / "images" / "results").iterdir()}
@@ -97,7 +106,7 @@ def test_a_table_that_nobody_knows() -> None:
 
 def publication(folder: Path, pack: dict[str, Any]) -> PublishResults:
     (folder / "bench.json").write_text(json.dumps({"methods": {}, "prompts": {}, "pack": pack}))
-    return PublishResults(*[folder] * 4, docs=folder)
+    return PublishResults(*[folder] * 5, docs=folder)
 
 
 def test_a_summary_that_was_written_before_the_last_rows(tmp_path: Path) -> None:

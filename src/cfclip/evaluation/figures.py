@@ -105,15 +105,19 @@ def write_charts(
     Returns the files that there is anything to show in.
     """
     texts = {
-        STRENGTH_FILE: (strength_series(rows), "strength, 1 is the method's own", False),
-        SECONDS_FILE: (seconds_series(summary), "seconds per edit, median", True),
+        STRENGTH_FILE: _chart(strength_series(rows), "strength, 1 is the method's own", log=False),
+        SECONDS_FILE: seconds_chart(summary, summary),
     }
-    files = []
-    for name, (series, label, log) in texts.items():
-        if series:
-            drawing = chart(series, label, "exact counterfactual edits", log)
-            files.append(folder.write(name, drawing.svg()))
-    return tuple(files)
+    return tuple(folder.write(name, text) for name, text in texts.items() if text)
+
+
+def seconds_chart(summary: Summary, costs: Summary) -> str:
+    """`seconds_series` as SVG; "" if there is nothing to show."""
+    return _chart(seconds_series(summary, costs), "seconds per edit, median", log=True)
+
+
+def _chart(series: Sequence[Series], label: str, log: bool) -> str:
+    return chart(series, label, "exact counterfactual edits", log).svg() if series else ""
 
 
 def strength_series(rows: Sequence[Row]) -> list[Series]:
@@ -138,12 +142,15 @@ def strength_series(rows: Sequence[Row]) -> list[Series]:
     return series
 
 
-def seconds_series(summary: Summary) -> list[Series]:
-    """By method, the exact rate of counterfactual edits at the median of their seconds."""
+def seconds_series(summary: Summary, costs: Summary) -> list[Series]:
+    """By method, the exact rate of counterfactual edits at the median of their seconds.
+
+    The seconds are of `costs`, which may be another run, on a machine that does nothing else.
+    """
     series = []
     for method in summary.methods:
         exact = summary.get(method, COUNTERFACTUAL, "exact")
-        seconds = summary.get(method, COUNTERFACTUAL, MEDIAN_SECONDS)
+        seconds = costs.get(method, COUNTERFACTUAL, MEDIAN_SECONDS)
         if exact is not None and seconds is not None and seconds.mean > 0.0:
             point = Point(seconds.mean, exact.mean, exact.low, exact.high)
             series.append(Series(method, (point,)))

@@ -74,6 +74,8 @@ _QUALITY: tuple[tuple[str, str, Format], ...] = (
 _JUDGED: tuple[tuple[str, str, Format], ...] = (
     ("clip_similarity", "similarity, optimised CLIP", _decimals(3)),
     ("judge_similarity", "similarity, judge CLIP", _decimals(3)),
+)
+_COSTS: tuple[tuple[str, str, Format], ...] = (
     (MEDIAN_SECONDS, "seconds per edit, median", _seconds),
     ("peak_memory", "peak memory, MiB", _decimals(0)),
 )
@@ -163,7 +165,7 @@ def markdown_text(
         if group in summary.groups:
             parts += [f"## {title}\n", quality_table(summary, group)]
             if group == COUNTERFACTUAL:
-                parts += [judged_table(summary, group)]
+                parts += [judged_table(summary, group), costs_table(summary, group)]
     for method in OURS:
         if table := ahead_table(rows, summary, method):
             parts += [
@@ -188,8 +190,13 @@ def quality_table(summary: Summary, group: str) -> str:
 
 
 def judged_table(summary: Summary, group: str) -> str:
-    """What two CLIPs say of the edits of a group, and what these cost."""
+    """What two CLIPs say of the edits of a group."""
     return _table(summary, group, _JUDGED)
+
+
+def costs_table(summary: Summary, group: str) -> str:
+    """What the edits of a group take."""
+    return _table(summary, group, _COSTS)
 
 
 def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
