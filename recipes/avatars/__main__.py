@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "recipes.avatars.evaluate:Evaluate",
     "measure-starts": "recipes.avatars.measure_starts:MeasureStarts",
     "measure-training": "recipes.avatars.measure_training:MeasureTraining",
+    "train-mappers": "recipes.avatars.train_mappers:TrainMappers",
     "publish-results": "recipes.avatars.publish_results:PublishResults",
     "page": "recipes.avatars.page:Page",
     "assemble": "recipes.avatars.assemble:Assemble",

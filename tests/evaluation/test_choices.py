@@ -23,6 +23,21 @@ def test_without_names_all_that_can_be_opened(tiny_pack_copy: Path) -> None:
     assert "logit-text-map" not in choose_methods(without, (), {})
 
 
+def test_a_folder_of_trainings_stands_for_all_of_them(tmp_path: Path) -> None:
+    for name in ("green-hair/best", "blue-skin/last", "begun/checkpoint"):
+        file = tmp_path / f"{name}.safetensors"
+        file.parent.mkdir()
+        file.touch()
+    given = [f"cfclip-mapper={tmp_path}", f"styleclip-mapper={tmp_path / 'green-hair'}"]
+    assert parse_files(given) == {
+        "cfclip-mapper": [tmp_path / "blue-skin", tmp_path / "green-hair"],
+        "styleclip-mapper": [tmp_path / "green-hair"],
+    }
+    assert parse_files([f"cfclip-mapper={tmp_path / 'begun'}"])["cfclip-mapper"] == [
+        tmp_path / "begun"
+    ]
+
+
 def test_settings_come_from_the_tuned_ones_then_from_quick(tiny_pack: Path, tmp_path: Path) -> None:
     (tmp_path / f"{OPTIMISATIONS[0]}.json").write_text('{"settings": {"lr": 0.25, "steps": 9}}')
     pack = Pack.open(tiny_pack)

@@ -37,7 +37,8 @@ class BenchWork(Output):
     and those that --files are given for."""
 
     files: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/all. May be repeated."""
+    """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/all; of a folder of trainings,
+    all of them. May be repeated."""
 
     prompts: Path | None = None
     """File of prompts, laid out as cfclip/evaluation/avatars/prompts.toml, which is the default."""

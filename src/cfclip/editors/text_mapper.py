@@ -180,5 +180,17 @@ def mapper_file(run_or_file: str | Path) -> Path:
     raise CheckpointError(f"{path} has no mapper yet ({BEST}); train on, or give another folder")
 
 
+def mapper_runs(path: str | Path) -> list[Path]:
+    """The trainings in a folder that is none itself, in the order of their names; else the path.
+
+    What has no mapper yet is left out.
+    """
+    folder = Path(path)
+    if not folder.is_dir() or any((folder / name).is_file() for name in (BEST, LAST)):
+        return [folder]
+    found = sorted({file.parent for name in (BEST, LAST) for file in folder.glob(f"*/{name}")})
+    return found or [folder]
+
+
 def _parse_config(values: dict[str, Any]) -> TextMapperConfig:
     return TextMapperConfig(**{**values, "groups": tuple(values["groups"])})

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.methods import METHODS, OPTIMISATIONS, Method, open_method
@@ -22,7 +23,7 @@ _ASSIGNED = "="
 
 
 def parse_files(given: Sequence[str]) -> dict[str, list[Path]]:
-    """Files of methods, written as `METHOD=PATH`.
+    """Files of methods, written as `METHOD=PATH`; a folder of trainings stands for all of them.
 
     >>> parse_files(["cfclip-mapper=runs/all"])["cfclip-mapper"][0].name
     'all'
@@ -36,7 +37,7 @@ def parse_files(given: Sequence[str]) -> dict[str, list[Path]]:
         if not assigned or not path:
             raise InputError(f"files is {text!r}, expected METHOD=PATH")
         _check_name(name)
-        files.setdefault(name, []).append(Path(path))
+        files.setdefault(name, []).extend(mapper_runs(path))
     return files
 
 

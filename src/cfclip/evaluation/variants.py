@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.editors.base import EditRequest, EditResult
+from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError
 from cfclip.evaluation.candidates import ORACLE
 from cfclip.evaluation.methods import METHODS, Method
@@ -90,4 +91,5 @@ def _variant(entry: Any, where: str) -> Variant:
         raise InputError(f"{where}: settings is {settings!r}, expected name = value")
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
         raise InputError(f"{where}: files is {files!r}, expected a list of paths")
-    return Variant(name, method, dict(settings), tuple(map(Path, files)))
+    runs = tuple(run for file in files for run in mapper_runs(file))
+    return Variant(name, method, dict(settings), runs)

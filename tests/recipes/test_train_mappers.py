@@ -1,0 +1,44 @@
+"""The mappers that the page of results compares."""
+
+from pathlib import Path
+
+import pytest
+
+from cfclip.apps.cli import parse
+from cfclip.apps.train import Train
+from cfclip.errors import InputError
+from cfclip.evaluation.variants import read_variants
+from recipes.avatars.train_mappers import TrainMappers, trainings
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"
+
+
+def test_the_runs_that_variants_name_are_trained() -> None:
+    names = [each.name for each in trainings()]
+    assert len(set(names)) == len(names)
+    for file in ("single_mappers.toml", "mapper_ablations.toml"):
+        for variant in read_variants(RECIPE / file):
+            for path in variant.files:
+                assert any(Path("runs", name).is_relative_to(path) for name in names)
+
+
+def test_every_training_is_understood_and_differs_from_the_others() -> None:
+    commands = [TrainMappers().command(each) for each in trainings()]
+    understood = [parse(command) for command in commands]
+    assert all(isinstance(each, Train) for each in understood)
+    assert len({repr(each) for each in understood}) == len(commands)
+
+
+def test_a_mapper_is_trained_and_goes_on(tiny_pack: Path, tmp_path: Path) -> None:
+    train = TrainMappers(tmp_path, ("single/green-hair",), steps=2, pack=str(tiny_pack))
+    train.run()
+    made = (tmp_path / "single" / "green-hair" / "last.safetensors").read_bytes()
+    train.run()
+    assert (tmp_path / "single" / "green-hair" / "last.safetensors").read_bytes() == made
+
+
+def test_what_cannot_be_trained_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no mapper 'other'; known are validation, styleclip"):
+        TrainMappers(only=("other",)).run()
+    with pytest.raises(SystemExit, match="2"):
+        TrainMappers(tmp_path, ("all",), pack="nonesuch").run()
