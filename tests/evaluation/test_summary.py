@@ -14,6 +14,7 @@ from cfclip.evaluation.report import (
     csv_text,
     markdown_text,
     results_text,
+    unanswered,
 )
 from cfclip.evaluation.rows import Row, StrengthScore
 from cfclip.evaluation.summary import groups_of, summarise_rows
@@ -96,13 +97,21 @@ def test_files_say_what_was_measured() -> None:
     assert lines[0] == "method,group,measure,value,low,high,count"
     assert "mine,hair,success,0.5,0,1,2" in lines
     assert 'oracle,"""green hair""",exact,1,,,1' in lines
-    text = markdown_text(ROWS, summary, ABOUT, ["no mapper for 'a smile'"])
+    text = markdown_text(ROWS, summary, ABOUT)
     assert "| mine | 4 | 66.7 [" in text
     assert "| oracle | 1 | 100.0 | 100.0 | 100.0 | 30.0 | 0.500 | 20.0 | - |" in text
     assert '| "a smile" | - | 0.0 |' in text
     assert "| mine | not measured | steps 2 |" in text
-    assert "- no mapper for 'a smile'" in text
-    assert "Left out" not in markdown_text(ROWS, summary, ABOUT, [])
+    assert "Left out" not in text
+
+
+def test_what_a_method_was_not_asked_is_told_whichever_run_left_it_out() -> None:
+    other = replace(ROW, method="mapper")
+    rows = [*ROWS, other]
+    assert unanswered(rows, ("mine",)) == {}
+    about = {**ABOUT, "methods": {**ABOUT["methods"], "mapper": ABOUT["methods"]["mine"]}}
+    text = markdown_text(rows, summarise_rows(rows, {}), about)
+    assert text.endswith("## Left out\n\n- mapper: a smile, a beard and long hair\n")
 
 
 def test_edits_of_a_moment_take_some_time() -> None:

@@ -66,7 +66,7 @@ class Bench(BenchWork):
         outcome = self.watched(console, partial(run_benchmark, benchmark, methods, folder))
         if outcome is None:
             return INTERRUPTED
-        summary, written = conclude(benchmark, folder, outcome.left_out)
+        summary, written = conclude(benchmark, folder)
         content = {
             "out": str(self.out),
             "edits": outcome.steps,

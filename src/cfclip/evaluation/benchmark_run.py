@@ -127,17 +127,10 @@ def _run(
     return outcome
 
 
-def conclude(
-    benchmark: Benchmark, folder: BenchmarkFolder, left_out: Sequence[str] = ()
-) -> tuple[Summary, tuple[Path, ...]]:
+def conclude(benchmark: Benchmark, folder: BenchmarkFolder) -> tuple[Summary, tuple[Path, ...]]:
     """The figures of all rows that there are, and the files that they are written to.
 
-    Args:
-        benchmark, folder: as in `run_benchmark`.
-        left_out: of its outcome.
-
-    Raises:
-        InputError: no rows, a picture that is missing, or a file that cannot be written.
+    Raises `InputError` for no rows, a picture that is missing, or a file that cannot be written.
     """
     rows = RowLog(folder.rows).rows
     if not rows:
@@ -149,7 +142,7 @@ def conclude(
         rows, folder, benchmark.edits, benchmark.split, instruments, resolution
     )
     summary = summarise_rows(rows, realism)
-    files = write_summary(folder, rows, summary, about, left_out)
+    files = write_summary(folder, rows, summary, about)
     examples = write_examples(folder, rows, summary.methods)
     return summary, (*files, *examples, *write_charts(folder, rows, summary))
 

@@ -86,7 +86,6 @@ def write_summary(
     rows: Sequence[Row],
     summary: Summary,
     about: Mapping[str, Any],
-    left_out: Sequence[str],
 ) -> tuple[Path, ...]:
     """Write the three files; returns their paths. Raises `InputError` if they cannot be written.
 
@@ -95,12 +94,11 @@ def write_summary(
         rows: each edit once.
         summary: the figures of them.
         about: what `BenchmarkFolder.about` gives.
-        left_out: one line for each prompt that a method could not do.
     """
     return (
         folder.write(RESULTS_FILE, results_text(rows)),
         folder.write(CSV_FILE, csv_text(summary)),
-        folder.write(MARKDOWN_FILE, markdown_text(rows, summary, about, left_out)),
+        folder.write(MARKDOWN_FILE, markdown_text(rows, summary, about)),
     )
 
 
@@ -137,9 +135,7 @@ def csv_text(summary: Summary) -> str:
     return stream.getvalue()
 
 
-def markdown_text(
-    rows: Sequence[Row], summary: Summary, about: Mapping[str, Any], left_out: Sequence[str]
-) -> str:
+def markdown_text(rows: Sequence[Row], summary: Summary, about: Mapping[str, Any]) -> str:
     """The whole page."""
     pack, versions = about["pack"], about["versions"]
     first = summary.methods[0]
@@ -179,8 +175,9 @@ def markdown_text(
         f"seconds]({SECONDS_FILE}).\n"
     )
     parts += ["## Exact rate by prompt\n", exact_table(summary), "## Methods\n", _methods(about)]
-    if left_out:
-        parts += ["## Left out\n", "".join(f"- {line}\n" for line in left_out)]
+    if left_out := unanswered(rows, tuple(about["methods"])):
+        lines = [f"- {name}: {', '.join(prompts)}\n" for name, prompts in left_out.items()]
+        parts += ["## Left out\n", "".join(lines)]
     return "\n".join(parts)
 
 
@@ -213,6 +210,15 @@ def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
         if any(group in by_group for by_group in found.values())
     ]
     return markdown_table(("prompts", *found), lines) if lines else ""
+
+
+def unanswered(rows: Sequence[Row], methods: Sequence[str]) -> dict[str, list[str]]:
+    """By method, the prompts that others were asked and it was not, such as a mapper that was not
+    trained for them; methods that there is no such prompt of are not there."""
+    prompts = list(dict.fromkeys(row.prompt for row in rows))
+    asked = {(row.method, row.prompt) for row in rows}
+    left = {name: [each for each in prompts if (name, each) not in asked] for name in methods}
+    return {name: missing for name, missing in left.items() if missing}
 
 
 def shown(estimate: Estimate | None, form: Format) -> str:
