@@ -1,6 +1,6 @@
 """The mappers that docs/RESULTS.md compares: one `cfclip train` after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _STEPS_OF_ABLATIONS = 1500
 PUBLISHED = ("styleclip-mapper", "directional-mapper")
 """Presets of `cfclip train`, with the batch of ours. The pack has no identity network."""
 _PUBLISHED_OPTIONS = ("--identity", "0", "--batch", "4")
-ABLATIONS = {
+ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "plain": (),
     # CLIP-NCE divides by tau, 0.1: another objective is given as much weight against the rest.
     "directional": ("--objective", "directional", "--clip-weight", "10"),
@@ -54,8 +54,8 @@ def trainings() -> Iterator[Training]:
         for edit in edits:
             name = prompt_name(edit.prompt)
             for preset in PUBLISHED:
-                options = ("--preset", preset, *_PUBLISHED_OPTIONS)
-                yield Training(f"{preset}/{name}", [edit], _STEPS_OF_ONE, options)
+                published = ("--preset", preset, *_PUBLISHED_OPTIONS)
+                yield Training(f"{preset}/{name}", [edit], _STEPS_OF_ONE, published)
     yield Training("all", prompts.test, _STEPS_OF_ALL)
     for edit in single.test:
         name = prompt_name(edit.prompt)
