@@ -147,7 +147,7 @@ def _own_domain_edited(folder: Path, told: str) -> None:
 QUICK_BENCH = f"--quick --images 1 --prompts prompts.toml {FEW_STEPS}"
 
 MAPPERS = (
-    *(f"{kind}/green-hair" for kind in ("single", "latent", *PUBLISHED)),
+    *(f"{kind}/green-hair" for kind in ("single", *PUBLISHED)),
     *(f"ablation/{name}" for name in ABLATIONS),
 )
 """What is trained of the mappers of the results: enough to open every variant."""
