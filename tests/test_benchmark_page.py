@@ -8,18 +8,26 @@ from cfclip.evaluation.avatars.measures import STRENGTHS
 from cfclip.evaluation.avatars.scores import Family
 from cfclip.evaluation.figures import EXAMPLES, EXAMPLES_FILE, SECONDS_FILE, STRENGTH_FILE
 from cfclip.evaluation.intervals import CONFIDENCE, DRAWS
+from cfclip.evaluation.methods import METHODS, OURS
 from cfclip.evaluation.report import CSV_FILE, MARKDOWN_FILE
 from cfclip.evaluation.rows import ROWS_FILE
 from cfclip.evaluation.summary import KID, MEASURES
 from cfclip.evaluation.tuning import TRIALS_FILE
 
-PAGE = (Path(__file__).parents[1] / "docs" / "BENCHMARK.md").read_text(encoding="utf-8")
+PAGES = Path(__file__).parents[1] / "docs"
+PAGE = (PAGES / "BENCHMARK.md").read_text(encoding="utf-8")
 ROWS = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
 NAMED = [name for row in ROWS for name in re.findall(r"`(\w+)`", row)]
 
 
 def test_every_family_and_every_measure_is_explained() -> None:
     assert sorted(NAMED) == sorted({*get_args(Family), *MEASURES, KID})
+
+
+def test_every_method_is_named_here_or_with_the_baselines() -> None:
+    baselines = PAGES.joinpath("BASELINES.md").read_text(encoding="utf-8")
+    for name in METHODS:
+        assert f"`{name}`" in (PAGE if name in OURS else baselines)
 
 
 def test_its_files_and_numbers() -> None:

@@ -19,7 +19,7 @@ from cfclip.evaluation.methods import METHODS, OURS
 from cfclip.evaluation.rows import Row, RowLog
 from cfclip.evaluation.summary import ALL, CONTROL, COUNTERFACTUAL, KID, summarise_rows
 from cfclip.evaluation.tuning import TRIALS_FILE
-from cfclip.files import atomic_write, write_whole
+from cfclip.files import write_whole
 from cfclip.packs.pack import Pack
 from recipes.avatars.failed_colours import failed_colours_table
 from recipes.avatars.results_tables import (
@@ -89,22 +89,22 @@ def publish_results(config: PublishResults) -> None:
     for name, found in beside.items():
         own = _rows(found)
         tables |= _tables(name, own, _realism(found, own))
+    seconds = ""
+    if config.again is not None:
+        second = _rows(config.again)
+        costs = summarise_rows(second, {})
+        tables["again"] = repeated_table(rows, second)
+        tables["again-costs"] = report.costs_table(costs, COUNTERFACTUAL)
+        seconds = figures.seconds_chart(summarise_rows(rows, {}), costs)
+    page = config.docs / PAGE
+    write_whole(page, fill_tables(page.read_text(encoding="utf-8"), tables).encode())
     pictures = config.docs / "images" / "results"
     pictures.mkdir(parents=True, exist_ok=True)
     for name in _PICTURES:
         if (picture := config.bench / name).exists():  # nothing is exact where all edits fail
             shutil.copyfile(picture, pictures / name)
-    if config.again is not None:
-        second = _rows(config.again)
-        tables["again"] = repeated_table(rows, second)
-        costs = summarise_rows(second, {})
-        tables["again-costs"] = report.costs_table(costs, COUNTERFACTUAL)
-        drawn = figures.seconds_chart(summarise_rows(rows, {}), costs)
-        write_whole(pictures / figures.SECONDS_FILE, drawn.encode())
-    page = config.docs / PAGE
-    text = page.read_text(encoding="utf-8")
-    with atomic_write(page) as temporary:
-        temporary.write_text(fill_tables(text, tables), encoding="utf-8")
+    if seconds:
+        write_whole(pictures / figures.SECONDS_FILE, seconds.encode())
     shutil.copyfile(config.bench / report.RESULTS_FILE, config.docs / report.RESULTS_FILE)
     results = config.docs / "results"
     results.mkdir(exist_ok=True)
@@ -145,7 +145,6 @@ def _tables(
         f"{name}-counterfactual": report.quality_table(summary, COUNTERFACTUAL),
         f"{name}-control": report.quality_table(summary, CONTROL),
         f"{name}-judged": report.judged_table(summary, COUNTERFACTUAL),
-        f"{name}-costs": report.costs_table(summary, COUNTERFACTUAL),
         f"{name}-exact": report.exact_table(summary),
         f"{name}-families-success": family_table(summary, "success"),
         f"{name}-families-exact": family_table(summary, "exact"),

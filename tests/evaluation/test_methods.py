@@ -25,7 +25,7 @@ from cfclip.training.runs import logged_seconds
 
 GREEN, BLUE = "green hair", "blue skin"
 FEW = {"steps": 2, "augmentations": 1}
-MAPPERS = ("cfclip-mapper", "cfclip-latent-mapper", "styleclip-mapper", "directional-mapper")
+MAPPERS = ("cfclip-mapper", "styleclip-mapper", "directional-mapper")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,6 @@ def made(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def files(name: str, made: Path) -> tuple[Path, ...]:
     taken = {
         "cfclip-mapper": ("text",),
-        "cfclip-latent-mapper": ("latent",),
         "styleclip-mapper": ("styleclip-green", "styleclip-blue"),
         "directional-mapper": ("directional-green",),
         "styleclip-global": ("channels.safetensors",),

@@ -102,7 +102,7 @@ def test_files_say_what_was_measured() -> None:
     assert "| oracle | 1 | 100.0 | 100.0 | 100.0 | 30.0 | 0.500 | 20.0 | - |" in text
     assert '| "a smile" | - | 0.0 |' in text
     assert "| mine | not measured | steps 2 |" in text
-    assert "Left out" not in text
+    assert "without an edit" not in text
 
 
 def test_what_a_method_was_not_asked_is_told_whichever_run_left_it_out() -> None:
@@ -111,7 +111,7 @@ def test_what_a_method_was_not_asked_is_told_whichever_run_left_it_out() -> None
     assert unanswered(rows, ("mine",)) == {}
     about = {**ABOUT, "methods": {**ABOUT["methods"], "mapper": ABOUT["methods"]["mine"]}}
     text = markdown_text(rows, summarise_rows(rows, {}), about)
-    assert text.endswith("## Left out\n\n- mapper: a smile, a beard and long hair\n")
+    assert text.endswith("## Prompts without an edit\n\n- mapper: a smile, a beard and long hair\n")
 
 
 def test_edits_of_a_moment_take_some_time() -> None:

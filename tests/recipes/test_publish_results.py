@@ -88,6 +88,7 @@ def test_tables_and_files_come_from_the_runs(
     assert "| directional-optimisation | 2 | " in text
     assert re.search(r"again-costs -->\n\| method \| edits \| seconds per edit", text)
     drawn = docs / "images" / "results" / "exact_by_seconds.svg"
+    assert b"<svg" in drawn.read_bytes()
     assert drawn.read_bytes() != (tmp_path / "bench" / "exact_by_seconds.svg").read_bytes()
     assert (docs / "results.csv").read_text().count("\n") == 1 + 2 * 2 * 3
     assert {path.name for path in (docs / "results").iterdir()} == {

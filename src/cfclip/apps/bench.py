@@ -28,7 +28,7 @@ class Bench(BenchWork):
 
     variants: Path | None = None
     """File of further methods, which are others with settings or files changed; compared alone if
-    no --methods are given. docs/BENCHMARK.md tells its layout."""
+    neither --methods nor --files are given. docs/BENCHMARK.md tells its layout."""
 
     split: Split = "test"
     """Which prompts and avatars: settings are chosen on validation."""

@@ -38,7 +38,7 @@ class BenchWork(Output):
 
     files: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/all; of a folder of trainings,
-    all of them. May be repeated."""
+    all that have a mapper. May be repeated."""
 
     prompts: Path | None = None
     """File of prompts, laid out as cfclip/evaluation/avatars/prompts.toml, which is the default."""

@@ -49,7 +49,8 @@ class EditGrid(GridFile):
     """What the pictures shall show; may be given several times."""
 
     files: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/green-hair. May be repeated."""
+    """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/green-hair; of a folder of
+    trainings, all that have a mapper. May be repeated."""
 
     steps: int | None = None
     """Steps of each edit; each method's own if not given."""

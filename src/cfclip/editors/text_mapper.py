@@ -40,6 +40,7 @@ __all__ = [
     "TextMapperConfig",
     "load_text_mapper",
     "mapper_file",
+    "mapper_runs",
     "save_text_mapper",
     "text_mapper_metadata",
 ]
@@ -183,7 +184,7 @@ def mapper_file(run_or_file: str | Path) -> Path:
 def mapper_runs(path: str | Path) -> list[Path]:
     """The trainings in a folder that is none itself, in the order of their names; else the path.
 
-    What has no mapper yet is left out.
+    Those that have no mapper yet are left out.
     """
     folder = Path(path)
     if not folder.is_dir() or any((folder / name).is_file() for name in (BEST, LAST)):

@@ -3,7 +3,6 @@
     method                     settings                   files
     cfclip-optimisation        LatentOptimisationConfig   -
     cfclip-mapper              MapperEditConfig           runs of `cfclip train`
-    cfclip-latent-mapper       MapperEditConfig           runs of --mapper latent
     logit-text-map             LatentOptimisationConfig   -
     styleclip-optimisation     LatentOptimisationConfig   -
     styleclip-mapper           MapperEditConfig           runs of --preset styleclip-mapper
@@ -12,9 +11,8 @@
     directional-mapper         MapperEditConfig           runs of --preset directional-mapper
 
 `cfclip-optimisation` and `logit-text-map` begin with the pack's own defaults, the baselines with
-the published settings, which docs/BASELINES.md lists. `cfclip-latent-mapper` is an ablation of
-`cfclip-mapper`: however it was trained, it reads no text. All of them take an `EditRequest` and
-give an `EditResult`, so that strength, masks and rendering are the same code for all.
+the published settings, which docs/BASELINES.md lists. All of them take an `EditRequest` and give
+an `EditResult`, so that strength, masks and rendering are the same code for all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -208,11 +206,9 @@ def _as_published(preset: Callable[[Any], Mapping[str, Any]]) -> Callable[[Ingre
     return build
 
 
-def _mappers(
-    reads_text: bool, published: ObjectiveName | None = None
-) -> Callable[[Ingredients], Method]:
-    """Mappers of runs: CF-CLIP's, which read their text, or StyleCLIP's, which do not; if an
-    objective is named, only those trained with it and without terms of ours."""
+def _mappers(published: ObjectiveName | None) -> Callable[[Ingredients], Method]:
+    """Mappers of runs: CF-CLIP's, which read their text, however they were trained; or StyleCLIP's,
+    which do not, trained with one objective and without terms of ours."""
 
     def build(made_of: Ingredients) -> Method:
         _check_files(made_of, 1, None)
@@ -220,8 +216,8 @@ def _mappers(
         editors: dict[str, Editor] = {}
         for file in made_of.files:
             opened = open_mapper(made_of.pack, file, made_of.device)
-            if opened.reads_text != reads_text:
-                kind = "text" if reads_text else "latent"
+            if opened.reads_text != (published is None):
+                kind = "text" if published is None else "latent"
                 raise InputError(
                     f"{file} is no {kind} mapper, which {made_of.name} takes (--mapper {kind})"
                 )
@@ -246,19 +242,18 @@ def _global(made_of: Ingredients) -> Method:
 METHODS: Mapping[str, Callable[[Ingredients], Method]] = MappingProxyType(
     {
         "cfclip-optimisation": _of_pack({"objective": "clip_nce"}),
-        "cfclip-mapper": _mappers(reads_text=True),
-        "cfclip-latent-mapper": _mappers(reads_text=False),
+        "cfclip-mapper": _mappers(published=None),
         "logit-text-map": _of_pack(LOGIT_TEXT_MAP),
         "styleclip-optimisation": _as_published(styleclip_optimisation),
-        "styleclip-mapper": _mappers(reads_text=False, published="global"),
+        "styleclip-mapper": _mappers(published="global"),
         "styleclip-global": _global,
         "directional-optimisation": _as_published(directional_optimisation),
-        "directional-mapper": _mappers(reads_text=False, published="directional"),
+        "directional-mapper": _mappers(published="directional"),
     }
 )
 """What makes each method of its ingredients; use `open_method`."""
 
-OURS = ("cfclip-optimisation", "cfclip-mapper", "cfclip-latent-mapper", "logit-text-map")
+OURS = ("cfclip-optimisation", "cfclip-mapper", "logit-text-map")
 """CF-CLIP's; the others are what it is compared with."""
 
 OPTIMISATIONS = (

@@ -177,7 +177,7 @@ def markdown_text(rows: Sequence[Row], summary: Summary, about: Mapping[str, Any
     parts += ["## Exact rate by prompt\n", exact_table(summary), "## Methods\n", _methods(about)]
     if left_out := unanswered(rows, tuple(about["methods"])):
         lines = [f"- {name}: {', '.join(prompts)}\n" for name, prompts in left_out.items()]
-        parts += ["## Left out\n", "".join(lines)]
+        parts += ["## Prompts without an edit\n", "".join(lines)]
     return "\n".join(parts)
 
 

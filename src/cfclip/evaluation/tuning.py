@@ -67,7 +67,6 @@ SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
             "fusion_strength": Span(0.3, 1.5),
         },
         "cfclip-mapper": {},
-        "cfclip-latent-mapper": {},
         "logit-text-map": {
             "lr": Span(0.05, 5.0, log=True),
             "fusion_strength": Span(0.05, 1.0, log=True),
