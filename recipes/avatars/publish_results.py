@@ -17,7 +17,14 @@ from cfclip.evaluation import figures, report
 from cfclip.evaluation.folder import BenchmarkFolder
 from cfclip.evaluation.methods import METHODS, OURS
 from cfclip.evaluation.rows import Row, RowLog
-from cfclip.evaluation.summary import ALL, CONTROL, COUNTERFACTUAL, KID, summarise_rows
+from cfclip.evaluation.summary import (
+    ALL,
+    CONTROL,
+    COUNTERFACTUAL,
+    KID,
+    Summary,
+    summarise_rows,
+)
 from cfclip.evaluation.tuning import TRIALS_FILE
 from cfclip.files import write_whole
 from cfclip.packs.pack import Pack
@@ -76,8 +83,9 @@ def publish_results(config: PublishResults) -> None:
     models = {name: measured["files"].get(name) for name in pack.mapped_models}
     pack.check_models(config.bench, models, "measure these (cfclip bench)")
     rows = _rows(config.bench)
+    summary = _summary(config.bench, rows)
     tables = {
-        **_tables("bench", rows, _realism(config.bench, rows)),
+        **_tables("bench", rows, summary),
         "failed-colours": failed_colours_table(folder, rows, pack),
         "settings": settings_table(config.tuned),
     }
@@ -88,14 +96,14 @@ def publish_results(config: PublishResults) -> None:
     }
     for name, found in beside.items():
         own = _rows(found)
-        tables |= _tables(name, own, _realism(found, own))
+        tables |= _tables(name, own, _summary(found, own))
     seconds = ""
     if config.again is not None:
         second = _rows(config.again)
         costs = summarise_rows(second, {})
         tables["again"] = repeated_table(rows, second)
         tables["again-costs"] = report.costs_table(costs, COUNTERFACTUAL)
-        seconds = figures.seconds_chart(summarise_rows(rows, {}), costs)
+        seconds = figures.seconds_chart(summary, costs)
     page = config.docs / PAGE
     write_whole(page, fill_tables(page.read_text(encoding="utf-8"), tables).encode())
     pictures = config.docs / "images" / "results"
@@ -136,11 +144,13 @@ def fill_tables(text: str, tables: Mapping[str, str]) -> str:
     return _TABLE.sub(fill, text)
 
 
-def _tables(
-    name: str, rows: tuple[Row, ...], realism: Mapping[tuple[str, str], float]
-) -> dict[str, str]:
+def _summary(folder: Path, rows: tuple[Row, ...]) -> Summary:
+    """The figures of one benchmark. Raises `InputError` as `_realism` does."""
+    return summarise_rows(rows, _realism(folder, rows))
+
+
+def _tables(name: str, rows: tuple[Row, ...], summary: Summary) -> dict[str, str]:
     """The tables of one benchmark, by name."""
-    summary = summarise_rows(rows, realism)
     return {
         f"{name}-counterfactual": report.quality_table(summary, COUNTERFACTUAL),
         f"{name}-control": report.quality_table(summary, CONTROL),

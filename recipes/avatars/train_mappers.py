@@ -54,6 +54,7 @@ class Training:
 def trainings() -> Iterator[Training]:
     """Every mapper, those first that tuning needs."""
     prompts, single = read_prompts(SHIPPED), read_prompts(SINGLE_PROMPTS)
+    ablated = read_prompts(ABLATION_PROMPTS).test
     yield Training("validation", prompts.validation, _STEPS_OF_VALIDATION)
     for edits in (single.validation, single.test):
         for edit in edits:
@@ -65,8 +66,7 @@ def trainings() -> Iterator[Training]:
     for edit in single.test:
         yield Training(f"single/{prompt_name(edit.prompt)}", [edit], _STEPS_OF_FEW)
     for name, options in ABLATIONS.items():
-        edits = read_prompts(ABLATION_PROMPTS).test
-        yield Training(f"ablation/{name}", edits, _STEPS_OF_FEW, options)
+        yield Training(f"ablation/{name}", ablated, _STEPS_OF_FEW, options)
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,11 @@ class TrainMappers:
             SystemExit: a training that failed or was stopped, which has been told then.
         """
         known = {each.name: each for each in trainings()}
-        for name in self.only or known:
+        chosen = self.only or tuple(known)
+        for name in chosen:
             if name not in known:
                 raise InputError(f"no mapper {name!r}; known are {', '.join(known)}")
-        for name in self.only or known:
+        for name in chosen:
             status = main(self.command(known[name]))
             if status != OK:
                 raise SystemExit(status)

@@ -175,10 +175,12 @@ def mapper_file(run_or_file: str | Path) -> Path:
         if not path.is_file():
             raise CheckpointError(f"there is no mapper {path}; train one with cfclip train")
         return path
-    for name in (BEST, LAST):
-        if (path / name).is_file():
-            return path / name
-    raise CheckpointError(f"{path} has no mapper yet ({BEST}); train on, or give another folder")
+    found = _better_in(path)
+    if found is None:
+        raise CheckpointError(
+            f"{path} has no mapper yet ({BEST}); train on, or give another folder"
+        )
+    return found
 
 
 def mapper_runs(path: str | Path) -> list[Path]:
@@ -187,10 +189,15 @@ def mapper_runs(path: str | Path) -> list[Path]:
     Those that have no mapper yet are left out.
     """
     folder = Path(path)
-    if not folder.is_dir() or any((folder / name).is_file() for name in (BEST, LAST)):
+    if not folder.is_dir() or _better_in(folder) is not None:
         return [folder]
     found = sorted({file.parent for name in (BEST, LAST) for file in folder.glob(f"*/{name}")})
     return found or [folder]
+
+
+def _better_in(folder: Path) -> Path | None:
+    """The better mapper in the folder of a training, if it has one."""
+    return next((folder / name for name in (BEST, LAST) if (folder / name).is_file()), None)
 
 
 def _parse_config(values: dict[str, Any]) -> TextMapperConfig:

@@ -82,8 +82,10 @@ class Instruments:
         truths = case.truths(answer.image.shape[-1])
         reconstruction = subject.reconstruction
         images = [answer.image]
+        strengths: tuple[float, ...] = ()
         if answer.at_strength is not None:
-            images += map(answer.at_strength, STRENGTHS)
+            strengths = STRENGTHS
+            images += map(answer.at_strength, strengths)
         score, *at_strengths = score_edits(
             case.edit,
             [case.record] * len(images),
@@ -113,7 +115,7 @@ class Instruments:
             stop_reason=answer.stop_reason,
             strengths=tuple(
                 StrengthScore(strength, each.success, each.kept, each.exact)
-                for strength, each in zip(STRENGTHS, at_strengths, strict=bool(at_strengths))
+                for strength, each in zip(strengths, at_strengths, strict=True)
             ),
         )
 
