@@ -27,19 +27,20 @@ class WebClient:
                     self._functions[names.get(component), event] = each
         self.call(None, "load", [])
 
-    def call(self, field: str | None, event: str, data: list[Any]) -> str:
+    def request(self, field: str | None, event: str, data: Any, about: Any = None) -> Any:
+        """What the page sends to trigger an event of a field."""
+        return {
+            "data": data,
+            "fn_index": self._functions[field, event]["id"],
+            "session_hash": self._session,
+            "trigger_id": None,
+            "event_data": about,
+        }
+
+    def call(self, field: str | None, event: str, data: list[Any], about: Any = None) -> str:
         """Trigger an event of a field; all that the app said about it."""
-        function = self._functions[field, event]
-        joined = self._http.post(
-            "/gradio_api/queue/join",
-            json={
-                "data": data,
-                "fn_index": function["id"],
-                "session_hash": self._session,
-                "trigger_id": None,
-                "event_data": None,
-            },
-        )
+        request = self.request(field, event, data, about)
+        joined = self._http.post("/gradio_api/queue/join", json=request)
         joined.raise_for_status()
         said = []
         where = f"/gradio_api/queue/data?session_hash={self._session}"
@@ -55,6 +56,12 @@ class WebClient:
     def sample(self, seed: int) -> None:
         """Begin with a sample."""
         assert f"sample {seed}" in self.call("cf-sample", "submit", [seed])
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Send a picture, and begin with it; what the app said."""
+        answer = self._http.post("/uploads", content=content, headers={"X-File-Name": name})
+        answer.raise_for_status()
+        return self.call("cf-upload", "click", [], {"upload": answer.text})
 
     def edit(self, text: str, seed: int, steps: int) -> str | None:
         """Make an edit; the address of its record, None if the app is busy."""

@@ -97,10 +97,10 @@ def _opened(path: Path, size: int | None, max_pixels: int, ground: Ground) -> Op
         return _prepared(str(path), opened, size, max_pixels, ground)
 
 
-def decode_image(data: bytes, size: int, name: str) -> OpenedImage:
+def decode_image(data: bytes, size: int, name: str, max_pixels: int = MAX_PIXELS) -> OpenedImage:
     """As `open_image`, from the bytes of a file; `name` stands for it in messages."""
-    with _decoding(name, MAX_PIXELS), Image.open(BytesIO(data), formats=_FORMATS) as opened:
-        return _prepared(name, opened, size, MAX_PIXELS, "white")
+    with _decoding(name, max_pixels), Image.open(BytesIO(data), formats=_FORMATS) as opened:
+        return _prepared(name, opened, size, max_pixels, "white")
 
 
 def prepare_image(

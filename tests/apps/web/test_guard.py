@@ -34,7 +34,7 @@ def ask(path: str, *hosts: str, kind: str = "http", **more: str) -> tuple[int, d
     "path",
     [
         *("/", "/config", "/theme.css", "/assets/index.js", "/edits/token/1/picture"),
-        *("/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/upload"),
+        *("/gradio_api/queue/join", "/gradio_api/queue/data", "/uploads"),
         *("/gradio_api/heartbeat/abc", "/gradio_api/run/predict"),
     ],
 )
@@ -54,7 +54,8 @@ def test_what_the_page_needs_is_there_and_asks_nobody_else(path: str) -> None:
         *("//gradio_api/file=/x", "/gradio_api/proxy=http://example.org", "/proxy=http://x"),
         *("/gradio_api/file=http://example.org", "/gradio_api/runs", "/gradio_api/info"),
         *("/gradio_api/call/edit", "/gradio_api/mcp", "/gradio_api/deep_link", "/monitoring"),
-        *("/openapi.json", "/docs"),
+        *("/openapi.json", "/docs", "/gradio_api/upload", "/gradio_api/upload_progress"),
+        "/gradio_api/run/edit",
     ],
 )
 def test_what_it_does_not_need_is_not(path: str) -> None:
@@ -72,7 +73,7 @@ def test_pages_elsewhere_send_nothing_in() -> None:
     """A browser sends what any page gives it, and keeps but the answer from that page."""
 
     def send(**told: str) -> int:
-        return ask("/gradio_api/upload", "127.0.0.1:7860", method="POST", **told)[0]
+        return ask("/uploads", "127.0.0.1:7860", method="POST", **told)[0]
 
     assert send() == 200  # a program
     assert send(origin="http://127.0.0.1:7860") == 200

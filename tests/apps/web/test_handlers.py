@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from PIL import Image
 
 from cfclip.apps.web.handlers import Handlers
 from cfclip.apps.web.jobs import Job, JobQueue
@@ -14,6 +13,7 @@ from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import LONGEST_TEXT, OPTIMISATION, SETTINGS
 from cfclip.apps.web.page import Page, build_page
 from cfclip.apps.web.studio import Studio
+from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.views import Changes
 from cfclip.apps.web.visitors import Visitors
 
@@ -23,7 +23,7 @@ REQUEST = gr.Request(session_hash="a")
 @pytest.fixture(scope="module")
 def page() -> Page:
     with gr.Blocks():
-        return build_page()
+        return build_page(Limits())
 
 
 @pytest.fixture
@@ -39,10 +39,15 @@ def visitors() -> Visitors:
 
 
 @pytest.fixture
+def uploads() -> Uploads:
+    return Uploads(Limits())
+
+
+@pytest.fixture
 def do(
-    page: Page, queue: JobQueue, visitors: Visitors, tiny_pack: Path, tmp_path: Path
+    page: Page, queue: JobQueue, visitors: Visitors, tiny_pack: Path, uploads: Uploads
 ) -> Handlers:
-    made = Handlers(page, Studio(str(tiny_pack), {}), visitors, queue, Limits(), tmp_path)
+    made = Handlers(page, Studio(str(tiny_pack), {}), visitors, queue, Limits(), uploads)
     made.arrive(REQUEST)
     return made
 
@@ -86,16 +91,16 @@ def test_words_are_looked_up_in_a_text_that_could_be_edited(do: Handlers, page: 
     assert do.flag(";" * LONGEST_TEXT + "xyzzy", REQUEST)[page.flags] == ""
 
 
-def test_a_picture_that_comes_during_an_edit_leaves_no_file(
-    do: Handlers, page: Page, visitors: Visitors, tmp_path: Path
+def test_a_picture_that_comes_during_an_edit_is_not_kept(
+    do: Handlers, page: Page, visitors: Visitors, uploads: Uploads
 ) -> None:
-    given = tmp_path / "abc" / "me.png"
-    given.parent.mkdir()
-    Image.linear_gradient("L").save(given)
+    token = uploads.begin("me.png")
+    uploads.extend(token, b"a picture")
+    event = gr.EventData(None, {"upload": token})
     visitors.of("a").job = Job(lambda _: None, 60.0)
-    assert "still running" in do.take_upload({"path": str(given)}, REQUEST)[page.status]
-    assert not given.exists()
-    assert "did not arrive" in do.take_upload({"path": str(given)}, REQUEST)[page.status]
+    assert "still running" in do.take_upload(event, REQUEST)[page.status]
+    assert len(uploads) == 0
+    assert "did not arrive" in do.take_upload(event, REQUEST)[page.status]
 
 
 def test_words_are_flagged_for_the_pack_that_is_chosen(do: Handlers, page: Page) -> None:

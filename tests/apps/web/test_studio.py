@@ -1,5 +1,6 @@
 """Packs, mappers and edits behind the page, on tiny random models."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,10 @@ def order(studio: Studio, text: str = "green hair", method: str = OPTIMISATION) 
     return Order(text, tuple(text.split(";")), method, 3, "all", config)
 
 
-def picture(tmp_path: Path, size: tuple[int, int] = (40, 40)) -> Path:
-    path = tmp_path / "secret-folder-name.png"
-    Image.linear_gradient("L").resize(size).save(path)
-    return path
+def picture(size: tuple[int, int] = (40, 40)) -> bytes:
+    buffer = BytesIO()
+    Image.linear_gradient("L").resize(size).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_an_edit_is_that_of_the_library(studio: Studio) -> None:
@@ -79,11 +80,9 @@ def test_an_edit_is_that_of_the_library(studio: Studio) -> None:
 
 
 def test_an_upload_is_inverted_once_and_named_as_it_was_called(
-    studio: Studio, tmp_path: Path
+    studio: Studio,
 ) -> None:
-    path = picture(tmp_path, (80, 48))
-    start = studio.upload("tiny", path, "My Café <b>.png", PIXELS)
-    path.unlink()
+    start = studio.upload("tiny", picture((80, 48)), "My Café <b>.png", PIXELS)
     job, told = job_of()
     result = studio.edit(start, order(studio), job)
     assert result is not None
@@ -92,7 +91,6 @@ def test_an_upload_is_inverted_once_and_named_as_it_was_called(
     assert {stage.preview for stage in told if stage.phase == READING} == {None}
     assert result.name == "My-Caf-b_green-hair"
     assert any("central square" in line for line in result.warnings)
-    assert not any(str(tmp_path) in line for line in result.warnings)
     assert result.record["source"]["kind"] == "pixels"
     job, told = job_of()
     assert studio.edit(start, order(studio), job) is not None
@@ -100,40 +98,34 @@ def test_an_upload_is_inverted_once_and_named_as_it_was_called(
 
 
 def test_what_was_reached_is_kept_and_half_an_inversion_is_not(
-    studio: Studio, tmp_path: Path
+    studio: Studio,
 ) -> None:
     job, told = job_of(stop_after=2)
     result = studio.edit(studio.sample("tiny", 1), order(studio), job)
     assert result is not None
     assert (result.stop_reason, len(told)) == ("stopped by the caller", 2)
-    start = studio.upload("tiny", picture(tmp_path), "a.png", PIXELS)
+    start = studio.upload("tiny", picture(), "a.png", PIXELS)
     job, told = job_of(stop_after=1)
     assert studio.edit(start, order(studio), job) is None
     assert start.source is None
     job, told = job_of()
     assert studio.edit(start, order(studio), job) is not None
     readings = sum(stage.phase == READING for stage in told)
-    whole = studio.upload("tiny", picture(tmp_path), "a.png", PIXELS)
+    whole = studio.upload("tiny", picture(), "a.png", PIXELS)
     job, told = job_of(stop_after=readings)  # with its last step
     assert studio.edit(whole, order(studio), job) is None
     assert whole.source is not None
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + b"0" * 50])
-def test_bad_uploads_are_told_without_their_folder(
-    studio: Studio, tmp_path: Path, content: bytes
-) -> None:
-    path = tmp_path / "x.png"
-    path.write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        studio.upload("tiny", path, "holiday.png", PIXELS)
-    assert "holiday.png" in str(caught.value)
-    assert str(tmp_path) not in str(caught.value)
+def test_bad_uploads_are_told_by_their_name(studio: Studio, content: bytes) -> None:
+    with pytest.raises(InputError, match=r"^holiday\.png "):
+        studio.upload("tiny", content, "holiday.png", PIXELS)
 
 
-def test_too_many_pixels_are_refused(studio: Studio, tmp_path: Path) -> None:
+def test_too_many_pixels_are_refused(studio: Studio) -> None:
     with pytest.raises(InputError, match="the limit is 1,000 in all"):
-        studio.upload("tiny", picture(tmp_path), "a.png", 1000)
+        studio.upload("tiny", picture(), "a.png", 1000)
 
 
 def test_mappers_are_offered_to_their_pack_only(studio: Studio) -> None:

@@ -1,69 +1,74 @@
-"""Uploads are taken from the app's own folder only, and do not stay."""
+"""Uploads are bytes in memory, taken once, bounded in size, number and time."""
 
-import os
 import time
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cfclip.apps.web.uploads import remove_abandoned, taken_upload
+from cfclip.apps.web.jobs import BusyError
+from cfclip.apps.web.limits import Limits
+from cfclip.apps.web.uploads import Uploads
 from cfclip.errors import InputError
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "uploads"
-    (made / "abc").mkdir(parents=True)
-    (made / "abc" / "cat.png").write_bytes(b"cat")
-    return made
+def sent(uploads: Uploads, content: bytes, name: str = "cat.png") -> str:
+    token = uploads.begin(name)
+    uploads.extend(token, content)
+    return token
 
 
-def test_a_file_is_gone_after_it_was_taken(folder: Path) -> None:
-    with taken_upload({"path": str(folder / "abc" / "cat.png")}, folder) as (path, name):
-        assert (path.read_bytes(), name) == (b"cat", "cat.png")
-    assert list(folder.iterdir()) == []
+def test_what_was_sent_is_taken_once() -> None:
+    uploads = Uploads(Limits())
+    token = sent(uploads, b"cat")
+    uploads.extend(token, b"s")
+    upload = uploads.take(token)
+    assert (upload.name, bytes(upload.content), len(uploads)) == ("cat.png", b"cats", 0)
+    with pytest.raises(InputError, match="did not arrive"):
+        uploads.take(token)
 
 
-def test_it_is_gone_though_it_could_not_be_used(folder: Path) -> None:
-    with (
-        pytest.raises(ValueError, match="bad"),
-        taken_upload({"path": str(folder / "abc" / "cat.png")}, folder),
-    ):
-        raise ValueError("bad")
-    assert not (folder / "abc").exists()
-
-
-def test_others_of_the_same_folder_stay(folder: Path) -> None:
-    (folder / "abc" / "dog.png").write_bytes(b"dog")
-    with taken_upload({"path": str(folder / "abc" / "cat.png")}, folder):
-        pass
-    assert [path.name for path in (folder / "abc").iterdir()] == ["dog.png"]
+@pytest.mark.parametrize("token", ["", "/etc/passwd", "http://127.0.0.1/x", "\0"])
+def test_nothing_else_is_there_to_take(token: str) -> None:
+    uploads = Uploads(Limits())
+    sent(uploads, b"cat")
+    with pytest.raises(InputError, match="did not arrive"):
+        uploads.take(token)
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("name", "kept"),
     [
-        *(None, {}, {"path": None}, {"path": 5}, {"path": ""}, {"path": "a\0b"}, "text", []),
-        *({"path": "/etc/passwd"}, {"path": "http://127.0.0.1/x"}, {"path": "FOLDER"}),
-        *({"path": "FOLDER/../mine.png"}, {"path": "FOLDER/link.png"}, {"path": "FOLDER/no.png"}),
+        ("My%20Caf%C3%A9.png", "My Caf\u00e9.png"),
+        ("../../etc/cat.png", "cat.png"),
+        ("C:%5Cme%5Ccat.png", "cat.png"),
+        ("", "picture"),
+        ("%ff.png", "\ufffd.png"),
     ],
 )
-def test_nothing_else_is_opened(folder: Path, data: Any) -> None:
-    mine = folder.parent / "mine.png"
-    mine.write_bytes(b"mine")
-    (folder / "link.png").symlink_to(mine)
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data = {"path": data["path"].replace("FOLDER", str(folder))}
-    with pytest.raises(InputError, match="did not arrive"), taken_upload(data, folder):
-        raise AssertionError
-    assert mine.read_bytes() == b"mine"
+def test_names_are_names(name: str, kept: str) -> None:
+    uploads = Uploads(Limits())
+    assert uploads.take(sent(uploads, b"cat", name)).name == kept
 
 
-def test_what_nobody_took_is_removed_after_a_while(folder: Path) -> None:
-    fresh = folder / "new.png"
-    fresh.write_bytes(b"new")
-    long_ago = time.time() - 1000
-    os.utime(folder / "abc" / "cat.png", (long_ago, long_ago))
-    assert remove_abandoned(folder) == 1
-    assert list(folder.iterdir()) == [fresh]
+def test_too_much_is_refused_and_forgotten() -> None:
+    uploads = Uploads(Limits(upload_megabytes=1, waiting_megabytes=2))
+    token = sent(uploads, bytes(900_000))
+    with pytest.raises(InputError, match="more than 1 MB, the limit"):
+        uploads.extend(token, bytes(100_001))
+    assert len(uploads) == 0
+    kept = [sent(uploads, bytes(1_000_000)) for _ in range(2)]
+    with pytest.raises(BusyError, match="busy: 3 pictures"):
+        sent(uploads, b"x")
+    assert len(uploads.take(kept[0]).content) == 1_000_000
+    sent(uploads, b"x")
+
+
+def test_what_nobody_takes_in_time_is_forgotten() -> None:
+    uploads = Uploads(Limits(upload_seconds=0.05))
+    token = sent(uploads, b"cat")
+    time.sleep(0.1)
+    with pytest.raises(InputError, match=r"took more than 0\.05 s"):
+        uploads.extend(token, b"s")
+    assert len(uploads) == 0
+    token = sent(uploads, b"cat")
+    uploads.discard(token)
+    assert len(uploads) == 0

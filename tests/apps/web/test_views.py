@@ -19,7 +19,7 @@ ORDER = Order("a", ("a",), OPTIMISATION, 0, "all", LatentOptimisationConfig())
 @pytest.fixture(scope="module")
 def page() -> Page:
     with gr.Blocks():
-        return build_page()
+        return build_page(Limits())
 
 
 def test_after_an_edit_that_came_to_nothing_the_stage_shows_what_would_be_edited_next(

@@ -20,8 +20,8 @@ here, so as to read what is here."""
 
 _GRADIO = "/gradio_api/"
 _NEEDED = (
-    *("queue/join", "queue/data", "upload", "upload_progress", "heartbeat/", "startup-events"),
-    *("run/", "cancel", "reset", "app_id"),
+    *("queue/join", "queue/data", "heartbeat/", "startup-events"),
+    *("run/predict", "cancel", "reset", "app_id"),
 )
 _CLOSED = ("/monitoring", "/login", "/logout", "/pwa_icon", "/docs", "/openapi.json", "/redoc")
 
@@ -64,13 +64,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http" or not _known_host(scope):
-            await _refuse(send, 421)
+            await answer(send, 421)
             return
         if _sent_by_another_page(scope):
-            await _refuse(send, 403)
+            await answer(send, 403)
             return
         if not is_needed(scope["path"]):
-            await _refuse(send, 404)
+            await answer(send, 404)
             return
 
         begun = finished = False
@@ -130,6 +130,8 @@ async def _first_of(receive: Receive, closing: asyncio.Event) -> MutableMapping[
         closed.cancel()
 
 
-async def _refuse(send: Send, status: int) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [*_HEADERS]})
-    await send({"type": "http.response.body", "body": b""})
+async def answer(send: Send, status: int, line: str = "") -> None:
+    """Answer a request with one line."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{line}\n".encode() if line else b""})

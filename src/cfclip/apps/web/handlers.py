@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,7 +21,7 @@ from cfclip.apps.web.orders import (
 )
 from cfclip.apps.web.page import Page
 from cfclip.apps.web.studio import EditJob, Studio
-from cfclip.apps.web.uploads import taken_upload
+from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.views import Changes, Views
 from cfclip.apps.web.visitors import Start, Visitor, Visitors
 from cfclip.errors import CfclipError, InputError
@@ -44,7 +43,7 @@ class Handlers:
         visitors: Visitors,
         queue: JobQueue,
         limits: Limits,
-        uploads: Path,
+        uploads: Uploads,
     ) -> None:
         self._page = page
         self._views = Views(page, studio)
@@ -74,11 +73,11 @@ class Handlers:
         """A window was closed."""
         self._visitors.leave(request.session_hash)
 
-    def change_pack(self, pack: str, text: str, request: gr.Request) -> Changes:
+    def change_pack(self, pack: Any, text: Any, request: gr.Request) -> Changes:
         """Another pack was chosen: a picture of its own, its words, its settings."""
 
         def change(visitor: Visitor) -> Changes:
-            if pack == self._pack_of(visitor):  # the field was only passed through with Tab
+            if str(pack) == self._pack_of(visitor):  # the field was only passed through with Tab
                 return {self._page.pack: gr.update()}
             start = self._studio.sample(pack, FIRST_SAMPLE)
             return {
@@ -89,21 +88,21 @@ class Handlers:
 
         return self._idle(request, change)
 
-    def take_upload(self, data: Any, request: gr.Request) -> Changes:
-        """A picture was given."""
+    def take_upload(self, event: gr.EventData, request: gr.Request) -> Changes:
+        """A picture was sent."""
 
-        page = self._page
+        def change(visitor: Visitor) -> Changes:
+            pack = self._pack_of(visitor)
+            start = self._studio.upload(
+                pack, bytes(upload.content), upload.name, self._limits.upload_pixels
+            )
+            return self._views.begin_with(visitor, start)
+
         try:
-            with taken_upload(data, self._uploads) as (path, name):  # removed if it is not used too
-
-                def change(visitor: Visitor) -> Changes:
-                    pack = self._pack_of(visitor)
-                    start = self._studio.upload(pack, path, name, self._limits.upload_pixels)
-                    return self._views.begin_with(visitor, start)
-
-                return {page.upload: None, **self._idle(request, change)}
+            upload = self._uploads.take(field_of(event, "upload"))  # gone if it is not used too
         except InputError as error:
-            return {page.upload: None, page.status: pieces.problem(str(error))}
+            return {self._page.status: pieces.problem(str(error))}
+        return self._idle(request, change)
 
     def take_sample(self, number: Any, request: gr.Request) -> Changes:
         """A sample was asked for by its number."""
@@ -121,7 +120,7 @@ class Handlers:
         following = number + 1 if isinstance(number, int | float) else 0
         return self.take_sample(following, request)
 
-    def flag(self, text: str, request: gr.Request) -> Changes:
+    def flag(self, text: Any, request: gr.Request) -> Changes:
         """The text is being typed, or was set."""
         try:
             pack = self._pack_of(self._visitors.of(request.session_hash))
@@ -131,9 +130,9 @@ class Handlers:
 
     def take_text(self, event: gr.EventData) -> Changes:
         """A text was clicked."""
-        return {self._page.text: str(event.choice)}
+        return {self._page.text: field_of(event, "choice")}
 
-    def change_method(self, method: str, request: gr.Request) -> Changes:
+    def change_method(self, method: Any, request: gr.Request) -> Changes:
         """Another method was chosen: what it can do, and what it needs to know."""
 
         def change(visitor: Visitor) -> Changes:
@@ -208,7 +207,7 @@ class Handlers:
         page = self._page
 
         def change(visitor: Visitor) -> Changes:
-            choice = str(event.choice)
+            choice = field_of(event, "choice")
             kept = visitor.choose(int(choice) if choice.isdecimal() else -1)
             order, pack = kept.order, kept.start.pack
             known = order.method in self._studio.mappers(pack)
@@ -295,10 +294,10 @@ class Handlers:
             **self._views.shown(visitor, kept, False),
         }
 
-    def _flags(self, name: str, text: str) -> str:
+    def _flags(self, name: str, text: Any) -> str:
         """The words of a text that a pack does not know."""
         pack = self._studio.session(name).pack
-        text = (text or "")[:LONGEST_TEXT]  # an edit refuses what is longer, and each word costs
+        text = str(text or "")[:LONGEST_TEXT]  # an edit refuses what is longer, and each word costs
         found: dict[str, tuple[str, ...]] = {}
         for prompt in split_prompts(text) if pack.vocabulary is not None else ():
             found |= dict(unknown_words(prompt, pack.vocabulary or ()))
@@ -311,6 +310,11 @@ class Handlers:
 
     def _pack_of(self, visitor: Visitor) -> str:
         return self._start_of(visitor).pack
+
+
+def field_of(event: gr.EventData, name: str) -> str:
+    """What the page's script said with an event; it may be anything, and nothing."""
+    return str(getattr(event, name, ""))
 
 
 def _told(error: Exception) -> str:

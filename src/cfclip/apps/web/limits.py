@@ -23,6 +23,12 @@ class Limits:
     upload_megapixels: float = 40.0
     """Largest picture that is opened."""
 
+    waiting_megabytes: float = 100.0
+    """All files that were sent and not opened yet; more are told that the app is busy."""
+
+    upload_seconds: float = 60.0
+    """Longest time in which a file may arrive and be opened; it is removed then."""
+
     visitors: int = 64
     """Browser windows at the same time."""
 
@@ -38,7 +44,10 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("waiting", "visitors", "history"):
             check_number(name, getattr(self, name), 1)
-        for name in ("seconds", "upload_megabytes", "upload_megapixels", "idle_minutes"):
+        for name in (
+            *("seconds", "upload_megabytes", "upload_megapixels", "waiting_megabytes"),
+            *("upload_seconds", "idle_minutes"),
+        ):
             check_number(name, getattr(self, name), 0.0, open_low=True)
         check_number("grace_seconds", self.grace_seconds, 0.0)
 
@@ -46,6 +55,11 @@ class Limits:
     def upload_bytes(self) -> int:
         """Largest file in bytes."""
         return round(self.upload_megabytes * _MILLION)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Largest sum of files that wait, in bytes."""
+        return round(self.waiting_megabytes * _MILLION)
 
     @property
     def upload_pixels(self) -> int:

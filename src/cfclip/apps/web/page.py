@@ -6,6 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from cfclip.apps.web import pieces
+from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Setting
 from cfclip.editors.config import ALL_LAYERS, LatentOptimisationConfig
 from cfclip.images import SUFFIXES
@@ -24,6 +26,37 @@ element.addEventListener('click', (event) => {
   if (chosen) trigger('click', {choice: chosen.dataset.choice});
 });
 """
+_SENDING = """
+const field = element.querySelector('input'), zone = element.querySelector('label');
+const say = (text) => { element.querySelector('.cf-problem').textContent = text; };
+const send = async (file) => {
+  field.value = '';
+  if (!file) return;
+  if (file.size > Number(field.dataset.most)) {
+    say(`${file.name} has ${(file.size / 1e6).toFixed(1)} MB, the limit is `
+      + `${field.dataset.most / 1e6}; give a smaller one`);
+    return;
+  }
+  say('');
+  try {
+    const name = encodeURIComponent(file.name);
+    const sent = {method: 'POST', body: file, headers: {'X-File-Name': name}};
+    const answer = await fetch('uploads', sent), said = await answer.text();
+    if (answer.ok) trigger('click', {upload: said});
+    else say(said);
+  } catch {
+    say('the picture could not be sent; give it again');
+  }
+};
+field.addEventListener('change', () => send(field.files[0]));
+zone.addEventListener('dragover', (event) => event.preventDefault());
+zone.addEventListener('drop', (event) => {
+  event.preventDefault();
+  send(event.dataTransfer.files[0]);
+});
+"""
+"""Sends a picture and tells the handler its token: Gradio's own field of files takes names of files
+too."""
 _HEADING = """
 <header class="cf-head"><h1>cfclip</h1>
 <p>Say what the picture shall show, and watch it change.</p></header>
@@ -41,7 +74,7 @@ class Page:
 
     pack: gr.Dropdown
     source: gr.HTML
-    upload: gr.File
+    upload: gr.HTML
     sample_seed: gr.Number
     sample: gr.Button
     text: gr.Textbox
@@ -64,25 +97,27 @@ class Page:
     history: gr.HTML
 
 
-def build_page() -> Page:
+def build_page(limits: Limits) -> Page:
     """Lay the page out, within an open `gr.Blocks`."""
     gr.HTML(_HEADING)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
-            wishes = _wishes()
+            wishes = _wishes(limits)
         with gr.Column(scale=3, min_width=300):
             results = _results()
     gr.HTML(_FOOTER)
     return Page(**wishes, **results)
 
 
-def _wishes() -> dict[str, Any]:
+def _wishes(limits: Limits) -> dict[str, Any]:
     pack = gr.Dropdown(label="Model pack", interactive=True)
     with gr.Row(elem_classes="cf-given"):
         source = gr.HTML(elem_id="cf-source")
         with gr.Column(min_width=0):
-            upload = gr.File(
-                label="Your picture", file_types=list(SUFFIXES), height=140, elem_id="cf-upload"
+            upload = gr.HTML(
+                pieces.upload_field(SUFFIXES, limits.upload_bytes),
+                js_on_load=_SENDING,
+                elem_id="cf-upload",
             )
             with gr.Row(elem_classes="cf-tight"):
                 sample_seed = gr.Number(

@@ -74,6 +74,15 @@ def source_card(image: Image.Image, about: str) -> str:
     )
 
 
+def upload_field(suffixes: Sequence[str], most: int) -> str:
+    """Where a picture of one's own is given, of at most so many bytes."""
+    return (
+        '<label class="cf-drop">Your picture: drop it here, or click to choose'
+        f'<input type="file" accept="{",".join(suffixes)}" data-most="{most}"></label>'
+        '<p class="cf-problem" role="alert"></p>'
+    )
+
+
 def note(text: str) -> str:
     """How things are."""
     return f'<p class="cf-status" role="status">{escape(text)}</p>'

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from cfclip.apps.web.gradio_requests import Given, PlainRequests
 from cfclip.apps.web.guard import Guard
-from cfclip.apps.web.jobs import JobQueue
+from cfclip.apps.web.jobs import BusyError, JobQueue
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.studio import Studio
-from cfclip.apps.web.uploads import remove_abandoned
+from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.visitors import Visitors
 from cfclip.errors import CfclipError, InputError
 
@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 """The only address that is listened on: nobody but programs of this machine reaches it."""
 _SWEEP_SECONDS = 5.0
 _SHUTDOWN_SECONDS = 2
-_NOT_FOUND, _REFUSED = 404, 400
+_NOT_FOUND, _REFUSED, _TOO_LARGE, _BUSY = 404, 400, 413, 503
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class WebApp:
 
     asgi: Guard
     visitors: Visitors
-    uploads: Path
+    uploads: Uploads
 
 
 @contextmanager
 def web_app(studio: Studio, limits: Limits) -> Iterator[WebApp]:
-    """The app, with a folder of its own for uploads that is removed afterwards.
+    """The app, with a folder of its own for Gradio that is removed afterwards.
 
     Raises `InputError` if Gradio is not installed.
     """
@@ -47,14 +47,13 @@ def web_app(studio: Studio, limits: Limits) -> Iterator[WebApp]:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         queue = JobQueue(limits.waiting, limits.seconds)
-        visitors = Visitors(limits)
+        visitors, uploads = Visitors(limits), Uploads(limits)
         done = threading.Event()
-        sweeper = threading.Thread(target=_sweep, args=(visitors, Path(folder), done), daemon=True)
+        sweeper = threading.Thread(target=_sweep, args=(visitors, uploads, done), daemon=True)
         sweeper.start()
         try:
-            yield WebApp(
-                _assembled(studio, visitors, queue, limits, Path(folder)), visitors, Path(folder)
-            )
+            guarded = _assembled(studio, visitors, queue, limits, uploads)
+            yield WebApp(guarded, visitors, uploads)
         finally:
             done.set()
             queue.close()
@@ -118,7 +117,7 @@ def import_gradio() -> Any:
 
 
 def _assembled(
-    studio: Studio, visitors: Visitors, queue: JobQueue, limits: Limits, folder: Path
+    studio: Studio, visitors: Visitors, queue: JobQueue, limits: Limits, uploads: Uploads
 ) -> Guard:
     gr = import_gradio()
     from fastapi import FastAPI
@@ -130,13 +129,14 @@ def _assembled(
 
     mend_sessions()
     with gr.Blocks(analytics_enabled=False, title=TITLE) as blocks:
-        page = build_page()
-        connect(blocks, page, Handlers(page, studio, visitors, queue, limits, folder))
+        page = build_page(limits)
+        connect(blocks, page, Handlers(page, studio, visitors, queue, limits, uploads))
     # As many as are needed at once, and handlers that only answer clicks wait for none.
     blocks.queue(default_concurrency_limit=None, api_open=False)
     blocks.state_session_capacity = 2 * limits.visitors
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_downloads(app, visitors)
+    _add_uploads(app, uploads)
     fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
     gr.mount_gradio_app(
         app,
@@ -146,7 +146,6 @@ def _assembled(
         footer_links=[],
         run_history=False,
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
-        max_file_size=limits.upload_bytes,
         ssr_mode=False,
         enable_monitoring=False,
         pwa=False,
@@ -155,7 +154,11 @@ def _assembled(
         theme=gr.themes.Default(**fonts),
         css=CSS_FILE.read_text(encoding="utf-8"),
     )
-    return Guard(app)
+    functions = {
+        number: Given(len(each.inputs), each.collects_event_data)
+        for number, each in blocks.fns.items()
+    }
+    return Guard(PlainRequests(app, functions))
 
 
 def _add_downloads(app: Any, visitors: Visitors) -> None:
@@ -181,7 +184,26 @@ def _add_downloads(app: Any, visitors: Visitors) -> None:
     app.add_api_route("/edits/{token}/{number}/{kind}", send, methods=["GET"], response_model=None)
 
 
-def _sweep(visitors: Visitors, folder: Path, done: threading.Event) -> None:
+def _add_uploads(app: Any, uploads: Uploads) -> None:
+    from fastapi import Request, Response
+
+    async def receive(request: Request) -> Response:
+        token = uploads.begin(request.headers.get("x-file-name", ""))
+        try:
+            async for part in request.stream():
+                uploads.extend(token, part)
+        except CfclipError as error:
+            status = _BUSY if isinstance(error, BusyError) else _TOO_LARGE
+            return Response(str(error), status, media_type="text/plain")
+        except BaseException:  # the other side has gone
+            uploads.discard(token)
+            raise
+        return Response(token, media_type="text/plain")
+
+    app.add_api_route("/uploads", receive, methods=["POST"], response_model=None)
+
+
+def _sweep(visitors: Visitors, uploads: Uploads, done: threading.Event) -> None:
     while not done.wait(_SWEEP_SECONDS):
         visitors.forget_old()
-        remove_abandoned(folder)
+        uploads.forget_old()

@@ -16,7 +16,7 @@ from cfclip.composition import source_of
 from cfclip.descent import Callback, DescentStep
 from cfclip.editors.base import EditProgress
 from cfclip.errors import CfclipError, CheckpointError, InputError
-from cfclip.images import open_image
+from cfclip.images import decode_image
 from cfclip.mappers import PackMapper, open_mapper
 from cfclip.packs.examples import EXAMPLES, example_prompts
 from cfclip.packs.registry import available_packs, resolve
@@ -117,22 +117,18 @@ class Studio:
         source = session.sample(1, seed)[0]
         return Start(pack, source.image, f"sample {seed}", lambda _: source, source)
 
-    def upload(self, pack: str, path: Path, name: str, max_pixels: int) -> Start:
+    def upload(self, pack: str, content: bytes, name: str, max_pixels: int) -> Start:
         """A picture of the visitor's own, cut to a square.
 
-        `name` is what its file was called. Raises `InputError`, in which no folder is named.
+        `content` is its file and `name` what that was called. Raises `InputError`.
         """
         session = self.session(pack)
-        try:
-            opened = open_image(path, session.pack.manifest.resolution, max_pixels)
-        except InputError as error:
-            raise InputError(str(error).replace(str(path), name)) from error
-        warnings = tuple(each.replace(str(path), name) for each in opened.warnings)
+        opened = decode_image(content, session.pack.manifest.resolution, name, max_pixels)
         called = _PLAIN.sub("-", Path(name).stem).strip("-")[:_LONGEST_NAME] or "picture"
 
         def make(callback: Callback | None) -> Source:
             found = session.invert(opened.image, callback=callback)
-            return replace(found, name=called, warnings=(*warnings, *found.warnings))
+            return replace(found, name=called, warnings=(*opened.warnings, *found.warnings))
 
         return Start(pack, opened.image, name, make)
 

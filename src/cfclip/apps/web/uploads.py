@@ -1,63 +1,102 @@
-"""Files that visitors give: taken from the app's own folder only, and removed at once."""
+"""Pictures that visitors send: bytes in memory, never files.
 
+A visitor sends the bytes in one request and is given a token, with which the page then asks for
+the picture, once. No request names a file: what is not sent cannot be opened.
+"""
+
+import secrets
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from urllib.parse import unquote
 
+from cfclip.apps.web.jobs import BusyError
+from cfclip.apps.web.limits import Limits
 from cfclip.errors import InputError
 
-ABANDONED_SECONDS = 600.0
-"""Age from which a file that nobody took is removed."""
+_TOKEN_BYTES = 24
 _LONGEST_NAME = 80
 
 
-@contextmanager
-def taken_upload(data: Any, folder: Path) -> Iterator[tuple[Path, str]]:
-    """The path of a file that was just uploaded to `folder`, and what it was called.
+@dataclass
+class Upload:
+    """A picture file as it is sent."""
 
-    `data` is what the browser says about it, which may be anything. The file is removed after the
-    block. Raises `InputError` for what is no file in `folder`.
-    """
-    path = _path_of(data, folder)
-    try:
-        yield path, path.name[:_LONGEST_NAME]
-    finally:
-        path.unlink(missing_ok=True)
-        _remove_if_empty(path.parent, folder)
+    name: str
+    """What it was called, without a folder."""
+    content: bytearray = field(default_factory=bytearray)
+    began: float = field(default_factory=time.monotonic)
 
 
-def remove_abandoned(folder: Path, seconds: float = ABANDONED_SECONDS) -> int:
-    """Remove files of `folder` that are older than so many seconds; returns how many."""
-    oldest = time.time() - seconds
-    removed = 0
-    for path in list(folder.rglob("*")):
-        try:
-            if path.is_file() and path.stat().st_mtime <= oldest:
-                path.unlink()
-                removed += 1
-                _remove_if_empty(path.parent, folder)
-        except FileNotFoundError:  # taken meanwhile
-            continue
-    return removed
+class Uploads:
+    """What is being sent, and what was sent and not asked for yet."""
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._by_token: dict[str, Upload] = {}
 
-def _path_of(data: Any, folder: Path) -> Path:
-    given = data.get("path") if isinstance(data, Mapping) else None
-    try:
-        path = Path(given or "").resolve(strict=True)
-        inside = path.is_file() and path.is_relative_to(folder.resolve())
-    except (OSError, ValueError, TypeError):
-        inside = False
-    if not inside:
-        raise InputError("the picture did not arrive; give it again")
-    return path
+    def __len__(self) -> int:
+        return len(self._by_token)
 
+    def begin(self, name: str) -> str:
+        """Make room for a file called so, percent-encoded or not; returns the token for it."""
+        plain = unquote(name, errors="replace").replace("\\", "/").rpartition("/")[2]
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        with self._lock:
+            self._by_token[token] = Upload(plain[:_LONGEST_NAME] or "picture")
+        return token
 
-def _remove_if_empty(place: Path, folder: Path) -> None:
-    if place.resolve() != folder.resolve():
-        try:
-            place.rmdir()
-        except OSError:  # another visitor's file of the same content came meanwhile
-            return
+    def extend(self, token: str, part: bytes) -> None:
+        """Keep the next bytes of a file.
+
+        Raises `InputError` for a file that becomes too large or comes too slowly, `BusyError` if
+        all that is kept becomes too much; what there is of it is forgotten.
+        """
+        limits = self._limits
+        self.forget_old()
+        with self._lock:
+            upload = self._by_token.get(token)
+            if upload is None:
+                raise InputError(
+                    f"the picture took more than {limits.upload_seconds:g} s to arrive; give a "
+                    "smaller one"
+                )
+            waiting = sum(len(each.content) for each in self._by_token.values())
+            try:
+                if len(upload.content) + len(part) > limits.upload_bytes:
+                    raise InputError(
+                        f"the file has more than {limits.upload_megabytes:g} MB, the limit; give "
+                        "a smaller one"
+                    )
+                if waiting + len(part) > limits.waiting_bytes:
+                    raise BusyError(
+                        f"busy: {len(self._by_token)} pictures wait to be opened, which is the "
+                        "limit; try again in a minute"
+                    )
+            except (InputError, BusyError):
+                del self._by_token[token]
+                raise
+            upload.content += part
+
+    def take(self, token: str) -> Upload:
+        """The file of a token, which is then forgotten. Raises `InputError` if there is none."""
+        self.forget_old()
+        with self._lock:
+            upload = self._by_token.pop(token, None)
+        if upload is None or not upload.content:
+            raise InputError("the picture did not arrive; give it again")
+        return upload
+
+    def discard(self, token: str) -> None:
+        """Forget a file that will not be whole."""
+        with self._lock:
+            self._by_token.pop(token, None)
+
+    def forget_old(self) -> None:
+        """Forget what did not arrive, or was not asked for, in time."""
+        oldest = time.monotonic() - self._limits.upload_seconds
+        with self._lock:
+            self._by_token = {
+                token: upload for token, upload in self._by_token.items() if upload.began > oldest
+            }

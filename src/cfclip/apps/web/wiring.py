@@ -7,7 +7,11 @@ import gradio as gr
 from cfclip.apps.web.handlers import Handlers
 from cfclip.apps.web.page import Page
 
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "preprocess": False,  # Gradio's own checks answer what does not fit with tracebacks
+}
 
 _TO_STAGE = """
 () => {
@@ -33,7 +37,7 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
     blocks.load(do.arrive, None, **every)
     blocks.unload(do.leave)
     page.pack.input(do.change_pack, [page.pack, page.text], **every)
-    page.upload.upload(do.take_upload, page.upload, preprocess=False, **every)
+    page.upload.click(do.take_upload, None, **every)
     page.sample.click(do.next_sample, page.sample_seed, **every)
     page.sample_seed.submit(do.take_sample, page.sample_seed, **every)
     page.text.change(do.flag, page.text, **last)

@@ -1,0 +1,137 @@
+"""Requests to Gradio carry plain values only.
+
+Gradio takes an object with a path, in any field of a request, for a file: it reads that path or
+fetches that address before a handler of the page is asked, and copies what it finds to where it can
+be fetched from. No field of our page is a file, so none may be an object, and what does not fit the
+function that it is for is refused before Gradio sees it.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from cfclip.apps.web.guard import Asgi, Receive, Scope, Send, answer
+
+LONGEST_BODY = 64 * 1024
+"""Bytes of a request: the longest text in every form of JSON, and all settings."""
+_PREFIX = "/gradio_api/"
+_HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MISFIT = "the page and the app do not fit together; load the page again"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a function of the page is given."""
+
+    fields: int
+    """How many values of fields."""
+    event: bool
+    """Whether it has to know more of the event."""
+
+
+class PlainRequests:
+    """Middleware that passes on what the page's own script could have sent, and nothing else.
+
+    Args:
+        app: Gradio's.
+        functions: number of each of its functions to what that is given.
+    """
+
+    def __init__(self, app: Asgi, functions: Mapping[int, Given]) -> None:
+        self._app = app
+        self._functions = functions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] != "http" or not scope["path"].startswith(_PREFIX):
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] in ("GET", "HEAD"):
+            if _names_a_window(scope):
+                await self._app(scope, receive, send)
+            else:
+                await answer(send, 400, _MISFIT)
+            return
+        body = await _whole_body(receive)
+        if body is None:
+            await answer(send, 413, f"a request has at most {LONGEST_BODY:,} bytes")
+        elif not self._fits(body):
+            await answer(send, 400, _MISFIT)
+        else:
+            await self._app(scope, _given(body, receive), send)
+
+    def _fits(self, body: bytes) -> bool:
+        try:
+            content = json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(content, dict) and self._is_plain(content)
+
+    def _is_plain(self, content: Mapping[str, Any]) -> bool:
+        """Whether all values are plain, and fit the function that they are for if they name one."""
+        event, data = content.get("event_data"), content.get("data")
+        values = [value for key, value in content.items() if key not in ("event_data", "data")]
+        session = content.get("session_hash")
+        if session is not None and not (isinstance(session, str) and _HASH.fullmatch(session)):
+            return False
+        values += event.values() if isinstance(event, dict) else [event]
+        if data is not None:
+            number = content.get("fn_index")
+            function = self._functions.get(number) if type(number) is int else None
+            if function is None or not isinstance(data, list) or len(data) != function.fields:
+                return False
+            if function.event and not isinstance(event, dict):
+                return False
+            values += data
+        return all(_is_plain(value) for value in values)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return _SURROGATE.search(value) is None
+    return value is None or isinstance(value, bool | int)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+def _names_a_window(scope: Scope) -> bool:
+    path, query = scope["path"], scope.get("query_string", b"").decode("latin-1")
+    beat = f"{_PREFIX}heartbeat/"
+    if path.startswith(beat):
+        return bool(_HASH.fullmatch(path.removeprefix(beat)))
+    if path == f"{_PREFIX}queue/data":
+        return bool(re.fullmatch(r"session_hash=" + _HASH.pattern, query))
+    return True
+
+
+async def _whole_body(receive: Receive) -> bytes | None:
+    """All of a request's body; None if it is too long."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":  # the other side has gone
+            return b""
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LONGEST_BODY:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """`receive` with a body that was read already."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> MutableMapping[str, Any]:
+        return waiting.pop() if waiting else await receive()
+
+    return give
