@@ -12,6 +12,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 FOUNDATION = {
     *("errors", "files", "tensors", "version", "weights"),
+    *("text_formats", "text_files", "typed_fields"),
     *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files", "gif"),
     "foreign_checkpoints",
 }
@@ -36,7 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "files": {"errors"},
     "tensors": {"errors"},
-    "weights": {"errors", "files"},
+    "text_formats": {"errors"},
+    "text_files": {"errors", "text_formats"},
+    "typed_fields": {"text_formats"},
+    "weights": {"errors", "files", "text_formats", "typed_fields"},
     "foreign_checkpoints": {"errors", "weights"},
     "pickle_values": {"errors"},
     "pickles": {"errors", "pickle_values"},
