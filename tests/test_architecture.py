@@ -82,7 +82,8 @@ ALLOWED: dict[str, set[str]] = {
     "sheets": {"errors", "drawings"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
     "devices": {"errors"},
-    "provenance": {"errors", "version"},
+    "xmp": {"errors"},
+    "provenance": {"version", "xmp"},
     "credentials": {"errors", "provenance"},
     "marking": {"errors", "images", "png", "provenance", "credentials"},
     "captions": {"errors", "images", "embedders.prompts"},

@@ -10,7 +10,6 @@ from cfclip.errors import InputError
 from cfclip.provenance import (
     COMPOSED,
     GENERATED,
-    MAX_PACKET_CHARACTERS,
     XMP_KEYWORD,
     Provenance,
     png_texts,
@@ -18,6 +17,7 @@ from cfclip.provenance import (
     read_packet,
     xmp_packet,
 )
+from cfclip.xmp import MAX_PACKET_CHARACTERS
 
 PACK = {"name": "tiny", "version": "1", "fingerprint": "a" * 64}
 STATEMENT = Provenance(COMPOSED, ("green hair", "a smile"), "tiny", "1", "a" * 64, 3, 7)
@@ -180,3 +180,16 @@ def test_a_damaged_packet_is_read_or_refused(place: int, character: str) -> None
     except InputError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_a_property_is_of_the_picture_alone() -> None:
+    of_a_part = "<xmp:a><r:Description q:DigitalSourceType='part'/></xmp:a>"
+    assert read_packet(foreign("", of_a_part)) is None
+
+
+def test_prefixes_hold_inside_of_the_element_that_declares_them() -> None:
+    inside = '<a xmlns:q="other"><q:AISystemUsed>a</q:AISystemUsed></a>'
+    found = read_packet(foreign("", f"{inside}<q:AISystemUsed>b</q:AISystemUsed>"))
+    assert found == Provenance("", tool="b", version="")
+    other = '<q:AISystemUsed xmlns:q="other">a</q:AISystemUsed>'
+    assert read_packet(foreign("", other)) is None

@@ -7,14 +7,13 @@ own. Nothing tells of files, folders or people, or of the time: the same edit gi
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from cfclip.errors import InputError
 from cfclip.version import __version__
+from cfclip.xmp import NAMESPACES, read_properties
 
 TOOL = "cfclip"
 
@@ -27,19 +26,10 @@ COMPOSED = f"{_SOURCE_TYPES}compositeWithTrainedAlgorithmicMedia"
 XMP_KEYWORD = "XML:com.adobe.xmp"
 """Keyword of the PNG text chunk that holds XMP (PNG specification, third edition, 11.3.3.2)."""
 
-MAX_PACKET_CHARACTERS = 1_000_000
-"""Longer XMP is not read: it is no statement on one picture, and parsing takes memory."""
-
 _MAX_PROMPT_CHARACTERS = 16_000
-"""Of all prompts together; what is longer is cut, so that a packet stays readable."""
+"""Of all prompts together; what is longer is cut, so that a packet stays readable. An empty prompt
+counts as one."""
 
-_NAMESPACES = {
-    "x": "adobe:ns:meta/",
-    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-    "xmp": "http://ns.adobe.com/xap/1.0/",
-    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
-    "cfclip": "cfclip:ns:1.0/",
-}
 # The wrapper by which programs find XMP in a file (XMP specification, part 1, 7.3.2): its begin
 # is a byte order mark, its id a fixed text; "r": not to be changed in place.
 _PACKET_BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -133,7 +123,7 @@ def xmp_packet(provenance: Provenance) -> str:
     prompts = _limited(provenance.prompts)
     # Written out, since many are made: ElementTree takes ten times as long.
     declared = " ".join(
-        f'xmlns:{name}="{_NAMESPACES[name]}"' for name in ("xmp", "Iptc4xmpExt", "cfclip")
+        f'xmlns:{name}="{NAMESPACES[name]}"' for name in ("xmp", "Iptc4xmpExt", "cfclip")
     )
     properties = (
         ("xmp:CreatorTool", f"{provenance.tool} {provenance.version}".strip()),
@@ -158,8 +148,8 @@ def xmp_packet(provenance: Provenance) -> str:
         told += ["    </rdf:Seq>", "   </cfclip:Prompts>"]
     body = "\n".join(
         (
-            f'<x:xmpmeta xmlns:x="{_NAMESPACES["x"]}">',
-            f' <rdf:RDF xmlns:rdf="{_NAMESPACES["rdf"]}">',
+            f'<x:xmpmeta xmlns:x="{NAMESPACES["x"]}">',
+            f' <rdf:RDF xmlns:rdf="{NAMESPACES["rdf"]}">',
             f'  <rdf:Description rdf:about="" {declared}>',
             *told,
             "  </rdf:Description>",
@@ -173,31 +163,15 @@ def xmp_packet(provenance: Provenance) -> str:
 def read_packet(packet: str) -> Provenance | None:
     """What an XMP packet of any program states on how its picture was made; None if nothing.
 
-    Raises `InputError` for a packet that is too long, damaged, or has a document type, whose
-    entities could unpack to gigabytes.
+    Raises `InputError` as `xmp.read_properties` does.
     """
-    if len(packet) > MAX_PACKET_CHARACTERS:
-        raise InputError(
-            f"its XMP has {len(packet):,} characters, the limit is {MAX_PACKET_CHARACTERS:,}; "
-            "have it written again by the program it is from"
-        )
-    if "<!DOCTYPE" in packet:
-        raise InputError("its XMP declares a document type, which XMP does not have; not read")
-    try:
-        root = ElementTree.fromstring(packet.strip("\ufeff\0 \t\r\n"))
-    except (ElementTree.ParseError, ValueError) as error:
-        raise InputError(f"its XMP is damaged ({error}); nothing of it is read") from error
-    found: dict[str, str] = {}
-    prompts: tuple[str, ...] = ()
-    for name, element, text in _properties(root):
-        found.setdefault(name, text)
-        if name == "cfclip:Prompts" and element is not None:
-            items = element.iter(f"{{{_NAMESPACES['rdf']}}}li")
-            prompts = prompts or tuple(item.text or "" for item in items)
+    properties = read_properties(packet)
+    found = properties.texts
+    prompts = properties.items.get("cfclip:Prompts", ())
     stated = found.get("Iptc4xmpExt:AIPromptInformation", "")
     provenance = Provenance(
         source_type=found.get("Iptc4xmpExt:DigitalSourceType", ""),
-        prompts=prompts or ((stated,) if stated else ()),
+        prompts=_limited(prompts or ((stated,) if stated else ())),
         pack=found.get("cfclip:Pack", ""),
         pack_version=found.get("cfclip:PackVersion", ""),
         pack_hash=found.get("cfclip:PackHash", ""),
@@ -212,24 +186,6 @@ def read_packet(packet: str) -> Provenance | None:
     return replace(provenance, tool=provenance.tool or found.get("xmp:CreatorTool", ""))
 
 
-def _properties(root: ElementTree.Element) -> Iterator[tuple[str, ElementTree.Element | None, str]]:
-    """Each property of the known namespaces: prefixed name, element if it is one, text.
-
-    XMP writes a simple property as a child of its description or as an attribute.
-    """
-    prefixes = {uri: prefix for prefix, uri in _NAMESPACES.items()}
-
-    def prefixed(tag: str) -> str:
-        uri, _, name = tag.removeprefix("{").rpartition("}")
-        return f"{prefixes.get(uri, '')}:{name}"
-
-    for about in root.iter(f"{{{_NAMESPACES['rdf']}}}Description"):
-        for tag, text in about.items():
-            yield prefixed(tag), None, text
-        for element in about:
-            yield prefixed(element.tag), element, (element.text or "").strip()
-
-
 def _limited(prompts: Sequence[str]) -> tuple[str, ...]:
     """The prompts, in characters that XML can hold, up to the limit on all of them together."""
     kept: list[str] = []
@@ -238,7 +194,7 @@ def _limited(prompts: Sequence[str]) -> tuple[str, ...]:
         if left <= 0:
             break
         kept.append(_plain(prompt)[:left])
-        left -= len(kept[-1])
+        left -= max(1, len(kept[-1]))
     return tuple(kept)
 
 
