@@ -28,7 +28,7 @@ FACADE = {
     "charts",
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
     *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
-    *("heat_maps", "sweeps", "drawings"),
+    *("heat_maps", "sweeps", "drawings", "memory", "xmp"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -83,6 +83,7 @@ ALLOWED: dict[str, set[str]] = {
     "outputs": {"errors"},
     "devices": {"errors"},
     "xmp": {"errors"},
+    "memory": set(),
     "provenance": {"version", "xmp"},
     "credentials": {"errors", "provenance"},
     "marking": {"errors", "images", "png", "provenance", "credentials"},

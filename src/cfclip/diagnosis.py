@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.errors import CfclipError, InputError
+from cfclip.memory import machine_memory
 from cfclip.packs.pack import Pack
 from cfclip.packs.registry import PACKS_VARIABLE, available_packs
 from cfclip.version import __version__
@@ -165,15 +166,15 @@ def _versions() -> tuple[dict[str, str], list[str]]:
 
 
 def _machine() -> dict[str, Any]:
-    affinity = getattr(os, "sched_getaffinity", None)
+    affinity, memory = getattr(os, "sched_getaffinity", None), machine_memory()
     facts: dict[str, Any] = {
         "system": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
         "usable_cores": os.cpu_count() if affinity is None else len(affinity(0)),
         "threads": None,
-        "memory_gigabytes": _memory("SC_PHYS_PAGES"),
-        "free_memory_gigabytes": _memory("SC_AVPHYS_PAGES"),
+        "memory_gigabytes": _gigabytes(memory.total),
+        "available_memory_gigabytes": _gigabytes(memory.available),
         "gpus": None,
     }
     try:
@@ -185,11 +186,8 @@ def _machine() -> dict[str, Any]:
     return {**facts, "threads": torch.get_num_threads(), "gpus": [*cuda, *mps]}
 
 
-def _memory(pages: str) -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf(pages) / _GIGABYTE, 1)
-    except (AttributeError, ValueError, OSError):  # not a system that tells
-        return None
+def _gigabytes(size: int | None) -> float | None:
+    return None if size is None else round(size / _GIGABYTE, 1)
 
 
 def _packs() -> tuple[tuple[PackState, ...], list[str]]:

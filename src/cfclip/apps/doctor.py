@@ -48,13 +48,18 @@ def _lines(found: "Diagnosis") -> Iterator[str]:
         yield f"{name:<{_WIDTH}}{one_line(value)}"
 
 
+def _gigabytes(size: float | None) -> str:
+    return "unknown" if size is None else f"{size} GB"
+
+
 def _facts(found: "Diagnosis") -> Iterator[tuple[str, str]]:
     yield from found.versions.items()
     machine = found.machine
     yield "system", f"{machine['system']} {machine['architecture']}"
     yield "cores", f"{machine['cores']}, {machine['usable_cores']} of them usable"
     yield "threads", str(machine["threads"])
-    yield "memory", f"{machine['memory_gigabytes']} GB, {machine['free_memory_gigabytes']} GB free"
+    total, available = machine["memory_gigabytes"], machine["available_memory_gigabytes"]
+    yield "memory", f"{_gigabytes(total)}, {_gigabytes(available)} available"
     yield "gpu", ", ".join(machine["gpus"] or ()) or "none"
     for pack in found.packs:
         whole = f"{pack.version}, whole, {pack.fingerprint}"
