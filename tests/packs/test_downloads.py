@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from email.message import Message
 from io import BytesIO
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 import pytest
 from http_server import Handler, Reply, Server, cut, serving, stall, status
 
 from cfclip.errors import DownloadError, InputError
 from cfclip.packs.downloads import DownloadProgress, Downloads
-from cfclip.packs.http_answers import _Redirects, request
+from cfclip.packs.http_answers import _Redirects, opener, request
 
 CONTENT = random.Random(0).randbytes(700_000)
 HALF = len(CONTENT) // 2
@@ -213,6 +214,25 @@ def test_redirects(server: Server, downloads: Downloads) -> None:
     asked = request("https://example.org/a", 0, None)
     with pytest.raises(HTTPError, match="a redirect from https to http"):
         _Redirects().redirect_request(asked, BytesIO(), 302, "", Message(), "http://example.org/a")
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "FTP", "file", "data", "gopher"])
+def test_a_redirect_stays_with_http(server: Server, downloads: Downloads, scheme: str) -> None:
+    with serving(b"other bytes") as other:
+        place = f"{scheme}://{urlsplit(other.address).netloc}/file.bin"
+        server.replies = [status(302, Location=place)]
+        told = refused(downloads, server)
+    assert "answers 302" in told
+    assert "redirect" in told.lower()
+    assert scheme.lower() in told
+    assert other.ranges == []
+    assert len(server.ranges) == 1
+
+
+@pytest.mark.parametrize("address", ["ftp://127.0.0.1/a", "file:///etc/passwd", "data:,a"])
+def test_nothing_but_http_is_opened(address: str) -> None:
+    with pytest.raises(URLError, match="unknown url type"):
+        opener().open(address)
 
 
 def test_nobody_there(downloads: Downloads) -> None:

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from http.client import HTTPMessage
 from typing import IO, Any
 from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+)
 
 from cfclip.errors import DownloadError
 from cfclip.version import __version__
@@ -40,9 +51,18 @@ class Answer:
 
 
 def opener() -> OpenerDirector:
-    """Opens addresses, proxies of the environment included; follows redirects, but never from
-    https to http."""
-    return build_opener(_Redirects)
+    """Opens addresses of http and https, proxies of the environment included.
+
+    It follows redirects to these, but never from https to http; any other address, as of ftp or of
+    a local file, is unknown to it.
+    """
+    director = OpenerDirector()
+    for handler in (
+        *(ProxyHandler(), HTTPHandler(), HTTPSHandler(), UnknownHandler()),
+        *(HTTPErrorProcessor(), _Redirects(), HTTPDefaultErrorHandler()),
+    ):
+        director.add_handler(handler)
+    return director
 
 
 def request(address: str, have: int, validator: str | None) -> Request:
@@ -83,6 +103,7 @@ class _Redirects(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        if req.type == "https" and not newurl.lower().startswith("https:"):
-            raise HTTPError(newurl, code, "a redirect from https to http", headers, fp)
+        scheme = urlsplit(newurl).scheme
+        if scheme not in {req.type, "https"}:
+            raise HTTPError(newurl, code, f"a redirect from {req.type} to {scheme}", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
