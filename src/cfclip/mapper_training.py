@@ -223,7 +223,10 @@ def train_mapper(
     outcome = train(trainer, out, facts, facts, callback, checkpoint_seconds)
     warnings = _warnings(session, task, begun)
     if not outcome.curves:
-        warnings += ("tensorboard is missing, there are no curves (pip install cfclip[train])",)
+        warnings += (
+            "there are no curves: tensorboard is missing or does not load (pip install "
+            "'cfclip[train]')",
+        )
     file = out / (BEST if outcome.best_step is not None else LAST)
     return TrainedMapper(file, outcome, warnings)
 

@@ -4,13 +4,22 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 import refusals
+from web_server import served
 
 from cfclip.apps.cli import main
 from cfclip.apps.web.server import HOST, listen
 from cfclip.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command looks away from those of the environment; that ends with the test."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -60,3 +69,24 @@ def test_without_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert "pip install 'cfclip[web]'" in refused(capsys)
+
+
+def test_a_gradio_that_does_not_load_is_not_called_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gradio.py").write_text("raise ImportError('wrong build of x')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gradio", raising=False)
+    told = refused(capsys)
+    assert "Gradio does not load: wrong build of x" in told
+    assert "needs the web extra" not in told
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "unknown://127.0.0.1:9"])
+def test_a_proxy_is_nothing_to_it(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    pytest.importorskip("gradio")
+    for name in ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy)
+        monkeypatch.setenv(name.lower(), proxy)
+    with served() as app, build_opener(ProxyHandler({})).open(app.url, timeout=60) as page:
+        assert page.status == 200

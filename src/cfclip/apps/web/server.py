@@ -17,7 +17,7 @@ from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.studio import Studio
 from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.visitors import Visitors
-from cfclip.errors import CfclipError, InputError
+from cfclip.errors import CfclipError, InputError, reason_of
 
 HOST = "127.0.0.1"
 """The only address that is listened on: nobody but programs of this machine reaches it."""
@@ -106,12 +106,21 @@ def listen(port: int) -> socket.socket:
 
 
 def import_gradio() -> Any:
-    """Gradio. Raises `InputError` if it is not installed."""
+    """Gradio. Raises `InputError` if it is not installed, or does not load."""
+    # It talks to this machine alone, and importing it fails with a proxy that its client of HTTP
+    # does not know, such as one of SOCKS.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     try:
         import gradio
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise InputError(
-            "the web app needs the web extra; install it (pip install 'cfclip[web]')"
+            f"the web app needs the web extra (there is no {error.name}); install it (pip install "
+            "'cfclip[web]')"
+        ) from error
+    except Exception as error:  # a library of the wrong build can raise anything
+        raise InputError(
+            f"the web app cannot start, since Gradio does not load: {reason_of(error)}; install "
+            "the web extra again (pip install --force-reinstall 'cfclip[web]')"
         ) from error
     return gradio
 
