@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 FOUNDATION = {
-    *("errors", "files", "tensors", "version", "weights"),
+    *("errors", "files", "reach", "tensors", "version", "weights"),
     *("text_formats", "text_files", "typed_fields"),
     *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files", "gif"),
     "foreign_checkpoints",
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "files": {"errors"},
+    "reach": {"errors"},
     "tensors": {"errors"},
     "text_formats": {"errors"},
     "text_files": {"errors", "text_formats"},

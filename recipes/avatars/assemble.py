@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from cfclip.embedders.clip_files import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
+from cfclip.embedders.clip_folders import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import InputError
 from cfclip.files import atomic_write
 from cfclip.generators.checkpoints import load_generator_file, save_generator

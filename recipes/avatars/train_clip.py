@@ -27,7 +27,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
-from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, read_clip, save_clip
+from cfclip.embedders.clip_files import build_clip_model, read_clip, save_clip
+from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.towers import NAME, PLAIN_NAME
 from cfclip.evaluation.avatars.wording import Split
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed

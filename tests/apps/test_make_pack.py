@@ -135,6 +135,7 @@ def test_a_download_that_is_no_generator_is_not_pinned(
 ) -> None:
     with serving((domain / "generator.safetensors").read_bytes()[:-50]) as server:
         place = ["--accept-license", "--address", server.address, "--downloads", "kept"]
+        place += ["--clip", str(domain / "clip.pt")]
         assert "is no usable generator and was removed" in refused(capsys, download(*place))
     assert not list(Path("kept").iterdir())
     assert not Path("afhqdog").exists()

@@ -7,14 +7,8 @@ from open_clip import get_tokenizer
 from safetensors.torch import load_file, save_file
 
 from cfclip.embedders.clip import load_clip
-from cfclip.embedders.clip_files import (
-    CONFIG_FILE,
-    MERGES_FILE,
-    WEIGHTS_FILE,
-    build_clip_model,
-    read_clip,
-    save_clip,
-)
+from cfclip.embedders.clip_files import build_clip_model, read_clip, save_clip
+from cfclip.embedders.clip_folders import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import CheckpointError, InputError
 
 
@@ -95,10 +89,18 @@ def test_a_cut_weight_file(folder):
         load_clip(folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"model_cfg": {"embed_dim": 4}}'])
-def test_a_bad_config(folder, text):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "holds no table"),
+        ("{}", "its model_cfg is missing"),
+        ('{"model_cfg": {"embed_dim": 4}}', "its vision_cfg is missing, expected a table"),
+    ],
+)
+def test_a_bad_config(folder, text, message):
     (folder / CONFIG_FILE).write_text(text)
-    with pytest.raises(CheckpointError, match="is not a CLIP config"):
+    with pytest.raises(CheckpointError, match=f"{CONFIG_FILE} {message}|{message}"):
         load_clip(folder)
 
 
@@ -133,5 +135,6 @@ def test_quick_gelu_follows_the_config():
 
 
 def test_a_config_that_open_clip_cannot_build():
+    config = {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {"width": 8, "heads": 7}}
     with pytest.raises(InputError, match="open_clip cannot build this model config"):
-        build_clip_model({"embed_dim": 8})
+        build_clip_model(config)

@@ -4,8 +4,6 @@ import json
 import logging
 import pickle
 import shutil
-import sys
-import types
 import zipfile
 from pathlib import Path
 
@@ -15,10 +13,9 @@ from clip_origins import HALF, openai_tensors, write_archive, write_huggingface,
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_files import MERGES_FILE
 from cfclip.embedders.opening import open_clip_model
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import CheckpointError, DownloadError, InputError
 from cfclip.torch_files import read_torch_file
 
 
@@ -164,7 +161,7 @@ def test_transformers_with_plain_gelu(huggingface: Path) -> None:
     assert open_clip_model(huggingface).activation.startswith("GELU")
     config["text_config"]["hidden_act"] = "quick_gelu"
     (huggingface / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="hidden_act is gelu, quick_gelu"):
+    with pytest.raises(CheckpointError, match="hidden_act is 'gelu' and 'quick_gelu'"):
         open_clip_model(huggingface)
 
 
@@ -196,12 +193,10 @@ def test_damaged_folders_of_transformers(huggingface: Path) -> None:
     with pytest.raises(CheckpointError, match="unknown extra"):
         open_clip_model(huggingface)
     write_weights(huggingface, openai_tensors())
-    (huggingface / "preprocessor_config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json cannot be read"):
-        open_clip_model(huggingface)
-    path.unlink()
-    with pytest.raises(CheckpointError, match=r"has no model\.safetensors or pytorch_model\.bin"):
-        open_clip_model(huggingface)
+    for name in ("model.safetensors", "preprocessor_config.json"):
+        (huggingface / name).unlink()
+        with pytest.raises(CheckpointError, match=f"{name} is missing"):
+            open_clip_model(huggingface)
 
 
 def test_open_clip_folders_with_the_hubs_names(clip_folder: Path, tmp_path: Path) -> None:
@@ -231,7 +226,7 @@ def test_the_hub_without_a_network(
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     check_against_the_reference("hf-hub:owner/tiny")
     assert open_clip_model("hf-hub:owner/tiny").origin == "owner/tiny of the Hugging Face hub"
-    with pytest.raises(CheckpointError, match="hf-hub:owner/other could not be downloaded"):
+    with pytest.raises(DownloadError, match=r"owner/other could not be fetched from .*offline"):
         open_clip_model("hf-hub:owner/other")
     with pytest.raises(InputError, match="give OWNER/NAME"):
         open_clip_model("hf-hub:a/b/c")
@@ -320,26 +315,27 @@ def test_an_archive_that_claims_sizes(tmp_path: Path) -> None:
         open_clip_model(tmp_path / "none.pt")
     tensors["visual.conv1.weight"] = torch.zeros(40_000, 3, 1, 16)
     write_archive(tmp_path / "wide.pt", tensors)
-    with pytest.raises(CheckpointError, match="has shape"):
+    with pytest.raises(CheckpointError, match=r"its width is 40000, expected .* from 1 to 8192"):
         open_clip_model(tmp_path / "wide.pt")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_cfg": {"vision_cfg": {"width": 1 << 20}}}, "has shape"),
-        ({"model_cfg": {"vision_cfg": {"layers": [1, 1, 1, 10**9]}}}, "asks for more layers"),
-        ({"model_cfg": {"text_cfg": {"layers": 10**9}}}, "asks for more layers"),
-        ({"model_cfg": {"text_cfg": {"width": 1 << 40}}}, "not a CLIP config|sizes that no model"),
-        ({"model_cfg": {"text_cfg": 3}}, "not a CLIP config"),
-        ({"model_cfg": {"text_cfg": {"heads": 7}}}, "not a CLIP config"),
-        ({"model_cfg": {"text_cfg": {"heads": 0}}}, "not a CLIP config"),
-        ({"model_cfg": {"text_cfg": {"width": 0}}}, "not a CLIP config|has shape"),
-        ({"model_cfg": {"vision_cfg": {"layers": []}}}, "not a CLIP config|has shape|unknown"),
-        ({"model_cfg": 3}, "not a CLIP config"),
-        ({"preprocess_cfg": 3}, "no preprocess_cfg with numbers for mean"),
-        ({"preprocess_cfg": {"mean": "abc"}}, "no preprocess_cfg with numbers for mean"),
-        ({"preprocess_cfg": {"std": ["a", "b", "c"]}}, "no preprocess_cfg with numbers for std"),
+        ({"model_cfg": {"vision_cfg": {"width": 1 << 20}}}, "its width is 1048576, expected"),
+        ({"model_cfg": {"vision_cfg": {"width": 8192}}}, "has shape"),
+        ({"model_cfg": {"vision_cfg": {"layers": [1, 1, 1, 10**9]}}}, "layers is .* from 1 to 96"),
+        ({"model_cfg": {"text_cfg": {"layers": 10**9}}}, "layers is .* from 1 to 96"),
+        ({"model_cfg": {"text_cfg": {"width": 1 << 40}}}, "cannot be used"),
+        ({"model_cfg": {"text_cfg": 3}}, "cannot be used"),
+        ({"model_cfg": {"text_cfg": {"heads": 7}}}, "cannot be used"),
+        ({"model_cfg": {"text_cfg": {"heads": 0}}}, "cannot be used"),
+        ({"model_cfg": {"text_cfg": {"width": 0}}}, "cannot be used"),
+        ({"model_cfg": {"vision_cfg": {"layers": []}}}, "cannot be used"),
+        ({"model_cfg": 3}, "cannot be used"),
+        ({"preprocess_cfg": 3}, "its preprocess_cfg is 3, expected a table"),
+        ({"preprocess_cfg": {"mean": "abc"}}, "mean of pictures is not 3 times"),
+        ({"preprocess_cfg": {"std": ["a", "b", "c"]}}, "std of pictures is not 3 times"),
     ],
 )
 def test_folders_that_claim_sizes(
@@ -359,36 +355,6 @@ def test_folders_that_claim_sizes(
     file.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=message):
         open_clip_model(folder)
-
-
-def test_a_folders_tokenizer_runs_no_code(
-    clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # open_clip hands what the configuration says to transformers, which may run code of the folder.
-    folder = tmp_path / "clip"
-    shutil.copytree(clip_folder, folder)
-    (folder / MERGES_FILE).unlink()
-    file = folder / "open_clip_config.json"
-    config = json.loads(file.read_text())
-    config["model_cfg"]["text_cfg"] |= {
-        "hf_tokenizer_name": "anything",
-        "tokenizer_kwargs": {"trust_remote_code": True},
-    }
-    file.write_text(json.dumps(config))
-    asked: list[dict] = []
-
-    class AutoTokenizer:
-        @staticmethod
-        def from_pretrained(name: object, **options: object) -> None:
-            asked.append(options)
-            raise ValueError("stands for transformers")
-
-    library = types.ModuleType("transformers")
-    library.AutoTokenizer = AutoTokenizer
-    monkeypatch.setitem(sys.modules, "transformers", library)
-    with pytest.raises(CheckpointError, match=r"tokenizer in .* cannot be opened: stands for"):
-        open_clip_model(folder)
-    assert [options["trust_remote_code"] for options in asked] == [False]
 
 
 def test_a_program_in_the_place_of_weights(archive: Path) -> None:

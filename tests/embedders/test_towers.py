@@ -6,7 +6,8 @@ import torch
 
 from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_files import MERGES_FILE, build_clip_model, save_clip
+from cfclip.embedders.clip_files import build_clip_model, save_clip
+from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.towers import NAME, PLAIN_NAME
 
 MEAN = STD = (0.5, 0.5, 0.5)

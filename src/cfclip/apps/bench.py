@@ -80,7 +80,11 @@ class Bench(BenchWork):
         return OK
 
     def _judged(self, session: "Session") -> "Benchmark":
-        from cfclip.embedders.clip_files import WEIGHTS_FILE
+        from cfclip.embedders.clip_folders import (
+            TRANSFORMERS_WEIGHTS_FILES,
+            WEIGHTS_FILES,
+            first_in,
+        )
         from cfclip.evaluation.avatars import judges
         from cfclip.files import sha256_of
 
@@ -88,5 +92,5 @@ class Bench(BenchWork):
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}; give one laid out as a CLIP's")
         judge = judges.load_clip_judge(folder).to(session.device)
-        digest = sha256_of(folder / WEIGHTS_FILE)
+        digest = sha256_of(first_in(folder, (*WEIGHTS_FILES, *TRANSFORMERS_WEIGHTS_FILES)))
         return self.benchmark(session, self.split, judge, digest)

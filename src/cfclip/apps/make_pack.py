@@ -9,6 +9,7 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.options import INTERRUPTED, OK, Output
+from cfclip.embedders.clip_sources import find_clip
 from cfclip.errors import InputError
 from cfclip.packs.addresses import PublishedGenerator, published_generator
 from cfclip.packs.registry import PACKS_VARIABLE
@@ -41,8 +42,8 @@ class PacksCreate(Output):
     """What any picture of the generator shows, such as "dog"."""
 
     clip: str = DEFAULT_CLIP
-    """CLIP: MODEL:TAG of open_clip, MODEL:FILE, hf-hub:OWNER/NAME, a folder, or a .pt archive of
-    OpenAI's."""
+    """CLIP: OpenAI's name (ViT-B/32), MODEL:TAG of open_clip, MODEL:FILE, hf-hub:OWNER/NAME, a
+    folder, or a .pt archive of OpenAI's."""
 
     encoder: Path | None = None
     """Encoder for this generator: pSp or e4e (.pt), or cfclip's (.safetensors)."""
@@ -64,6 +65,7 @@ class PacksCreate(Output):
 
     def run(self) -> int:
         """Open, check, write, try; tell what the pack can do."""
+        find_clip(self.clip)  # before anything that takes long
         from cfclip.packs.creation import UNREALISTIC_TEXT, UNSTATED, PackParts, create_pack
 
         parts = PackParts(
@@ -127,6 +129,7 @@ class PacksDownload(Output):
                 f"{published.name} is under the {published.licence}, {published.terms}; read "
                 f"{published.licence_address} and give --accept-license if you accept it"
             )
+        find_clip(self.clip)  # before the generator, which takes longer
         from cfclip.packs.creation import create_pack, free_folder
         from cfclip.packs.downloads import Downloads
         from cfclip.packs.fetching import downloads_folder, fetch_generator, published_parts

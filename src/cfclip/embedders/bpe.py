@@ -13,10 +13,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cfclip.errors import CheckpointError
+from cfclip.embedders.clip_config import shown
+from cfclip.errors import CheckpointError, reason_of
 from cfclip.files import atomic_write
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
+_MOST_BYTES = 4 << 20
+"""Of a list of merges, and of its file; CLIP's own has 3 million."""
 
 
 def load_tokenizer(bpe_path: str | Path, context_length: int) -> Any:
@@ -28,19 +31,36 @@ def load_tokenizer(bpe_path: str | Path, context_length: int) -> Any:
     from open_clip.tokenizer import SimpleTokenizer
 
     path = Path(bpe_path)
+    merges = _text_of(path).split("\n")[1:]
+    # An empty line would silently become a token of its own, and shift all that follow.
+    for number, merge in enumerate(merges, start=2):
+        if len(merge.split()) != 2:
+            raise CheckpointError(f"{path}, line {number}: {shown(merge)} is not a pair of symbols")
+    return SimpleTokenizer(bpe_path=str(path), context_length=context_length)
+
+
+def _text_of(path: Path) -> str:
+    """What a list of merges says. A small file that grows without end is refused as it grows."""
     try:
-        merges = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")[1:]
+        with path.open("rb") as file:
+            packed = file.read(_MOST_BYTES + 1)
+        unpacking = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)  # gzip
+        text = unpacking.decompress(packed, _MOST_BYTES)
+        if len(packed) > _MOST_BYTES or unpacking.unconsumed_tail:
+            raise CheckpointError(
+                f"{path} holds more than {_MOST_BYTES} bytes of merges; get it again"
+            )
+        if not unpacking.eof or unpacking.unused_data:
+            raise EOFError("it ends in the middle, or goes on after its end")
+        return text.decode("utf-8")
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is missing; restore it from where the model is from"
         ) from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not a gzip file of byte-pair merges: {error}") from error
-    # An empty line would silently become a token of its own, and shift all that follow.
-    for number, merge in enumerate(merges, start=2):
-        if len(merge.split()) != 2:
-            raise CheckpointError(f"{path}, line {number}: {merge!r} is not a pair of symbols")
-    return SimpleTokenizer(bpe_path=str(path), context_length=context_length)
+        raise CheckpointError(
+            f"{path} is not a gzip file of byte-pair merges: {reason_of(error)}"
+        ) from error
 
 
 def trim_bpe(texts: Iterable[str], out_path: str | Path) -> int:

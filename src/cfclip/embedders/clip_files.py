@@ -6,7 +6,6 @@ Face hub), and optionally `bpe_merges.txt.gz`, the trimmed vocabulary of the tex
 `cfclip.embedders.bpe`).
 """
 
-import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,21 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cfclip.embedders.clip_config import checked_model_config
+from cfclip.embedders.clip_folders import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    WEIGHTS_FILES,
+    first_in,
+    read_config,
+)
 from cfclip.errors import CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
 from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import build_with, read_tensors, save_tensors, shapes_of
-
-CONFIG_FILE = "open_clip_config.json"
-WEIGHTS_FILE = "open_clip_model.safetensors"
-HUB_WEIGHTS_FILES = (
-    "open_clip_pytorch_model.safetensors",
-    "model.safetensors",
-    "open_clip_pytorch_model.bin",
-)
-"""Names of the weights in folders that are not our own, the safest format first."""
-MERGES_FILE = "bpe_merges.txt.gz"
 
 _NOUN = "CLIP"
 _STATE = "state_dict"
@@ -44,32 +41,26 @@ def build_clip_model(model_cfg: Mapping[str, Any]) -> nn.Module:
 
     Args:
         model_cfg: `embed_dim`, `vision_cfg`, `text_cfg`, optionally `quick_gelu` (which weights by
-            OpenAI need) and `custom_text`.
+            OpenAI need) and others; see `cfclip.embedders.clip_config`.
 
     Raises:
-        InputError: a config that open_clip cannot build.
+        InputError: a config that is not of a CLIP that can be used, or that open_clip cannot build.
     """
     from open_clip.model import CLIP, CustomTextCLIP
 
     # Importing registers the project's own tower with timm, which open_clip builds towers by.
     import cfclip.embedders.towers  # noqa: F401
 
-    config: dict[str, Any] = copy.deepcopy(dict(model_cfg))
+    config = checked_model_config(model_cfg)
+    kind = CustomTextCLIP if config.pop("custom_text", False) else CLIP
     try:
-        vision, text = config["vision_cfg"], config["text_cfg"]
-        custom_text = bool(config.pop("custom_text", False)) or "hf_model_name" in text
-        # Towers of other libraries must not fetch weights of their own.
-        if "timm_model_name" in vision:
-            vision["timm_model_pretrained"] = False
-        if "hf_model_name" in text:
-            text["hf_model_pretrained"] = False
-        return (CustomTextCLIP if custom_text else CLIP)(**config)
+        return kind(**config)
     # With sizes that do not go together, libraries fail in any of these ways.
     except (LookupError, TypeError, ValueError, RuntimeError, ArithmeticError, AssertionError,
             AttributeError) as error:  # fmt: skip
         raise InputError(
-            f"open_clip cannot build this model config ({type(error).__name__}: {error}); it needs "
-            "embed_dim, vision_cfg and text_cfg as in open_clip's own config files"
+            f"open_clip cannot build this model config ({type(error).__name__}: "
+            f"{reason_of(error)}); use the configuration that the weights were trained with"
         ) from error
 
 
@@ -110,22 +101,20 @@ def read_clip(folder: str | Path) -> tuple[nn.Module, dict[str, Any]]:
         CheckpointError: files that are missing or damaged, weights that do not fit the config.
     """
     folder = Path(folder)
-    weights = next((n for n in HUB_WEIGHTS_FILES if (folder / n).is_file()), WEIGHTS_FILE)
-    if (folder / WEIGHTS_FILE).is_file():
-        weights = WEIGHTS_FILE
-    for name in (CONFIG_FILE, weights):
-        if not (folder / name).is_file():
-            raise CheckpointError(
-                f"{folder / name} is missing; restore the folder from where the model is from"
-            )
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        tensors = _read_weights(folder / weights)
-        return clip_with_weights(config["model_cfg"], tensors, str(folder / weights)), config
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
-        raise CheckpointError(
-            f"{folder / CONFIG_FILE} is not a CLIP config: {reason_of(error)}"
-        ) from error
+    config = read_config(folder)
+    weights = first_in(folder, WEIGHTS_FILES)
+    tensors = read_weights(weights)
+    return clip_with_weights(config["model_cfg"], tensors, str(weights)), config
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file of safetensors or of `torch.save`, told apart by its name.
+
+    Raises `CheckpointError` when the file is missing or damaged, or holds no state dict.
+    """
+    if path.suffix == ".safetensors":
+        return read_tensors(path, _NOUN)[0]
+    return state_dict_in(path)
 
 
 def clip_with_weights(
@@ -135,26 +124,14 @@ def clip_with_weights(
 
     The marks of a training on several processes ("module.") are taken off, the text tower moves to
     where the model has it, and a scale that is stored as one number or as a vector of one fits.
-    Raises `InputError` as `build_clip_model` does, `CheckpointError` as
-    `cfclip.weights.build_with` does.
+    Raises `CheckpointError` where `build_clip_model` refuses the config, and as
+    `cfclip.weights.build_with` does, before memory for the model is asked for.
     """
-    _check_layers(model_cfg, len(tensors), source)
-    own = shapes_of(lambda: build_clip_model(model_cfg), source)
-    fitting = _fitting(own, tensors)
-    return build_with(lambda: build_clip_model(model_cfg), fitting, source)
-
-
-def _check_layers(model_cfg: Mapping[str, Any], tensors: int, source: str) -> None:
-    """Refuse more layers than weights, which would take for ever to make."""
-    for tower in ("vision_cfg", "text_cfg"):
-        cfg = model_cfg.get(tower)
-        layers = cfg.get("layers", 0) if isinstance(cfg, Mapping) else 0
-        counts = layers if isinstance(layers, list | tuple) else [layers]
-        if any(isinstance(count, int) and count > tensors for count in counts):
-            raise CheckpointError(
-                f"{source} has {tensors} tensors, its {tower} asks for more layers; use the "
-                "weights and the configuration of one model"
-            )
+    try:
+        own = shapes_of(lambda: build_clip_model(model_cfg), source)
+        return build_with(lambda: build_clip_model(model_cfg), _fitting(own, tensors), source)
+    except InputError as error:
+        raise CheckpointError(f"{source} cannot be used: {error}") from error
 
 
 def _fitting(
@@ -171,12 +148,6 @@ def _fitting(
         if name in own or not name.endswith(_UNUSED):
             fitting[name] = tensor
     return fitting
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return read_tensors(path, _NOUN)[0]
-    return state_dict_in(path)
 
 
 def state_dict_in(path: str | Path) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ Only names differ from OpenAI's: queries, keys and values are three matrices ins
 projections are stored transposed. The text encoder takes the last token of a text, as OpenAI's.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.embedders.clip_files import state_dict_in
+from cfclip.embedders.clip_config import checked_statistics, shown
+from cfclip.embedders.clip_files import read_weights
+from cfclip.embedders.clip_folders import (
+    PREPROCESSOR_FILE,
+    TRANSFORMERS_CONFIG_FILE,
+    TRANSFORMERS_WEIGHTS_FILES,
+    first_in,
+    read_transformers_config,
+    table_in,
+)
 from cfclip.embedders.clip_layouts import openai_config
-from cfclip.errors import CheckpointError
-from cfclip.weights import read_tensors
+from cfclip.errors import CheckpointError, InputError
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
-PREPROCESSOR_FILE = "preprocessor_config.json"
-
-_MODEL_TYPE = "clip"
 _ACTIVATIONS = {"quick_gelu": True, "gelu": False}
 _EPS = 1e-5
 _DEFAULT_HEADS = {"vision": 12, "text": 8}
@@ -60,33 +62,28 @@ _KEYS_AND_VALUES = ("self_attn.k_proj", "self_attn.v_proj")
 _UNUSED = ".position_ids"
 
 
-def is_huggingface_folder(folder: Path) -> bool:
-    """Whether a folder has the configuration of a model of transformers."""
-    return (folder / CONFIG_FILE).is_file()
-
-
 def read_huggingface_clip(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors by open_clip's names, and `{"model_cfg": ..., "preprocess_cfg": ...}`.
 
     Raises `CheckpointError` for files that are missing or damaged, and a model of another kind.
     """
-    source = str(folder / CONFIG_FILE)
-    config = _json(folder / CONFIG_FILE)
-    if config.get("model_type") != _MODEL_TYPE:
+    source = str(folder / TRANSFORMERS_CONFIG_FILE)
+    config = read_transformers_config(folder)
+    preprocessing = table_in(folder, PREPROCESSOR_FILE)
+    given = {each: preprocessing.get(f"image_{each}") for each in ("mean", "std")}
+    try:
+        statistics = checked_statistics(given)
+    except InputError as error:
+        raise CheckpointError(f"{folder / PREPROCESSOR_FILE}: {error}; get it again") from error
+    if lacking := given.keys() - statistics.keys():
         raise CheckpointError(
-            f"{source} describes a {config.get('model_type')!r} model; only CLIP ({_MODEL_TYPE!r}) "
-            "is read from a folder of transformers, others as open_clip's MODEL:TAG"
+            f"{folder / PREPROCESSOR_FILE} lacks image_{min(lacking)}; get it again"
         )
-    tensors = _renamed(_read_weights(folder), str(folder))
+    tensors = _renamed(read_weights(first_in(folder, TRANSFORMERS_WEIGHTS_FILES)), str(folder))
     model_cfg = openai_config(tensors, str(folder))
     for name in ("vision", "text"):
         _adapt(model_cfg[f"{name}_cfg"], _part(config, name, source), name, tensors, source)
     model_cfg["quick_gelu"] = _quick_gelu(config, source)
-    preprocessing = _json(folder / PREPROCESSOR_FILE)
-    try:
-        statistics = {each: preprocessing[f"image_{each}"] for each in ("mean", "std")}
-    except KeyError as error:
-        raise CheckpointError(f"{folder / PREPROCESSOR_FILE} lacks {error}; get it again") from None
     return tensors, {"model_cfg": model_cfg, "preprocess_cfg": statistics}
 
 
@@ -97,29 +94,29 @@ def _adapt(cfg: dict[str, Any], part: Mapping[str, Any], name: str, tensors: Map
     heads = part.get("num_attention_heads", _DEFAULT_HEADS[name])
     if eps != _EPS or type(heads) is not int or heads < 1 or cfg["width"] % heads:
         raise CheckpointError(
-            f"{source}: {name}_config has layer_norm_eps {eps} and {heads!r} heads for a width of "
-            f"{cfg['width']}; a CLIP has {_EPS} and a divisor of the width"
+            f"{source}: {name}_config has layer_norm_eps {shown(eps)} and {shown(heads)} heads for "
+            f"a width of {cfg['width']}; a CLIP has {_EPS} and a divisor of the width"
         )
     if name == "vision":
         cfg["head_width"] = cfg["width"] // heads
     else:
         cfg["heads"] = heads
     first = f"{_TOWERS[f'{name}_model']}transformer.resblocks.0.mlp.c_fc.weight"
-    if first in tensors:
+    if first in tensors and tensors[first].ndim:
         cfg["mlp_ratio"] = tensors[first].shape[0] / cfg["width"]
 
 
 def _quick_gelu(config: Mapping[str, Any], source: str) -> bool:
-    names = {
+    vision, text = (
         _part(config, name, source).get("hidden_act", _DEFAULT_ACTIVATION)
         for name in ("vision", "text")
-    }
-    if len(names) > 1 or not names <= set(_ACTIVATIONS):
+    )
+    if vision != text or not isinstance(text, str) or text not in _ACTIVATIONS:
         raise CheckpointError(
-            f"{source}: hidden_act is {', '.join(sorted(map(str, names)))}; both towers must have "
-            f"one of {', '.join(_ACTIVATIONS)}"
+            f"{source}: hidden_act is {shown(vision)} and {shown(text)}; both towers must have one "
+            f"of {', '.join(_ACTIVATIONS)}"
         )
-    return _ACTIVATIONS[names.pop()]
+    return _ACTIVATIONS[text]
 
 
 def _part(config: Mapping[str, Any], name: str, source: str) -> Mapping[str, Any]:
@@ -130,18 +127,6 @@ def _part(config: Mapping[str, Any], name: str, source: str) -> Mapping[str, Any
     return {**tables[0], **tables[1]}
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
-    for name in WEIGHTS_FILES:
-        path = folder / name
-        if path.is_file():
-            if path.suffix == ".safetensors":
-                return read_tensors(path, "CLIP")[0]
-            return state_dict_in(path)
-    raise CheckpointError(
-        f"{folder} has no {' or '.join(WEIGHTS_FILES)}; get the weights, in one file"
-    )
-
-
 def _renamed(theirs: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """Tensors by open_clip's names; what is not known keeps its name, and is refused later."""
     ours: dict[str, Tensor] = {}
@@ -150,7 +135,7 @@ def _renamed(theirs: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
             continue
         if name in _PLAIN:
             new, transposed = _PLAIN[name]
-            ours[new] = tensor.T.contiguous() if transposed and tensor.ndim == 2 else tensor
+            ours[new] = tensor.T if transposed and tensor.ndim == 2 else tensor
             continue
         match = _LAYER.fullmatch(name)
         if match is None:
@@ -172,16 +157,6 @@ def _joined(theirs: Mapping[str, Tensor], name: str, source: str) -> Tensor:
     names = [name, *(name.replace(_QUERIES, part) for part in _KEYS_AND_VALUES)]
     if missing := [each for each in names if each not in theirs]:
         raise CheckpointError(f"{source} lacks {', '.join(missing)}; get the weights again")
-    if len({theirs[each].shape for each in names}) > 1:
+    if len({theirs[each].shape for each in names}) > 1 or not theirs[name].ndim:
         raise CheckpointError(f"{source}: {', '.join(names)} differ in shape; get it again")
     return torch.cat([theirs[each] for each in names])
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}; get it again") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no table of settings; get it again")
-    return content

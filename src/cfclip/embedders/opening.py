@@ -4,36 +4,27 @@ The activation is decided by where the weights are from, never by a default: the
 the other one give features that look right and are wrong.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from cfclip.embedders.bpe import load_tokenizer
-from cfclip.embedders.clip_files import (
-    CONFIG_FILE,
-    HUB_WEIGHTS_FILES,
-    MERGES_FILE,
-    WEIGHTS_FILE,
-    clip_with_weights,
-    read_clip,
-    state_dict_in,
-)
+from cfclip.embedders.clip_config import checked_statistics
+from cfclip.embedders.clip_files import clip_with_weights, read_clip, state_dict_in
+from cfclip.embedders.clip_folders import CONFIG_FILE, MERGES_FILE, file_in, is_of_transformers
 from cfclip.embedders.clip_layouts import is_openai, openai_config, without_constants
-from cfclip.embedders.huggingface_clip import is_huggingface_folder, read_huggingface_clip
+from cfclip.embedders.clip_sources import ClipSource, find_clip, named_config, pretrained_config
+from cfclip.embedders.huggingface_clip import read_huggingface_clip
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
-from cfclip.errors import CheckpointError, InputError, reason_of
+from cfclip.errors import CheckpointError, InputError
 from cfclip.weights import is_model_file, read_tensors
 
-HUB_PREFIX = "hf-hub:"
-
-_FORMS = (
-    "a folder, OpenAI's .pt archive, MODEL:TAG of open_clip (such as ViT-B-32-quickgelu:openai), "
-    f"MODEL:FILE with weights of your own, or {HUB_PREFIX}OWNER/NAME"
-)
 _OPENAI = "it is one of OpenAI's archives"
+_USUAL_VOCABULARY = 49408
+"""Tokens of a text encoder whose configuration does not say."""
 
 
 @dataclass(frozen=True)
@@ -62,58 +53,47 @@ def open_clip_model(source: str | Path) -> OpenedClip:
             - a folder as open_clip keeps them (`cfclip.embedders.clip_files`), or of
               transformers with a `CLIPModel` in it;
             - a `.pt` file that OpenAI published (a TorchScript archive);
-            - `"MODEL:TAG"` of open_clip's collection, which open_clip downloads once;
+            - a name of OpenAI's, such as `"ViT-B/32"`;
+            - `"MODEL:TAG"` of open_clip's collection;
             - `"MODEL:FILE"`, weights for a configuration of open_clip;
-            - `"hf-hub:OWNER/NAME"`, downloaded once by huggingface_hub.
+            - `"hf-hub:OWNER/NAME"`.
+
+            What names stand for is downloaded once, by huggingface_hub.
 
     Raises:
-        InputError: a source of none of these forms, or a name that open_clip does not know.
-        CheckpointError: files that are missing or damaged, weights that do not fit.
+        InputError: a source of none of these forms, a name that open_clip does not know, or that
+            of a CLIP that cannot be used.
+        CheckpointError: files that are missing or damaged, weights that do not fit, a CLIP that
+            cannot be used.
+        DownloadError: what cannot be downloaded.
     """
-    path = Path(source)
-    if _is(Path.is_dir, path):
-        return _from_folder(path, path.resolve().name)
-    if _is(Path.is_file, path):
-        return _from_file(path)
-    name, colon, rest = str(source).partition(":")
-    if str(source).startswith(HUB_PREFIX):
-        return _from_hub(rest)
-    if colon and name and rest:
-        if _is(Path.is_file, Path(rest)):
-            return _from_named_file(name, Path(rest))
-        if "/" not in str(source):
-            return _from_collection(name, rest)
-    raise InputError(f"{str(source)!r} is no CLIP that can be opened; give {_FORMS}")
+    found = find_clip(source)
+    if found.path.is_dir():
+        return _from_folder(found)
+    if found.name is None:
+        return _from_file(found.path)
+    if found.tag is None:
+        return _from_named_file(found.name, found.path)
+    return _from_collection(found, found.name, found.tag)
 
 
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    """`kind(path)`; False for what cannot be a path, such as too long a name."""
-    try:
-        return kind(path)
-    except OSError:
-        return False
-
-
-def _from_folder(folder: Path, origin: str) -> OpenedClip:
-    if not (folder / CONFIG_FILE).is_file() and is_huggingface_folder(folder):
+def _from_folder(found: ClipSource) -> OpenedClip:
+    folder, merges = found.path, None
+    if is_of_transformers(folder):
         tensors, config = read_huggingface_clip(folder)
         model = clip_with_weights(config["model_cfg"], tensors, str(folder))
-        text_cfg = config["model_cfg"]["text_cfg"]
-        tokenizer = _openai_tokenizer(text_cfg, str(folder))
-        reason = "hidden_act in its config.json says so"
-        return OpenedClip(model, config, tokenizer, origin, _activation(config, reason))
-    model, config = read_clip(folder)
-    config["preprocess_cfg"] = _preprocessing(config.get("preprocess_cfg", {}), folder)
-    tokenizer = _folder_tokenizer(folder, config["model_cfg"]["text_cfg"])
-    merges = folder / MERGES_FILE
-    return OpenedClip(
-        model,
-        config,
-        tokenizer,
-        origin,
-        _activation(config, f"its {CONFIG_FILE} says so"),
-        merges if merges.is_file() else None,
-    )
+        activation = _activation(config, "hidden_act in its config.json says so")
+    else:
+        model, config = read_clip(folder)
+        try:
+            own = checked_statistics(config.get("preprocess_cfg", {}))
+        except InputError as error:
+            raise CheckpointError(f"{folder / CONFIG_FILE}: {error}; get it again") from error
+        config["preprocess_cfg"] = {**_usual_preprocessing(), **own}
+        activation = _activation(config, f"its {CONFIG_FILE} says so")
+        merges = file_in(folder, MERGES_FILE)
+    tokenizer = _tokenizer(config["model_cfg"]["text_cfg"], str(folder), merges)
+    return OpenedClip(model, config, tokenizer, found.origin, activation, merges)
 
 
 def _from_file(path: Path) -> OpenedClip:
@@ -128,11 +108,22 @@ def _from_file(path: Path) -> OpenedClip:
 
 
 def _from_named_file(name: str, path: Path) -> OpenedClip:
-    model_cfg = _named_config(name)
+    model_cfg = named_config(name)
     tensors, by_openai = _file_tensors(path)
     if by_openai:
         return _built({**model_cfg, "quick_gelu": True}, tensors, path, _OPENAI)
     return _built(model_cfg, tensors, path, f"open_clip's configuration {name} says so")
+
+
+def _from_collection(found: ClipSource, name: str, tag: str) -> OpenedClip:
+    told = pretrained_config(name, tag)
+    model_cfg = {**named_config(name), "quick_gelu": bool(told.get("quick_gelu", False))}
+    tensors, _ = _file_tensors(found.path)
+    opened = _built(model_cfg, tensors, found.path, f"open_clip lists the weights {tag} so")
+    statistics = {each: list(told[each]) for each in ("mean", "std") if each in told}
+    preprocessing = {**opened.config["preprocess_cfg"], **statistics}
+    config = {**opened.config, "preprocess_cfg": preprocessing}
+    return replace(opened, config=config, origin=found.origin)
 
 
 def _file_tensors(path: Path) -> tuple[dict[str, Tensor], bool]:
@@ -150,76 +141,8 @@ def _built(
 ) -> OpenedClip:
     model = clip_with_weights(model_cfg, tensors, str(path))
     config = {"model_cfg": model_cfg, "preprocess_cfg": _usual_preprocessing()}
-    tokenizer = _openai_tokenizer(model_cfg["text_cfg"], str(path))
+    tokenizer = _tokenizer(model_cfg["text_cfg"], str(path))
     return OpenedClip(model, config, tokenizer, path.name, _activation(config, reason))
-
-
-def _from_collection(name: str, tag: str) -> OpenedClip:
-    import open_clip
-
-    pretrained = open_clip.get_pretrained_cfg(name, tag)
-    if not pretrained:
-        tags = open_clip.list_pretrained_tags_by_model(name)
-        remedy = f"its tags are {', '.join(tags)}" if tags else "see open_clip.list_pretrained()"
-        raise InputError(f"open_clip has no model {name!r} with weights {tag!r}; {remedy}")
-    model_cfg = _named_config(name)
-    # A config that disagrees with the weights about the activation gives wrong features, silently.
-    quick_gelu = bool(pretrained.get("quick_gelu", False))
-    if model_cfg.get("quick_gelu", False) and not quick_gelu:
-        raise InputError(
-            f"the weights {tag!r} were not trained with QuickGELU; use "
-            f"{name.replace('-quickgelu', '')}:{tag}"
-        )
-    try:
-        model = open_clip.create_model(
-            name,
-            pretrained=tag,
-            precision="fp32",
-            force_quick_gelu=quick_gelu,
-            require_pretrained=True,
-        )
-        tokenizer = open_clip.get_tokenizer(name)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"the weights of {name}:{tag} could not be loaded ({error}); connect to the internet "
-            "once, or give a folder"
-        ) from error
-    statistics = open_clip.get_model_preprocess_cfg(model)
-    config = {
-        "model_cfg": {**model_cfg, "quick_gelu": quick_gelu},
-        "preprocess_cfg": {each: list(statistics[each]) for each in ("mean", "std")},
-    }
-    activation = _activation(config, f"open_clip lists the weights {tag} so")
-    return OpenedClip(model, config, tokenizer, f"{name}:{tag} of open_clip", activation)
-
-
-def _from_hub(repository: str) -> OpenedClip:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    wanted = [WEIGHTS_FILE, *HUB_WEIGHTS_FILES, "*.json", "*.txt"]
-    try:
-        folder = snapshot_download(repository, allow_patterns=wanted)
-    except HFValidationError as error:
-        raise InputError(f"{repository!r} is no name on the hub; give OWNER/NAME") from error
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CheckpointError(
-            f"{HUB_PREFIX}{repository} could not be downloaded ({reason}); connect to the "
-            "internet once, or give a folder"
-        ) from error
-    return _from_folder(Path(folder), f"{repository} of the Hugging Face hub")
-
-
-def _named_config(name: str) -> dict[str, Any]:
-    import open_clip
-
-    config = open_clip.get_model_config(name)
-    if config is None:
-        raise InputError(
-            f"open_clip has no configuration {name!r}; see open_clip.list_models() for the names"
-        )
-    return dict(config)
 
 
 def _usual_preprocessing() -> dict[str, Any]:
@@ -228,54 +151,21 @@ def _usual_preprocessing() -> dict[str, Any]:
     return {"mean": list(PreprocessCfg.mean), "std": list(PreprocessCfg.std)}
 
 
-def _preprocessing(given: Any, folder: Path) -> dict[str, Any]:
-    """What a configuration says of pictures, and the usual statistics where it has none."""
-    preprocessing = {**_usual_preprocessing(), **given} if isinstance(given, dict) else {}
-    for name in ("mean", "std"):
-        values = preprocessing.get(name)
-        if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
-            raise CheckpointError(
-                f"{folder / CONFIG_FILE} has no preprocess_cfg with numbers for {name}; get it "
-                "again"
-            )
-    return preprocessing
-
-
-def _openai_tokenizer(text_cfg: Mapping[str, Any], source: str) -> Any:
+def _tokenizer(text_cfg: Mapping[str, Any], source: str, merges: Path | None = None) -> Any:
+    """CLIP's tokenizer, with the merges of a file if there is one, for a text encoder."""
     from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
 
-    tokenizer = SimpleTokenizer(
-        context_length=text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH)
-    )
-    if text_cfg.get("vocab_size", tokenizer.vocab_size) != tokenizer.vocab_size:
-        raise CheckpointError(
-            f"the text encoder in {source} has {text_cfg['vocab_size']} tokens and CLIP's "
-            f"tokenizer {tokenizer.vocab_size}; give a folder with {MERGES_FILE}"
-        )
-    return tokenizer
-
-
-def _folder_tokenizer(folder: Path, text_cfg: Mapping[str, Any]) -> Any:
-    from open_clip import get_tokenizer
-    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH
-
-    merges = folder / MERGES_FILE
-    if merges.is_file():
-        tokenizer = load_tokenizer(merges, text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH))
+    context_length = text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH)
+    if merges is None:
+        tokenizer = SimpleTokenizer(context_length=context_length)
     else:
-        # One of another library is made from files of the folder, which may ask to run their code.
-        safely = {"trust_remote_code": False} if text_cfg.get("hf_tokenizer_name") else {}
-        try:
-            tokenizer = get_tokenizer(f"local-dir:{folder}", **safely)
-        except (ImportError, OSError, ValueError, TypeError, RuntimeError, EOFError) as error:
-            raise CheckpointError(
-                f"the tokenizer in {folder} cannot be opened: {reason_of(error)}"
-            ) from error
-    wanted, size = text_cfg.get("vocab_size"), getattr(tokenizer, "vocab_size", None)
-    if wanted is not None and size is not None and wanted != size:
+        tokenizer = load_tokenizer(merges, context_length)
+    size = text_cfg.get("vocab_size", _USUAL_VOCABULARY)
+    if size != tokenizer.vocab_size:
+        state = "missing" if merges is None else "of another model"
         raise CheckpointError(
-            f"the text encoder in {folder} has {wanted} tokens and its tokenizer {size}; "
-            f"{merges.name} is {'of another model' if merges.is_file() else 'missing'}, restore it"
+            f"the text encoder in {source} has {size} tokens and its tokenizer "
+            f"{tokenizer.vocab_size}; {MERGES_FILE} is {state}, restore it"
         )
     return tokenizer
 

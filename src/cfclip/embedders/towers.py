@@ -15,8 +15,9 @@ from timm.models import register_model
 from torch import Tensor, nn
 from torch.nn import functional
 
-NAME = "cfclip_compact_resnet"
-PLAIN_NAME = "cfclip_compact_plain"
+from cfclip.embedders.clip_config import TOWERS
+
+NAME, PLAIN_NAME = TOWERS
 _WIDTHS = (16, 48, 96, 160)
 _PLAIN_WIDTHS = (24, 64, 128, 192)
 _POOLED_SIDE = 4

@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 from cfclip.embedders.bpe import load_tokenizer
-from cfclip.embedders.clip_files import MERGES_FILE, save_clip
+from cfclip.embedders.clip_files import save_clip
+from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.opening import OpenedClip, open_clip_model
 from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
 from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
@@ -194,13 +195,6 @@ def _built_aside(folder: Path) -> Iterator[Path]:
 
 
 def _write_clip(clip: OpenedClip, folder: Path) -> None:
-    from open_clip.tokenizer import SimpleTokenizer
-
-    if not isinstance(clip.tokenizer, SimpleTokenizer):
-        raise CheckpointError(
-            f"{clip.origin} splits texts by a {type(clip.tokenizer).__name__}, which packs do not "
-            "hold; take a CLIP with CLIP's own tokenizer, such as ViT-B-32-quickgelu:openai"
-        )
     model_cfg, preprocess_cfg = clip.config["model_cfg"], clip.config["preprocess_cfg"]
     save_clip(clip.model, model_cfg, preprocess_cfg, folder, _smallest_exact(clip.model))
     if clip.merges is not None:

@@ -25,10 +25,12 @@ from cfclip.packs.http_answers import (
     Answer,
     BrokenAnswer,
     StaleRange,
+    ask,
     opener,
     read_answer,
     request,
 )
+from cfclip.reach import SECONDS, why_unreachable
 
 PINS_FILE = "pins.json"
 MOST_BYTES = 8 << 30
@@ -123,6 +125,11 @@ class Downloads:
         return self.folder / f"{name}.part", self.folder / f"{name}.part.json"
 
     def _fetch(self, address: str, name: str, callback: Callback | None) -> None:
+        if (why := why_unreachable(lambda: ask(address, SECONDS))) is not None:
+            raise DownloadError(
+                f"{urlsplit(address).hostname} cannot be reached ({why}); connect to the internet, "
+                "or give the file itself (packs create --generator)"
+            )
         part, notes = self._unfinished(name)
         furthest, failures = _size(part), 0
         while True:

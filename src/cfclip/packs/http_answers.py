@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from http.client import HTTPMessage
+from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
@@ -23,6 +23,7 @@ from cfclip.version import __version__
 
 CHUNK_BYTES = 1 << 18
 
+_AGENT = f"cfclip/{__version__}"
 _PARTIAL = 206
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18})")
@@ -65,9 +66,20 @@ def opener() -> OpenerDirector:
     return director
 
 
+def ask(address: str, timeout: float) -> None:
+    """Have the server of an address say anything. Raises `OSError` for one that does not."""
+    head = Request(address, headers={"User-Agent": _AGENT}, method="HEAD")
+    try:
+        opener().open(head, timeout=timeout).close()
+    except (HTTPError, HTTPException, ConnectionError):
+        pass  # a refusal, or one that breaks off, is an answer too
+    except URLError as error:
+        raise OSError(str(error.reason)) from error
+
+
 def request(address: str, have: int, validator: str | None) -> Request:
     """A request for what follows the first `have` bytes, if the file is still of `validator`."""
-    headers = {"User-Agent": f"cfclip/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
         if validator:

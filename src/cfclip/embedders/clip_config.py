@@ -1,0 +1,226 @@
+"""What the configuration of a CLIP may say: known keys, and values within limits; free of torch.
+
+open_clip builds whatever a configuration names: towers and tokenizers of other libraries, which
+are fetched, files, tables of any size. cfclip edits and inverts with open_clip's own image
+encoders, its text encoder and CLIP's tokenizer, and with the two towers of
+`cfclip.embedders.towers`. All else is refused before anything is built, read or fetched.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from cfclip.errors import InputError
+
+TOWERS = ("cfclip_compact_resnet", "cfclip_compact_plain")
+"""The image towers of this project, by the names that timm knows them by."""
+MOST_CELLS = 64
+"""Patches in a row of a picture; attention takes memory and time by their fourth power."""
+
+_STAGES = 4
+"""Of a residual network, whose layers are a list."""
+_RESIDUAL_REDUCTION = 32
+_REMEDY = (
+    "take one whose image and text encoders are open_clip's own, such as ViT-B-32-quickgelu:openai"
+)
+_SHOWN = 60
+
+
+class _Values(NamedTuple):
+    """What a key may have."""
+
+    told: str
+    fits: Callable[[Any], bool]
+
+
+def _whole(low: int, high: int) -> _Values:
+    told = f"a whole number from {low} to {high}"
+    return _Values(told, lambda value: type(value) is int and low <= value <= high)
+
+
+def _number(low: float, high: float) -> _Values:
+    told = f"a number from {low:g} to {high:g}"
+    return _Values(told, lambda value: type(value) in (int, float) and low <= value <= high)
+
+
+def _one_of(*known: bool | str) -> _Values:
+    told = " or ".join(repr(each) for each in known)
+    return _Values(told, lambda value: isinstance(value, bool | str) and value in known)
+
+
+def _layers(value: Any) -> bool:
+    counts = value if isinstance(value, list) and len(value) == _STAGES else [value]
+    return all(_LAYERS.fits(count) for count in counts)
+
+
+_FLAG = _one_of(False, True)
+_UNUSED = _one_of(False)
+_WIDTH = _whole(1, 8192)
+_LAYERS = _whole(1, 96)
+_RATIO = _number(0.01, 32)
+_SCALE = _number(-100, 100)
+_LAYER_SCALE = _number(0, 10)
+
+_MODEL = {
+    "embed_dim": _WIDTH,
+    "quick_gelu": _FLAG,
+    "custom_text": _FLAG,
+    "nonscalar_logit_scale": _FLAG,
+    "init_logit_scale": _SCALE,
+    "init_logit_bias": _SCALE,
+}
+_VISION = {
+    "layers": _Values(f"{_LAYERS.told}, or a list of {_STAGES}", _layers),
+    "width": _WIDTH,
+    "head_width": _whole(1, 1024),
+    "mlp_ratio": _RATIO,
+    "patch_size": _whole(1, 256),
+    "image_size": _whole(_RESIDUAL_REDUCTION // 2, 1024),
+    "ls_init_value": _LAYER_SCALE,
+    "patch_dropout": _number(0, 0.99),
+    "no_ln_pre": _FLAG,
+    "final_ln_after_pool": _FLAG,
+    "pool_type": _one_of("tok", "avg"),
+    "pos_embed_type": _one_of("learnable"),
+    "attentional_pool": _UNUSED,
+    "output_tokens": _UNUSED,
+    "timm_model_name": _one_of(*TOWERS),
+    "timm_model_pretrained": _UNUSED,
+    "timm_pool": _one_of(""),
+    "timm_proj": _one_of(""),
+}
+_TEXT = {
+    "context_length": _whole(3, 1024),
+    "vocab_size": _whole(514, 1 << 20),
+    "width": _WIDTH,
+    "heads": _whole(1, 512),
+    "layers": _LAYERS,
+    "mlp_ratio": _RATIO,
+    "ls_init_value": _LAYER_SCALE,
+    "no_causal_mask": _FLAG,
+    "pool_type": _one_of("argmax", "first", "last"),
+    "embed_cls": _UNUSED,
+    "output_tokens": _UNUSED,
+}
+_TABLES = {"vision_cfg": _VISION, "text_cfg": _TEXT}
+
+_MEAN = _number(0, 1)
+_DEVIATION = _number(0.01, 10)
+
+
+def checked_model_config(given: object) -> dict[str, Any]:
+    """A copy of the `model_cfg` of an open_clip configuration that can be built without harm.
+
+    Keys without a value are left out, as open_clip's own defaults are meant.
+
+    Raises:
+        InputError: another kind of CLIP than cfclip can use, a key that is not known, or a value
+            out of its limits; says which.
+    """
+    if not isinstance(given, Mapping):
+        raise InputError(f"its model_cfg is {shown(given)}, expected a table")
+    tables = {name: given.get(name) for name in _TABLES}
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise InputError(f"its {name} is {shown(table)}, expected a table")
+    _check_kind(given)
+    own = _checked({key: v for key, v in given.items() if key not in _TABLES}, _MODEL, "model_cfg")
+    if "embed_dim" not in own:
+        raise InputError("its model_cfg has no embed_dim, the width of the embeddings")
+    config = {**own, **{name: _checked(given[name], _TABLES[name], name) for name in _TABLES}}
+    _check_together(config, config["vision_cfg"])
+    return config
+
+
+def checked_statistics(preprocessing: object) -> dict[str, list[float]]:
+    """`mean` and `std` of a `preprocess_cfg`, as far as it has them; all else is not used.
+
+    Raises:
+        InputError: values that are not three numbers each, within [0, 1] and [0.01, 10].
+    """
+    if not isinstance(preprocessing, Mapping):
+        raise InputError(f"its preprocess_cfg is {shown(preprocessing)}, expected a table")
+    found: dict[str, list[float]] = {}
+    for name, values in (("mean", _MEAN), ("std", _DEVIATION)):
+        if (three := preprocessing.get(name)) is None:
+            continue
+        if not isinstance(three, list) or len(three) != 3 or not all(map(values.fits, three)):
+            raise InputError(f"its {name} of pictures is not 3 times {values.told}")
+        found[name] = three
+    return found
+
+
+def _check_kind(model: Mapping[str, Any]) -> None:
+    """Refuse what is built by other libraries."""
+    vision, text = model["vision_cfg"], model["text_cfg"]
+    tower = vision.get("timm_model_name")
+    reasons = [
+        (
+            model.get("multimodal_cfg"),
+            "it is a CoCa, which also writes texts",
+        ),
+        (
+            tower not in (None, *TOWERS) and tower,
+            f"its image encoder is {shown(tower)} of timm, which pictures cannot be inverted by",
+        ),
+        (
+            text.get("hf_model_name"),
+            f"its text encoder is {shown(text.get('hf_model_name'))} of transformers",
+        ),
+        (
+            text.get("hf_tokenizer_name"),
+            f"its tokenizer is {shown(text.get('hf_tokenizer_name'))} of transformers, which "
+            "packs do not hold",
+        ),
+    ]
+    for found, reason in reasons:
+        if found:
+            raise InputError(f"{reason}; {_REMEDY}")
+
+
+def _checked(given: Mapping[str, Any], known: Mapping[str, _Values], table: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in given.items():
+        if value is None:
+            continue
+        if key not in known:
+            raise InputError(f"its {table} has {shown(key)}, which cfclip does not know; {_REMEDY}")
+        if not known[key].fits(value):
+            raise InputError(f"its {key} is {shown(value)}, expected {known[key].told}")
+        kept[key] = value
+    return kept
+
+
+def _check_together(model: Mapping[str, Any], vision: Mapping[str, Any]) -> None:
+    """Refuse values that are fine by themselves."""
+    side, width = vision.get("image_size", 224), vision.get("width", 768)
+    patch, head = vision.get("patch_size", 16), vision.get("head_width", 64)
+    if "timm_model_name" in vision:
+        if model.get("custom_text"):
+            raise InputError(f"its custom_text does not go with {vision['timm_model_name']}")
+    elif isinstance(vision.get("layers"), list):
+        if side < _RESIDUAL_REDUCTION or width * _RESIDUAL_REDUCTION % head:
+            raise InputError(
+                f"its residual network has an image_size of {side}, a width of {width} and a "
+                f"head_width of {head}; expected at least {_RESIDUAL_REDUCTION} px, and a "
+                f"head_width that divides {_RESIDUAL_REDUCTION} widths"
+            )
+    elif not 1 <= side // patch <= MOST_CELLS:
+        raise InputError(
+            f"its pictures of {side} px have {side // patch} patches of {patch} px in a row, "
+            f"expected from 1 to {MOST_CELLS}"
+        )
+
+
+def shown(value: object) -> str:
+    """A value of a file, as part of a line."""
+    if isinstance(value, Mapping | list | tuple):
+        return "a table" if isinstance(value, Mapping) else "a list"
+    if value is None:
+        return "missing"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**_SHOWN:
+        return "a number with too many digits"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not finite"
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."

@@ -1,0 +1,114 @@
+"""What lies in a CLIP folder, and what its configuration says; free of torch.
+
+A folder is of open_clip (`open_clip_config.json`), as packs hold them, or of transformers
+(`config.json`). Its files are its own: what leads out of it is not read.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cfclip.embedders.clip_config import checked_model_config
+from cfclip.errors import CheckpointError, InputError
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+WEIGHTS_FILES = (
+    WEIGHTS_FILE,
+    "open_clip_pytorch_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+"""Our own name of the weights, and those in others' folders, the safest format first."""
+MERGES_FILE = "bpe_merges.txt.gz"
+"""Optional: the trimmed vocabulary of the text encoder, see `cfclip.embedders.bpe`."""
+
+TRANSFORMERS_CONFIG_FILE = "config.json"
+TRANSFORMERS_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+PREPROCESSOR_FILE = "preprocessor_config.json"
+
+_MODEL_TYPE = "clip"
+_SNAPSHOTS = "snapshots"
+"""The Hugging Face hub's cache keeps the files of `snapshots/HASH` beside it, and links to them."""
+
+
+def file_in(folder: Path, name: str) -> Path | None:
+    """The file of that name in a folder, if there is one.
+
+    Raises `CheckpointError` for what is no file, such as a device, or a link out of the folder.
+    """
+    path = folder / name
+    whole = folder.resolve()
+    if whole.parent.name == _SNAPSHOTS:
+        whole = whole.parent.parent
+    try:
+        if not path.exists() and not path.is_symlink():
+            return None
+        if not path.resolve(strict=True).is_relative_to(whole):
+            raise CheckpointError(f"{path} is a link out of the folder; put the file itself there")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise CheckpointError(f"{path} is a link to nothing; put the file itself there") from error
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no file; get the CLIP again")
+    return path
+
+
+def first_in(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of several files that a folder has. Raises `CheckpointError` if it has none."""
+    for name in names:
+        if (path := file_in(folder, name)) is not None:
+            return path
+    raise CheckpointError(
+        f"{folder / names[0]} is missing; restore the folder from where the model is from"
+    )
+
+
+def table_in(folder: Path, name: str) -> dict[str, Any]:
+    """The table in a file of JSON. Raises `CheckpointError` if there is none."""
+    path = first_in(folder, (name,))
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; get it again") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds no table of settings; get it again")
+    return content
+
+
+def is_of_transformers(folder: Path) -> bool:
+    """Whether a folder has the configuration of a model of transformers, and none of open_clip."""
+    found = file_in(folder, CONFIG_FILE) is None
+    return found and file_in(folder, TRANSFORMERS_CONFIG_FILE) is not None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The `open_clip_config.json` of a folder, its `model_cfg` checked.
+
+    Raises `CheckpointError` for a file that is missing, or a CLIP that cannot be used.
+    """
+    config = table_in(folder, CONFIG_FILE)
+    try:
+        return {**config, "model_cfg": checked_model_config(config.get("model_cfg"))}
+    except InputError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
+
+
+def read_transformers_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a CLIP of transformers. Raises `CheckpointError` for another model."""
+    config = table_in(folder, TRANSFORMERS_CONFIG_FILE)
+    if (found := config.get("model_type")) != _MODEL_TYPE:
+        kind = repr(found) if isinstance(found, str) else "unnamed"
+        raise CheckpointError(
+            f"{folder / TRANSFORMERS_CONFIG_FILE} describes a {kind[:60]} model; only CLIP "
+            f"({_MODEL_TYPE!r}) is read from a folder of transformers, others as open_clip's "
+            "MODEL:TAG"
+        )
+    return config
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `CheckpointError` unless a folder has the configuration of a CLIP that can be used."""
+    if is_of_transformers(folder):
+        read_transformers_config(folder)
+    else:
+        read_config(folder)
