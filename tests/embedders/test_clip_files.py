@@ -92,15 +92,15 @@ def test_a_cut_weight_file(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot be read"),
-        ("[]", "holds no table"),
-        ("{}", "its model_cfg is missing"),
-        ('{"model_cfg": {"embed_dim": 4}}', "its vision_cfg is missing, expected a table"),
+        ("{", "not JSON"),
+        ("[]", "expected a table"),
+        ("{}", "its model_cfg is None"),
+        ('{"model_cfg": {"embed_dim": 4}}', "its vision_cfg is None, expected a table"),
     ],
 )
 def test_a_bad_config(folder, text, message):
     (folder / CONFIG_FILE).write_text(text)
-    with pytest.raises(CheckpointError, match=f"{CONFIG_FILE} {message}|{message}"):
+    with pytest.raises(CheckpointError, match=f"{CONFIG_FILE}.*: .*{message}"):
         load_clip(folder)
 
 

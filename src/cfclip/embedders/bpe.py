@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cfclip.embedders.clip_config import shown
 from cfclip.errors import CheckpointError, reason_of
 from cfclip.files import atomic_write
+from cfclip.text_formats import shown
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
 _MOST_BYTES = 4 << 20

@@ -6,11 +6,11 @@ encoders, its text encoder and CLIP's tokenizer, and with the two towers of
 `cfclip.embedders.towers`. All else is refused before anything is built, read or fetched.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from cfclip.errors import InputError
+from cfclip.text_formats import shown
 
 TOWERS = ("cfclip_compact_resnet", "cfclip_compact_plain")
 """The image towers of this project, by the names that timm knows them by."""
@@ -23,7 +23,6 @@ _RESIDUAL_REDUCTION = 32
 _REMEDY = (
     "take one whose image and text encoders are open_clip's own, such as ViT-B-32-quickgelu:openai"
 )
-_SHOWN = 60
 
 
 class _Values(NamedTuple):
@@ -210,17 +209,3 @@ def _check_together(model: Mapping[str, Any], vision: Mapping[str, Any]) -> None
             f"its pictures of {side} px have {side // patch} patches of {patch} px in a row, "
             f"expected from 1 to {MOST_CELLS}"
         )
-
-
-def shown(value: object) -> str:
-    """A value of a file, as part of a line."""
-    if isinstance(value, Mapping | list | tuple):
-        return "a table" if isinstance(value, Mapping) else "a list"
-    if value is None:
-        return "missing"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**_SHOWN:
-        return "a number with too many digits"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "not finite"
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."

@@ -4,12 +4,14 @@ A folder is of open_clip (`open_clip_config.json`), as packs hold them, or of tr
 (`config.json`). Its files are its own: what leads out of it is not read.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cfclip.embedders.clip_config import checked_model_config
 from cfclip.errors import CheckpointError, InputError
+from cfclip.text_files import read_json
+from cfclip.text_formats import named, shown
+from cfclip.typed_fields import table_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
@@ -28,6 +30,8 @@ TRANSFORMERS_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 PREPROCESSOR_FILE = "preprocessor_config.json"
 
 _MODEL_TYPE = "clip"
+_LONGEST_CONFIG = 1 << 20
+"""Characters; a CLIP's has some thousand."""
 _SNAPSHOTS = "snapshots"
 """The Hugging Face hub's cache keeps the files of `snapshots/HASH` beside it, and links to them."""
 
@@ -66,13 +70,8 @@ def first_in(folder: Path, names: tuple[str, ...]) -> Path:
 def table_in(folder: Path, name: str) -> dict[str, Any]:
     """The table in a file of JSON. Raises `CheckpointError` if there is none."""
     path = first_in(folder, (name,))
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}; get it again") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no table of settings; get it again")
-    return content
+    with named(path, "get it again", CheckpointError):
+        return dict(table_of(read_json(path, _LONGEST_CONFIG)))
 
 
 def is_of_transformers(folder: Path) -> bool:
@@ -97,9 +96,8 @@ def read_transformers_config(folder: Path) -> dict[str, Any]:
     """The `config.json` of a CLIP of transformers. Raises `CheckpointError` for another model."""
     config = table_in(folder, TRANSFORMERS_CONFIG_FILE)
     if (found := config.get("model_type")) != _MODEL_TYPE:
-        kind = repr(found) if isinstance(found, str) else "unnamed"
         raise CheckpointError(
-            f"{folder / TRANSFORMERS_CONFIG_FILE} describes a {kind[:60]} model; only CLIP "
+            f"{folder / TRANSFORMERS_CONFIG_FILE} describes a {shown(found)} model; only CLIP "
             f"({_MODEL_TYPE!r}) is read from a folder of transformers, others as open_clip's "
             "MODEL:TAG"
         )

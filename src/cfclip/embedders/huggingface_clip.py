@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.embedders.clip_config import checked_statistics, shown
+from cfclip.embedders.clip_config import checked_statistics
 from cfclip.embedders.clip_files import read_weights
 from cfclip.embedders.clip_folders import (
     PREPROCESSOR_FILE,
@@ -24,6 +24,7 @@ from cfclip.embedders.clip_folders import (
 )
 from cfclip.embedders.clip_layouts import openai_config
 from cfclip.errors import CheckpointError, InputError
+from cfclip.text_formats import shown
 
 _ACTIVATIONS = {"quick_gelu": True, "gelu": False}
 _EPS = 1e-5
