@@ -13,8 +13,8 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 FOUNDATION = {
     *("errors", "files", "reach", "tensors", "version", "weights"),
     *("text_formats", "text_files", "typed_fields"),
-    *("pickle_values", "pickles", "zip_index", "torch_layout", "torch_files", "gif"),
-    "foreign_checkpoints",
+    *("pickle_values", "pickle_names", "pickles", "zip_index", "torch_layout", "torch_files"),
+    *("gif", "foreign_checkpoints"),
 }
 DESCENT = {"schedule", "descent"}
 PARTS = {
@@ -46,8 +46,9 @@ ALLOWED: dict[str, set[str]] = {
     "pickle_values": {"errors"},
     "pickles": {"errors", "pickle_values"},
     "zip_index": {"errors"},
-    "torch_layout": {"errors", "pickle_values", "pickles", "zip_index"},
-    "torch_files": {"errors", "pickle_values", "torch_layout", "zip_index"},
+    "pickle_names": {"errors", "pickle_values"},
+    "torch_layout": {"errors", "pickle_values", "pickle_names", "pickles", "zip_index"},
+    "torch_files": {"errors", "pickle_values", "torch_layout"},
     "png": {"errors"},
     "gif": {"errors"},
     "images": {"errors", "files", "gif", "png"},

@@ -1,5 +1,6 @@
 """Files of other programs, as those write them: NVIDIA's pickles and TorchScript archives."""
 
+import io
 import pickle
 import sys
 import types
@@ -104,6 +105,15 @@ def nvidia_pickle(
         **others,
     }
     return _dumped(content, protocol)
+
+
+def network_file(state: State, key: str | None = None, legacy: bool = False) -> bytes:
+    """A network of NVIDIA's as `torch.save` writes it, by itself, as PTI does, or under a key."""
+    network, buffer = network_part(state), io.BytesIO()
+    content = network if key is None else {key: network}
+    with _foreign_modules():
+        torch.save(content, buffer, _use_new_zipfile_serialization=not legacy)
+    return buffer.getvalue()
 
 
 def tensorflow_pickle() -> bytes:

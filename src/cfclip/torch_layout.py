@@ -1,19 +1,22 @@
-"""What a file of `torch.save` claims, checked before PyTorch allocates anything for it.
+"""What `torch.save` wrote, read as data: no reader that could be misled allocates anything for it.
 
-The pickles in the file are read as data (`cfclip.pickles`), with descriptions in the place of
-tensors. Each must fit the bytes that the file has for it: PyTorch itself would give a tensor that
-does not fit its storage, or a storage that is not in the file, memory that holds anything.
+The pickles in the file are read by `cfclip.pickles`. Each tensor must fit its storage, and each
+storage the bytes that the file has for it, of which it is a view where that can be.
 
 Both forms are known: the archive, and the older sequence of pickles followed by the values.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from cfclip.errors import CheckpointError
-from cfclip.pickle_values import Budget, Function, Table, check_key, plain_set
+from cfclip.pickle_names import plain_names
+from cfclip.pickle_values import Budget, Function, check_key
 from cfclip.pickles import PickleReader
 from cfclip.zip_index import ZIP_START, zip_entries
 
@@ -26,22 +29,31 @@ _LARGEST = 1 << 48
 """Beyond sizes that can be multiplied; those of a tensor without values fit any storage."""
 _TAR_NAME, _TAR_START = slice(257, 262), b"ustar"
 
-_ITEM_BYTES = {
-    "ComplexDoubleStorage": 16,
-    **dict.fromkeys(("DoubleStorage", "LongStorage", "ComplexFloatStorage"), 8),
-    **dict.fromkeys(("FloatStorage", "IntStorage"), 4),
-    **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
-    **dict.fromkeys(("ByteStorage", "CharStorage", "BoolStorage"), 1),
+_STORAGES = {
+    "ComplexDouble": torch.complex128,
+    "ComplexFloat": torch.complex64,
+    "Double": torch.float64,
+    "Float": torch.float32,
+    "Half": torch.float16,
+    "BFloat16": torch.bfloat16,
+    "Long": torch.int64,
+    "Int": torch.int32,
+    "Short": torch.int16,
+    "Char": torch.int8,
+    "Byte": torch.uint8,
+    "Bool": torch.bool,
 }
-_DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8")
+_DTYPES = (
+    *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
+    *("int64", "int32", "int16", "int8", "uint8", "bool"),
+)
 
 
 @dataclass(frozen=True)
 class StorageType:
-    """Type of values, by PyTorch's name, such as "FloatStorage"."""
+    """What the name of a storage stands for."""
 
-    name: str
-    item_bytes: int
+    dtype: torch.dtype
 
 
 @dataclass(frozen=True)
@@ -49,27 +61,14 @@ class Storage:
     """Values in the file: under which key, of which type, how many."""
 
     key: str
-    type: StorageType
+    dtype: torch.dtype
     count: int
+    values: Tensor = field(compare=False)
+    """`(count,)`; without memory as long as it is not known where in the file they are."""
 
 
-@dataclass(frozen=True)
-class DescribedTensor:
-    """Stands for a tensor, which lies within its storage."""
-
-    storage: Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
-class _OldParameter(DescribedTensor):
+class _OldParameter(Tensor):
     """A parameter as PyTorch wrote it before 0.4: a tensor, which is then told its attributes."""
-
-    def __init__(self, data: Any, requires_grad: Any = True) -> None:
-        if not isinstance(data, DescribedTensor):
-            raise CheckpointError("it has a parameter that is no tensor")
-        super().__init__(data.storage, data.offset, data.size, data.stride)
 
     def set_state(self, state: Any) -> None:
         """`requires_grad`, `volatile`, hooks; of hooks there must be none."""
@@ -77,40 +76,31 @@ class _OldParameter(DescribedTensor):
             raise CheckpointError("it has a parameter with hooks, or of an unknown form")
 
 
-class _Plain:
-    """Stands for an object that only keeps what it is given."""
-
-    def set_state(self, state: Any) -> None:
-        """Attributes, whatever they are."""
-        if not isinstance(state, dict):
-            raise CheckpointError("it sets attributes by something else than a dictionary")
+Names = Callable[[Budget], Mapping[str, Any]]
+"""Further names in a file, as `cfclip.pickles.PickleReader` takes them."""
 
 
-def check_torch_layout(
-    data: memoryview, plain_classes: tuple[str, ...] = (), budget: Budget | None = None
-) -> None:
-    """Raise `CheckpointError` that says what "it", the file, does, unless PyTorch may read it.
+def read_torch_data(data: memoryview, budget: Budget, names: Names = lambda budget: {}) -> Any:
+    """What `torch.save` wrote, on the CPU. Raises `CheckpointError` that says what "it" does.
 
     Args:
-        data: the bytes of the file; only those of its pickles are looked at.
-        plain_classes: names of classes that only keep attributes, which may be in it.
-        budget: what reading may take, if it is not the first file that is read by it.
+        data: the bytes of the file. Tensors share them where they may be written to.
+        budget: what reading may take.
+        names: what may be in it besides tensors and plain values.
     """
-    budget = budget or Budget()
-    names = {**tensor_names(budget), **{name: Function(_Plain) for name in plain_classes}}
     if bytes(data[: len(ZIP_START)]) == ZIP_START:
         archive = torch_archive(data)
         if archive.is_program:
             raise CheckpointError(
                 "it is a TorchScript program; give the weights that it was made from"
             )
-        PickleReader(archive.pickle, names, budget, Storages(archive.values)).read_last()
-    elif bytes(data[: len(LEGACY_START)]) == LEGACY_START:
-        _check_legacy(data, names, budget)
-    elif bytes(data[_TAR_NAME]) == _TAR_START:
+        known = {**tensor_names(budget), **names(budget)}
+        return PickleReader(archive.pickle, known, budget, Storages(archive.values)).read_last()
+    if bytes(data[: len(LEGACY_START)]) == LEGACY_START:
+        return _read_legacy(data, budget, names)
+    if bytes(data[_TAR_NAME]) == _TAR_START:
         raise CheckpointError("it is a tar of PyTorch before 0.2, which is not read any more")
-    else:
-        raise CheckpointError("it does not begin as a file of PyTorch does")
+    raise CheckpointError("it does not begin as a file of PyTorch does")
 
 
 def check_view(count: int, offset: Any, size: Any, stride: Any) -> None:
@@ -157,7 +147,7 @@ def torch_archive(data: memoryview) -> TorchArchive:
 
 
 def tensor_names(budget: Budget) -> dict[str, Any]:
-    """What the names in pickles of `torch.save` stand for; tensors become `DescribedTensor`."""
+    """What the names in pickles of `torch.save` stand for."""
 
     def tensor(
         storage: Any,
@@ -167,67 +157,96 @@ def tensor_names(budget: Budget) -> dict[str, Any]:
         requires_grad: Any = False,
         hooks: Any = None,
         metadata: Any = None,
-    ) -> DescribedTensor:
+    ) -> Tensor:
         budget.take("tensors")
         if not isinstance(storage, Storage) or hooks or metadata:
             raise CheckpointError("it has a tensor with hooks, or of something else than values")
         check_view(storage.count, offset, size, stride)
-        return DescribedTensor(storage, offset, tuple(size), tuple(stride))
+        return storage.values.as_strided(size, stride, offset)
 
-    def parameter(data: Any, requires_grad: Any = True, hooks: Any = None) -> DescribedTensor:
-        if not isinstance(data, DescribedTensor) or hooks:
+    def with_attributes(make: Any, kind: Any, arguments: Any, state: Any) -> Tensor:
+        if make is not plain or not isinstance(arguments, tuple):
+            raise CheckpointError("it has a tensor of an unknown kind")
+        return tensor(*arguments)
+
+    def parameter(
+        data: Any, requires_grad: Any = True, hooks: Any = None, state: Any = None
+    ) -> Tensor:
+        if not isinstance(data, Tensor) or hooks:
             raise CheckpointError("it has a parameter with hooks, or that is no tensor")
         return data
 
-    def device(kind: Any, index: Any = 0) -> str:
-        if not isinstance(kind, str) or not isinstance(index, int):
-            raise CheckpointError("it has a device that is none")
-        return kind
+    def old_parameter(data: Any, requires_grad: Any = True) -> Tensor:
+        return parameter(data).as_subclass(_OldParameter)
 
+    def device(kind: Any, index: Any = None) -> str:
+        if not isinstance(kind, str) or not isinstance(index, int | None):
+            raise CheckpointError("it has a device that is none")
+        return kind if index is None else f"{kind}:{index}"
+
+    plain = Function(tensor)
     return {
-        "collections.OrderedDict": Function(Table),
-        "torch._utils._rebuild_tensor": Function(tensor),
-        "torch._utils._rebuild_tensor_v2": Function(tensor),
+        **plain_names(budget),
+        "torch._utils._rebuild_tensor": plain,
+        "torch._utils._rebuild_tensor_v2": plain,
         "torch._utils._rebuild_parameter": Function(parameter),
-        "torch.nn.parameter.Parameter": Function(_OldParameter),
+        "torch._utils._rebuild_parameter_with_state": Function(parameter),
+        "torch._tensor._rebuild_from_type_v2": Function(with_attributes),
+        "torch.nn.parameter.Parameter": Function(old_parameter),
+        "torch.Tensor": "torch.Tensor",
         "torch.Size": Function(tuple),
         "torch.device": Function(device),
-        "builtins.set": Function(plain_set),
-        "__builtin__.set": Function(plain_set),
-        **{f"torch.{name}": StorageType(name, size) for name, size in _ITEM_BYTES.items()},
+        **{f"torch.{name}Storage": StorageType(dtype) for name, dtype in _STORAGES.items()},
         **{f"torch.{name}": name for name in _DTYPES},
     }
 
 
-def _check_legacy(data: memoryview, names: Mapping[str, Any], budget: Budget) -> None:
+def _read_legacy(data: memoryview, budget: Budget, names: Names) -> Any:
+    """The values come last: their places are looked up, then the tensors are made of them."""
+    again = replace(budget)
     storages = Storages(None)
-    reader = PickleReader(data, names, budget, storages, len(LEGACY_START))
+    known = {**tensor_names(budget), **names(budget)}
+    reader = PickleReader(data, known, budget, storages, len(LEGACY_START))
     protocol, system = reader.read(), reader.read()
     if protocol != _PROTOCOL or not isinstance(system, dict):
         raise CheckpointError("it is of another version of the older form of PyTorch")
     if system.get("little_endian") is not True:
         raise CheckpointError("its byte order is not little-endian, expected little-endian")
+    start = reader.position
     reader.read()
+    values = _legacy_values(data, reader, storages)
+    known = {**tensor_names(again), **names(again)}
+    return PickleReader(data, known, again, Storages(values), start).read()
+
+
+def _legacy_values(
+    data: memoryview, reader: PickleReader, storages: "Storages"
+) -> dict[str, memoryview]:
+    """The bytes of each storage, which the list of their keys is followed by."""
     keys = reader.read()
     named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     if not named or sorted(keys) != sorted(storages.found):
         raise CheckpointError("it does not hold the values of all of its tensors")
+    values: dict[str, memoryview] = {}
     position = reader.position
     for key in keys:
         storage = storages.found[key]
         count = int.from_bytes(data[position : position + _COUNT_BYTES], "little")
-        position += _COUNT_BYTES + storage.count * storage.type.item_bytes
+        start = position + _COUNT_BYTES
+        position = start + storage.count * storage.dtype.itemsize
         if count != storage.count or position > len(data):
             raise CheckpointError("it ends early, or holds more or fewer values than it says")
+        values[key] = data[start:position]
     if position != len(data):
         raise CheckpointError("it goes on after its end")
+    return values
 
 
 class Storages:
     """Answers the persistent ids of `torch.save`, each a storage; keeps them by their keys.
 
     Args:
-        values: those of an archive, which storages are held to; None in the older form.
+        values: the bytes that storages are held to; None as long as they are not known.
     """
 
     def __init__(self, values: Mapping[str, memoryview] | None) -> None:
@@ -243,13 +262,29 @@ class Storages:
         check_key(key)
         if type(key) is not str or type(location) is not str or type(count) is not int:
             raise CheckpointError("it has a storage without a name, a place or a size")
-        storage = Storage(key, storage_type, count)
-        if self._values is not None:
-            values = self._values.get(key)
-            if values is None or len(values) != count * storage_type.item_bytes:
-                raise CheckpointError(f"its storage {key[:100]!r} is not in it, or of another size")
-        if count < 0 or self.found.setdefault(key, storage) != storage:
-            raise CheckpointError(f"its storage {key[:100]!r} has two sizes, or none")
         if view and view != [None]:
             raise CheckpointError("it has a storage that is part of another; save it anew")
-        return storage
+        known = self.found.get(key)
+        if known is None:
+            known = Storage(key, storage_type.dtype, count, self._made(key, storage_type, count))
+            self.found[key] = known
+        if (known.dtype, known.count) != (storage_type.dtype, count):
+            raise CheckpointError(f"its storage {key[:100]!r} has two sizes, or none")
+        return known
+
+    def _made(self, key: str, kind: StorageType, count: int) -> Tensor:
+        if not 0 <= count < _LARGEST:
+            raise CheckpointError(f"its storage {key[:100]!r} has two sizes, or none")
+        if self._values is None:
+            return torch.empty(count, dtype=kind.dtype, device="meta")
+        values = self._values.get(key)
+        if values is None or len(values) != count * kind.dtype.itemsize:
+            raise CheckpointError(f"its storage {key[:100]!r} is not in it, or of another size")
+        if not count:
+            return torch.empty(0, dtype=kind.dtype)
+        if values.readonly:  # PyTorch has no tensors that cannot be written to
+            values = memoryview(bytearray(values))
+        flat = torch.frombuffer(values, dtype=torch.uint8)
+        if flat.data_ptr() % kind.dtype.itemsize:
+            flat = flat.clone()
+        return flat.view(kind.dtype)

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
@@ -56,6 +57,21 @@ def test_a_file_of_this_project(tmp_path: Path) -> None:
     loaded = load_mapper(tmp_path / "any.bin")
     assert isinstance(loaded, TextMapper)
     assert loaded.config == mapper.config
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("key", ["state_dict", "model", None])
+def test_state_dicts_are_found_wherever_they_are(
+    tmp_path: Path, prefix: str, key: str | None
+) -> None:
+    path, state = tmp_path / "mapper.pt", tiny_state()
+    tensors = {f"{prefix}{name}": value for name, value in state.items()}
+    options = Namespace(**{**OPTIONS, "stylegan_size": np.int64(64)}, exp_dir=Path("/styleclip"))
+    torch.save({key: tensors, "opts": options} if key else tensors, path)
+    found = load_mapper(path, num_ws=None if key else 10)
+    assert found.config.num_ws == 10
+    for name, value in found.state_dict().items():
+        assert torch.equal(value, state[_released_name(name)])
 
 
 def test_options_tell_the_text_and_the_layers(tmp_path: Path) -> None:

@@ -108,7 +108,9 @@ def test_weights_for_a_named_configuration(archive: Path, tmp_path: Path) -> Non
         {"state_dict": {f"module.{n}": v for n, v in openai_tensors().items()}, "epoch": 3},
         tmp_path / "run.pt",
     )
-    for file in ("own.pt", "run.pt"):
+    sigmoid = {**openai_tensors(), "logit_bias": torch.tensor(-10.0)}  # moves no feature
+    torch.save({"state_dict": {f"module.{n}": v for n, v in sigmoid.items()}}, tmp_path / "bias.pt")
+    for file in ("own.pt", "run.pt", "bias.pt"):
         check_against_the_reference(f"tiny-quick:{tmp_path / file}")
     # The archive's origin decides over a configuration that was named wrongly.
     check_against_the_reference(f"tiny-plain:{archive}")

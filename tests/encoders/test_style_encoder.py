@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from golden_cases import RELATIVE_TOLERANCE, golden, golden_tensor, relative_error
@@ -48,6 +49,26 @@ def state(tiny: StyleEncoder) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     return golden_tensor("images", (2, 3, 256, 256)).float().tanh()
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("key", ["state_dict", "model", None])
+def test_state_dicts_are_found_wherever_they_are(
+    tmp_path: Path, state: dict[str, Tensor], prefix: str, key: str | None
+) -> None:
+    path = tmp_path / "encoder.pt"
+    tensors = {f"{prefix}encoder.{name}": value for name, value in state.items()}
+    average = torch.full((TINY.num_ws, 128), 0.5)
+    options = Namespace(encoder_type="Encoder4Editing", exp_dir=Path("/e4e"), lr=np.float64(1e-4))
+    if key is not None:
+        torch.save({key: tensors, "latent_avg": average, "opts": options}, path)
+        found = load_encoder(path)
+    else:
+        torch.save({**tensors, f"{prefix}latent_avg": average}, path)
+        found = load_encoder(path, kind="e4e")
+    assert torch.equal(found.latent_avg, average)
+    for name, value in state.items():
+        assert torch.equal(found.state_dict()[name], value)
 
 
 def test_golden(tmp_path: Path) -> None:
@@ -125,7 +146,7 @@ def test_tensors_are_read_strictly(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"state_dict": None}, "has no state dict"),
+        ({"state_dict": None}, "expected a tensor; give a file that holds a state dict"),
         ({"state_dict": {"decoder.input": torch.zeros(1)}}, "is not an IR-SE50"),
         ({"latent_avg": None}, "has no latent_avg"),
         (
@@ -133,7 +154,10 @@ def test_tensors_are_read_strictly(
             r"latent_avg has shape \(7, 128\), expected \(8, 128",
         ),
         ({"latent_avg": torch.full((128,), torch.inf)}, "latent_avg holds values .* not finite"),
-        ({"opts": {"encoder_type": "Other"}}, r"encoder_type 'Other', known are .* \(kind='e4e'"),
+        (
+            {"opts": {"encoder_type": "Other"}},
+            r"encoder_type 'Other', known are .*--encoder-kind: e4e or psp",
+        ),
         ({"opts": None}, "encoder_type None"),
         ({"opts": 3}, "opts is not a dictionary"),
     ],

@@ -26,6 +26,18 @@ def write(tmp_path: Path, state: object) -> Path:
     return path
 
 
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("key", ["state_dict", "model", None])
+def test_state_dicts_are_found_wherever_they_are(
+    tmp_path: Path, prefix: str, key: str | None
+) -> None:
+    state = tiny_state()
+    tensors = {f"{prefix}{name}": value for name, value in state.items()}
+    expected = load_identity(write(tmp_path, state)).state_dict()
+    found = load_identity(write(tmp_path, {key: tensors} if key else tensors)).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 def test_golden(tmp_path: Path) -> None:
     parameters, arrays, _ = golden("arcface_irse50")
     network = load_identity(write(tmp_path, parameters))

@@ -1,6 +1,8 @@
 """Every layout opens by content, through one function."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +14,13 @@ from foreign_files import (
     rosinality_state,
     torch_file,
 )
+from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 
 from cfclip.errors import CheckpointError
 from cfclip.generators.checkpoints import save_generator
-from cfclip.generators.opening import load_generator
+from cfclip.generators.opening import load_generator, open_generator
 from cfclip.generators.stylegan2 import StyleGAN2
+from recipes.rehearsal.forms import network_file
 
 
 def assert_same(found: StyleGAN2, expected: StyleGAN2) -> None:
@@ -67,13 +71,14 @@ def test_what_holds_no_generator_is_refused(tmp_path: Path, generator: StyleGAN2
     rows = torch.stack([generator.w_avg, generator.w_avg + 1])
     name = "to_rgbs.1.bias"
     for content, message in (
-        ({"state_dict": {"mapper.x": torch.ones(1)}}, "decoder. has no state dict: found dict"),
-        ({"params": 1}, "holds no generator: neither g_ema nor state_dict with decoder"),
-        ({"g_ema": 3}, "g_ema has no state dict"),
+        ({"state_dict": {"mapper.x": torch.ones(1)}}, "holds no generator .* but mapper.x; give"),
+        ({"params": 1}, "holds no generator of rosinality's layout or NVIDIA's, but params;"),
+        ({"g_ema": 3}, "but g_ema; give a checkpoint"),
         ({"g_ema": state, "latent_avg": rows}, r"w_avg has shape \(2, 12\), expected \(12,\)"),
         ({"g_ema": state, "latent_avg": 0.0}, "'latent_avg' is a float, expected a tensor"),
         ({"g_ema": state, "latent_avg": rows[:, :1].expand(2, 1 << 40)}, "repeats its memory"),
-        ({"g_ema": {}}, "has no state dict"),
+        ({"g_ema": {}}, "but nothing; give a checkpoint"),
+        ({}, "but nothing; give a checkpoint"),
         ({"g_ema": {"convs.0.conv.weight": torch.ones(1)}}, r"missing style\.1\.weight"),
         ({"g_ema": {k: v for k, v in state.items() if k != name}}, f"missing {name}"),
         ({"g_ema": state | {name: state[name] / 0}}, f"{name} holds values that are not finite"),
@@ -89,3 +94,119 @@ def test_what_holds_no_generator_is_refused(tmp_path: Path, generator: StyleGAN2
     path.write_bytes(b"<!DOCTYPE html><title>Quota exceeded</title>")
     with pytest.raises(CheckpointError, match="does not begin as a file of PyTorch does"):
         load_generator(path)
+
+
+def renamed(state: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module.module.", "_orig_mod.module."])
+@pytest.mark.parametrize(
+    "keys",
+    [(), ("state_dict",), ("model",), ("params_ema",), ("generator",), ("ema", "state_dict")],
+)
+@pytest.mark.parametrize("legacy", [False, True])
+def test_state_dicts_are_found_wherever_they_are(
+    tmp_path: Path, generator: StyleGAN2, keys: tuple[str, ...], prefix: str, legacy: bool
+) -> None:
+    path = tmp_path / "model.pt"
+    for state, others in (
+        (rosinality_state(generator), {"latent_avg": generator.w_avg}),
+        (renamed(rosinality_state(generator), "decoder."), {"latent_avg": generator.w_avg}),
+        (renamed(rosinality_state(generator), "decoder.module."), {"latent_avg": generator.w_avg}),
+        (rosinality_state(generator) | {"latent_avg": generator.w_avg}, {}),
+        (nvidia_state(generator), {}),
+        (renamed(nvidia_state(generator), "G_ema."), {}),
+    ):
+        if not keys and others and prefix:
+            others = {}  # the mean of W is a tensor among others
+            state = {**state, "latent_avg": generator.w_avg}
+        content: dict[str, Any] = renamed(state, prefix)
+        for key in reversed(keys):
+            content = {"epoch": 3, key: content}
+        path.write_bytes(torch_file({**content, **others}, legacy))
+        opened = open_generator(path)
+        assert_same(opened.generator, generator)
+        assert opened.notes == ()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("key", [None, "G_ema"])
+def test_networks_that_pti_saves(
+    tmp_path: Path, generator: StyleGAN2, key: str | None, legacy: bool
+) -> None:
+    path = tmp_path / "model_multi_id.pt"
+    path.write_bytes(network_file(nvidia_state(generator), key, legacy))
+    opened = open_generator(path)
+    assert_same(opened.generator, generator)
+    assert opened.layout == "NVIDIA network"
+
+
+def test_a_generator_without_noise_gets_the_same_each_time(
+    tmp_path: Path, generator: StyleGAN2, ws: torch.Tensor
+) -> None:
+    path, state = tmp_path / "model.pt", rosinality_state(generator)
+    bare = {name: value for name, value in state.items() if not name.startswith("noises.")}
+    path.write_bytes(rosinality_file(bare, generator.w_avg))
+    opened = open_generator(path)
+    assert opened.notes == ("it holds no noise, which was drawn once, by the seed 0",)
+    torch.manual_seed(5)
+    assert_same(load_generator(path), opened.generator)
+    # But for the noise, it is the generator; and with that noise kept, the same in all.
+    expected = generator.synthesis(ws, "none")
+    assert torch.equal(opened.generator.synthesis(ws, "none"), expected)
+    noises = [
+        value for name, value in opened.generator.state_dict().items() if "noise_const" in name
+    ]
+    assert all(0.5 < float(noise.std()) < 1.5 for noise in noises)
+    path.write_bytes(rosinality_file(rosinality_state(opened.generator), generator.w_avg))
+    again = open_generator(path)
+    assert again.notes == ()
+    assert torch.equal(again.generator.synthesis(ws), opened.generator.synthesis(ws))
+    # One that lacks some of it is damaged.
+    del state["noises.noise_3"]
+    path.write_bytes(rosinality_file(state, generator.w_avg))
+    with pytest.raises(CheckpointError, match=r"missing noises\.noise_3"):
+        load_generator(path)
+
+
+def test_without_noise_golden_64(tmp_path: Path) -> None:
+    parameters, arrays, _ = golden("rosinality_generator_64")
+    images = {}
+    for kept in (True, False):
+        state = {n: v for n, v in parameters.items() if kept or not n.startswith("noises.")}
+        path = tmp_path / "model.pt"
+        path.write_bytes(rosinality_file(state, torch.from_numpy(arrays["latent_avg"])))
+        generator = load_generator(path)
+        images[kept] = generator.synthesis(torch.from_numpy(arrays["w_plus"]), "none")
+        if kept:
+            found = generator.synthesis(torch.from_numpy(arrays["w_plus"]))
+            assert relative_error(found, torch.from_numpy(arrays["image"])) < RELATIVE_TOLERANCE
+    assert torch.equal(images[True], images[False])
+
+
+def test_what_cannot_be_edited_is_named(
+    tmp_path: Path, make_generator: Callable[..., StyleGAN2]
+) -> None:
+    path, generator = tmp_path / "model.pt", make_generator()
+    theirs, nvidia = rosinality_state(generator), nvidia_state(generator)
+    wide = torch.ones(12, 24)
+    tall = {"synthesis.b4.const": torch.ones(8, 8, 4)}
+    for data, message in (
+        (rosinality_file({**theirs, "style.1.weight": wide}, generator.w_avg), "conditional"),
+        (torch_file({**nvidia, "mapping.embed.weight": wide}), "conditional"),
+        (nvidia_pickle({**nvidia, "mapping.embed.weight": wide}), "conditional"),
+        (network_file({**nvidia, "mapping.embed.weight": wide}), "conditional"),
+        (
+            rosinality_file({**theirs, "input.input": torch.ones(1, 8, 4, 8)}, generator.w_avg),
+            "non-square generator, which starts from 8x4",
+        ),
+        (torch_file({**nvidia, **tall}), "non-square generator, which starts from 4x8"),
+        (nvidia_pickle({**nvidia, **tall}), "non-square"),
+        (network_file({**nvidia, "synthesis.input.freqs": wide}), "StyleGAN3"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match=message) as caught:
+            load_generator(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)

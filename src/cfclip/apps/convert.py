@@ -15,7 +15,8 @@ class Convert(Output):
     """Write a generator of another program as safetensors, with its origin, hash and licence.
 
     IN is a .pt of rosinality, a checkpoint of pSp, e4e, StyleCLIP or CF-CLIP with a generator in
-    it, a .pkl of NVIDIA's StyleGAN2 in PyTorch form, or a file of cfclip. Nothing in it is run.
+    it, a .pkl of NVIDIA's StyleGAN2 in PyTorch form or a state dict of it, a generator that PTI
+    saved, or a file of cfclip. Nothing in it is run.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IN")]
@@ -53,6 +54,8 @@ class Convert(Output):
             **converted.metadata,
         }
         console.result(content, str(self.out))
+        for note in converted.notes:
+            console.note(f"{self.source}: {note}")
         console.note(
             f"a generator of {config.resolution} px with codes of {config.num_ws} x "
             f"{config.w_dim}; {converted.metadata['origin']}"

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -36,7 +36,8 @@ class PacksCreate(Output):
     """Of the pack: lower-case letters, digits and hyphens."""
 
     generator: Path
-    """StyleGAN2: a file of NVIDIA's (.pkl), rosinality's (.pt) or cfclip's (.safetensors)."""
+    """StyleGAN2: a file of NVIDIA's (.pkl), rosinality's (.pt) or cfclip's (.safetensors), or
+    another that docs/WEIGHTS.md lists."""
 
     source_text: str
     """What any picture of the generator shows, such as "dog"."""
@@ -47,6 +48,9 @@ class PacksCreate(Output):
 
     encoder: Path | None = None
     """Encoder for this generator: pSp or e4e (.pt), or cfclip's (.safetensors)."""
+
+    encoder_kind: Literal["e4e", "psp"] | None = None
+    """Which one --encoder is, where its options do not tell."""
 
     identity: Path | None = None
     """Identity network for faces, laid out as model_ir_se50.pth."""
@@ -74,6 +78,7 @@ class PacksCreate(Output):
             clip=self.clip,
             source_text=self.source_text,
             encoder=self.encoder,
+            encoder_kind=self.encoder_kind,
             identity=self.identity,
             unrealistic_text=self.unrealistic_text or UNREALISTIC_TEXT,
             licence=self.licence or UNSTATED,

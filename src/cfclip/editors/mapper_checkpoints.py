@@ -11,7 +11,7 @@ from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_layouts import latent_mapper_from_styleclip, text_mapper_from_released
 from cfclip.editors.text_mapper import TextMapper, load_text_mapper
 from cfclip.errors import CheckpointError
-from cfclip.foreign_checkpoints import options_of, state_dict_of
+from cfclip.foreign_checkpoints import network_of, options_of
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import is_model_file
 
@@ -64,7 +64,7 @@ def load_released_mapper(
     content = read_torch_file(path)
     source = f"mapper checkpoint {path}"
     options = options_of(content, source)
-    state = state_dict_of(content.get("state_dict"), source)
+    state = network_of(content, source)
     mapper: TextMapper | LatentMapper
     try:
         if any(name.startswith(_TEXT_NETWORKS) for name in state):

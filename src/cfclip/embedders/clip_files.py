@@ -24,14 +24,13 @@ from cfclip.embedders.clip_folders import (
 )
 from cfclip.errors import CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
-from cfclip.foreign_checkpoints import state_dict_of
+from cfclip.foreign_checkpoints import network_of, unwrapped
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import build_with, read_tensors, save_tensors, shapes_of
 
 _NOUN = "CLIP"
-_STATE = "state_dict"
-_PARALLEL = "module."
-_SCALES = ("logit_scale", "logit_bias")
+_BIAS = "logit_bias"
+_SCALES = ("logit_scale", _BIAS)
 _UNUSED = ".position_ids"
 """Of text encoders by transformers: a count from 0 on, in older files."""
 
@@ -139,21 +138,21 @@ def _fitting(
 ) -> dict[str, Tensor]:
     """`tensors` by the names that a model has, as far as they are of it."""
     fitting: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        name = name.removeprefix(_PARALLEL)
+    for name, tensor in unwrapped(tensors).items():
         if name not in own and f"text.{name}" in own:
             name = f"text.{name}"
         if name in _SCALES and name in own and tensor.numel() == 1:
             tensor = tensor.reshape(own[name])
+        if name == _BIAS and name not in own:
+            continue  # of the sigmoid loss: features do not depend on it
         if name in own or not name.endswith(_UNUSED):
             fitting[name] = tensor
     return fitting
 
 
 def state_dict_in(path: str | Path) -> dict[str, Tensor]:
-    """The state dict of a file of `torch.save`, by itself or as `state_dict` in a checkpoint.
+    """The state dict of a file of `torch.save`, by itself or in a checkpoint.
 
     Raises `CheckpointError` when the file is missing, damaged, or holds none.
     """
-    content = read_torch_file(path)
-    return state_dict_of(content.get(_STATE, content), str(path))
+    return network_of(read_torch_file(path), str(path))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, reason_of
@@ -17,14 +16,7 @@ from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.pickle_values import Budget, Function
 from cfclip.pickles import PickleReader
 from cfclip.torch_files import map_file
-from cfclip.torch_layout import (
-    DescribedTensor,
-    Storage,
-    Storages,
-    TorchArchive,
-    tensor_names,
-    torch_archive,
-)
+from cfclip.torch_layout import Storages, tensor_names, torch_archive
 
 _MOST_VALUES = 500_000
 _MOST_TENSORS = 10_000
@@ -32,21 +24,6 @@ _MOST_TENSORS = 10_000
 _LONGEST_NAME = 1000
 _PROGRAM = "__torch__."
 _LISTS = "torch.jit._pickle."
-_DTYPES = {
-    f"{name}Storage": dtype
-    for name, dtype in {
-        "Half": torch.float16,
-        "BFloat16": torch.bfloat16,
-        "Float": torch.float32,
-        "Double": torch.float64,
-        "Char": torch.int8,
-        "Byte": torch.uint8,
-        "Short": torch.int16,
-        "Int": torch.int32,
-        "Long": torch.int64,
-        "Bool": torch.bool,
-    }.items()
-}
 
 
 def is_torchscript(path: str | Path) -> bool:
@@ -65,7 +42,7 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
     for anything but modules and tensors.
     """
     try:
-        return _read(map_file(Path(path)))
+        return _read(map_file(Path(path), private=True))
     except MemoryError:
         raise
     except Exception as error:  # a damaged archive makes the readers stumble over anything
@@ -108,28 +85,15 @@ def _read(data: memoryview) -> dict[str, Tensor]:
     budget = Budget()
     names = _Names(tensor_names(budget))
     root = PickleReader(archive.pickle, names, budget, Storages(archive.values)).read_last()
-    storages: dict[str, Tensor] = {}
     tensors: dict[str, Tensor] = {}
-    for name, described in _described(root):
+    for name, tensor in _tensors(root):
         if len(tensors) == _MOST_TENSORS:
             raise CheckpointError(f"it has more than {_MOST_TENSORS} tensors")
-        storage = described.storage
-        if storage.key not in storages:
-            storages[storage.key] = _values(archive, storage)
-        values = storages[storage.key]
-        tensors[name] = values.as_strided(described.size, described.stride, described.offset)
+        tensors[name] = tensor
     return state_dict_of(tensors, "its modules")
 
 
-def _values(archive: TorchArchive, storage: Storage) -> Tensor:
-    dtype = _DTYPES.get(storage.type.name)
-    if dtype is None:
-        raise CheckpointError(f"it has a {storage.type.name}, which no model has")
-    stored = bytearray(archive.values[storage.key])
-    return torch.frombuffer(stored, dtype=dtype) if stored else torch.empty(0, dtype=dtype)
-
-
-def _described(root: Any) -> Iterator[tuple[str, DescribedTensor]]:
+def _tensors(root: Any) -> Iterator[tuple[str, Tensor]]:
     """Every tensor in nested modules by its dotted name."""
     waiting, seen = [("", root)], 0
     while waiting:
@@ -138,7 +102,7 @@ def _described(root: Any) -> Iterator[tuple[str, DescribedTensor]]:
         seen += 1
         if seen > _MOST_VALUES or len(name) > _LONGEST_NAME:
             raise CheckpointError("it has modules that are nested without end")
-        if isinstance(value, DescribedTensor):
+        if isinstance(value, Tensor):
             yield name, value
         elif isinstance(value, _Module):
             inside = [(f"{name}.{key}" if name else str(key), v) for key, v in value.values.items()]

@@ -22,7 +22,7 @@ from torch.nn import functional
 from cfclip.encoders.base import Encoder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
-from cfclip.foreign_checkpoints import options_of, state_dict_of
+from cfclip.foreign_checkpoints import network_of, options_of, part_of, state_dict_of, value_in
 from cfclip.schedule import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
 from cfclip.weights import ModelFormat, read_model, save_model
@@ -173,12 +173,7 @@ def style_encoder_from_released(
     """
     options = options_of(checkpoint, source)
     kind = kind or _kind(options, source)
-    state = state_dict_of(checkpoint.get("state_dict"), source)
-    tensors = {
-        name.removeprefix(_ENCODER): value
-        for name, value in state.items()
-        if name.startswith(_ENCODER)
-    }
+    tensors = part_of(network_of(checkpoint, source), _ENCODER)
     if _AVERAGE in tensors:
         raise CheckpointError(f"{source} has an unknown tensor {_ENCODER}{_AVERAGE}; remove it")
     width = width_of(tensors, source)
@@ -226,14 +221,14 @@ def _kind(options: Mapping[str, object], source: str) -> StyleEncoderKind:
     if found not in _KINDS:
         raise CheckpointError(
             f"{source} says encoder_type {found!r}, known are {', '.join(_KINDS)}; if it is one of "
-            f"them, say which (kind={' or '.join(map(repr, _KINDS.values()))})"
+            f"them, say which (kind, --encoder-kind: {' or '.join(_KINDS.values())})"
         )
     return _KINDS[str(found)]
 
 
 def _average(checkpoint: Mapping[str, object], like: Tensor, source: str) -> Tensor:
     """The mean latent, one row or a row for each style input, in the shape of `like`."""
-    found = checkpoint.get(_AVERAGE)
+    found = value_in(checkpoint, _AVERAGE)
     if found is None:
         raise CheckpointError(f"{source} has no {_AVERAGE}; give the checkpoint of a training")
     average = state_dict_of({_AVERAGE: found}, source)[_AVERAGE]

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from cfclip.errors import CheckpointError
 from cfclip.features.irse import EXPANSION, load_normed, stem_of, units_of, width_of
-from cfclip.foreign_checkpoints import state_dict_of
+from cfclip.foreign_checkpoints import network_of, unwrapped
 from cfclip.tensors import check_images, unit
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import is_model_file, read_tensors, save_tensors
@@ -69,9 +69,9 @@ def load_identity(path: str | Path, device: str | torch.device = "cpu") -> Ident
     """
     source = f"{_NOUN} {path}"
     if Path(path).is_file() and is_model_file(path):
-        tensors = read_tensors(path, _NOUN)[0]
+        tensors = unwrapped(read_tensors(path, _NOUN)[0])
     else:
-        tensors = state_dict_of(read_torch_file(path), source)
+        tensors = network_of(read_torch_file(path), source)
     if _LINEAR not in tensors or tensors[_LINEAR].ndim != 2:
         raise CheckpointError(f"{source} has no matrix {_LINEAR}; give a model_ir_se50.pth")
     width, dim = width_of(tensors, source), tensors[_LINEAR].shape[0]

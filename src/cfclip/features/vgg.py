@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.foreign_checkpoints import state_dict_of
+from cfclip.foreign_checkpoints import network_of
 from cfclip.tensors import RGB_CHANNELS, check_images, unit_range_from_signed
 from cfclip.torch_files import read_torch_file
 from cfclip.weights import check_tensors, shapes_of
@@ -113,7 +113,7 @@ def load_perceptual(path: str | Path, device: str | torch.device = "cpu") -> VGG
     another kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
     source = f"perceptual network {path}"
-    tensors = state_dict_of(read_torch_file(path), source)
+    tensors = network_of(read_torch_file(path), source)
     caffe = not any(name.startswith("features.") for name in tensors)
     if not caffe:
         tensors = {name: value for name, value in tensors.items() if name not in _CLASSIFIER}

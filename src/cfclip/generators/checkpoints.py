@@ -126,5 +126,23 @@ def size_of(weights: Mapping[str, Tensor], name: str, axis: int, source: str) ->
     return weights[name].shape[axis]
 
 
+def check_square(weights: Mapping[str, Tensor], const: str, source: str) -> None:
+    """Raise `CheckpointError` if the map that a generator starts from is of another shape."""
+    shape = tuple(weights[const].shape) if const in weights else ()
+    if len(shape) > 1 and shape[-2] != shape[-1]:
+        raise CheckpointError(
+            f"{source} is of a non-square generator, which starts from {shape[-1]}x{shape[-2]} "
+            f"({const}); only square pictures can be edited, give a generator of such"
+        )
+
+
+def conditional(source: str, reason: str) -> CheckpointError:
+    """The error for a generator that needs to be told a class."""
+    return CheckpointError(
+        f"{source} is of a conditional generator, of several classes ({reason}); only "
+        "unconditional ones can be edited, give such a one"
+    )
+
+
 def _parse_config(values: dict[str, Any]) -> StyleGAN2Config:
     return StyleGAN2Config(**{**values, "channels": tuple(values["channels"])})

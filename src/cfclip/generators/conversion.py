@@ -15,6 +15,7 @@ from cfclip.generators.stylegan2 import StyleGAN2Config
 LICENCE = "licence"
 ORIGIN = "origin"
 _FILE, _HASH, _LAYOUT = "source_file", "source_sha256", "source_layout"
+_NOTES = "source_notes"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Conversion:
     """The sizes of the generator."""
     metadata: Mapping[str, str]
     """What the file says of itself: `licence`, `origin`, and the name, SHA-256 and layout of the
-    file that it was made from (`source_file`, `source_sha256`, `source_layout`)."""
+    file that it was made from (`source_file`, `source_sha256`, `source_layout`), and what that did
+    not hold (`source_notes`)."""
+    notes: tuple[str, ...] = ()
+    """What the source did not hold and where it is from instead, a line each."""
 
 
 def convert_generator(
@@ -63,6 +67,7 @@ def convert_generator(
         _FILE: source.name,
         _HASH: sha256_of(source),
         _LAYOUT: opened.layout,
+        **({_NOTES: "; ".join(opened.notes)} if opened.notes else {}),
     }
     try:
         save_generator(opened.generator, out, metadata)
@@ -70,4 +75,4 @@ def convert_generator(
         raise InputError(
             f"cannot write {out}: {reason_of(error)}; make room or choose another place"
         ) from error
-    return Conversion(opened.generator.config, metadata)
+    return Conversion(opened.generator.config, metadata, opened.notes)

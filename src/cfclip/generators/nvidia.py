@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.checkpoints import build_from_layout, drop_fir_filters, size_of
+from cfclip.generators.checkpoints import (
+    build_from_layout,
+    check_square,
+    conditional,
+    drop_fir_filters,
+    size_of,
+)
 from cfclip.generators.stylegan2 import (
     MAPPING_LR_MULTIPLIER,
     START_RESOLUTION,
@@ -19,6 +25,8 @@ _FILTERS = re.compile(r"synthesis\.b\d+\.(conv[01]\.)?resample_filter")
 _MAPPING_LAYER = re.compile(r"mapping\.fc(\d{1,3})\.weight")
 _BLOCK = re.compile(r"synthesis\.b(\d{1,4})\..*")
 _W_AVG = "mapping.w_avg"
+_CLASSES = "mapping.embed.weight"
+_CONST = f"synthesis.b{START_RESOLUTION}.const"
 
 
 def from_nvidia(
@@ -30,9 +38,13 @@ def from_nvidia(
     `skip` architecture; no tensor tells `mapping_lr_multiplier`, the learning-rate multiplier of
     its mapping network. The result is float32, in eval mode and without gradients. Filter buffers
     may be left out; where present they must hold the [1, 3, 3, 1] filter. Raises `CheckpointError`
-    naming every unknown, missing or misshapen tensor.
+    naming every unknown, missing or misshapen tensor, or the kind of generator where it is
+    conditional or its pictures are not square.
     """
     weights = drop_fir_filters(state, _FILTERS, _SOURCE)
+    check_square(weights, _CONST, _SOURCE)
+    if _CLASSES in weights:
+        raise conditional(_SOURCE, f"it has {_CLASSES}")
     config = _infer_config(weights, mapping_lr_multiplier)
     if _W_AVG not in weights:
         raise CheckpointError(f"{_SOURCE} does not fit a StyleGAN2: missing {_W_AVG}")
@@ -66,7 +78,7 @@ def _infer_config(weights: Mapping[str, Tensor], mapping_lr_multiplier: float) -
 
 def _layout(name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     if name == "const":
-        return f"synthesis.b{START_RESOLUTION}.const", shape
+        return _CONST, shape
     group, number, part = name.split(".", 2)
     index = int(number)
     if group == "mapping_layers":

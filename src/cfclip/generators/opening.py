@@ -9,24 +9,32 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip.foreign_checkpoints import state_dict_of
+from cfclip.foreign_checkpoints import networks_in, part_of, state_dict_of, value_in
 from cfclip.generators.checkpoints import FORMAT, load_generator_file, size_of
+from cfclip.generators.nvidia import from_nvidia
+from cfclip.generators.nvidia_network import GENERATOR, Network, network_names, state_of_network
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
-from cfclip.generators.rosinality import from_rosinality
+from cfclip.generators.rosinality import NOISE_SEED, from_rosinality, lacks_noise
 from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.torch_files import read_torch_file
+from cfclip.torch_files import read_torch_object
 from cfclip.torch_layout import LEGACY_START
-from cfclip.weights import is_model_file, read_metadata
+from cfclip.weights import is_model_file, read_metadata, shown_name
 
 _PICKLE_START = b"\x80"
-_GENERATOR = "g_ema"
 _AVERAGE = "latent_avg"
-_DECODER = "decoder."
 _FIRST_LAYER = "style.1.weight"
+_PARTS = ("", "decoder.", "generator.", "g_ema.", "G_ema.")
+"""What the tensors of a generator begin with where it is a part of a larger network."""
+_ROSINALITY = ("input.", "style.", "conv1.", "convs.", "to_rgb1.", "to_rgbs.")
+_NVIDIA = ("mapping.", "synthesis.")
+"""What their names begin with."""
+_NAMES_SHOWN = 3
 _AVERAGE_SAMPLES = 10_000
 """Of z, for a mean of W that a file does not hold; as many as e4e takes."""
 _AVERAGE_BATCH = 1_000
 _AVERAGE_SEED = 0
+_MEASURED = f"it holds no mean of W, which was measured over {_AVERAGE_SAMPLES:,} draws"
+_DRAWN = f"it holds no noise, which was drawn once, by the seed {NOISE_SEED}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class OpenedGenerator:
     """What kind of file it is, in a few words."""
     metadata: Mapping[str, str]
     """What `save_generator` was given; empty for the files of other programs."""
+    notes: tuple[str, ...] = ()
+    """What the file did not hold and where it is from instead, a line each."""
 
 
 def load_generator(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
@@ -45,13 +55,15 @@ def load_generator(path: str | Path, device: str | torch.device = "cpu") -> Styl
 
     Args:
         path: what it is follows from its content, never from its name: safetensors that
-            `save_generator` wrote; what `torch.save` wrote with `g_ema`, or with `state_dict` and
-            in it `decoder.`, as pSp, e4e, StyleCLIP and CF-CLIP have it; a pickle of NVIDIA's
-            StyleGAN2 in PyTorch form with `G_ema`. Nothing in the file is imported or run.
+            `save_generator` wrote; a pickle of NVIDIA's StyleGAN2 in PyTorch form; what
+            `torch.save` wrote with a state dict of rosinality's or NVIDIA's layout, by itself,
+            under a key such as `g_ema` or `state_dict`, or as the `decoder.` of pSp, e4e, StyleCLIP
+            and CF-CLIP, or with NVIDIA's network itself, as PTI saves it. Nothing in the file is
+            imported or run.
         device: where the generator shall be; it is float32, in eval mode and without gradients.
 
     A file of rosinality's layout without `latent_avg`, as those of StyleCLIP and CF-CLIP, gets the
-    mean of W over 10,000 draws, the same ones each time.
+    mean of W over 10,000 draws, one without noise that of a seed, the same each time.
 
     Raises:
         CheckpointError: the file is missing, damaged, larger than any model, of another kind, asks
@@ -73,39 +85,56 @@ def open_generator(path: str | Path) -> OpenedGenerator:
         start = file.read(len(LEGACY_START))
     if start.startswith(_PICKLE_START) and start != LEGACY_START:
         return OpenedGenerator(read_nvidia_pickle(path), "NVIDIA pickle", {})
-    content = read_torch_file(path)
-    layout = "rosinality" if _GENERATOR in content else "decoder of another checkpoint"
-    return OpenedGenerator(_from_torch(content, path), layout, {})
-
-
-def _from_torch(content: Mapping[str, Any], path: Path) -> StyleGAN2:
-    source = f"generator checkpoint {path}"
-    inside = content.get("state_dict")
-    if _GENERATOR in content:
-        state = state_dict_of(content[_GENERATOR], f"{source}: {_GENERATOR}")
-    elif isinstance(inside, Mapping):
-        decoder = {
-            name.removeprefix(_DECODER): value
-            for name, value in inside.items()
-            if isinstance(name, str) and name.startswith(_DECODER)
-        }
-        state = state_dict_of(decoder, f"{source}: {_DECODER}")
-    else:
-        raise CheckpointError(
-            f"{source} holds no generator: neither {_GENERATOR} nor state_dict with {_DECODER}; "
-            "give a checkpoint with one"
-        )
+    content = read_torch_object(path, network_names)
     try:
-        if content.get(_AVERAGE) is not None:
-            return from_rosinality(state, _average_of(content[_AVERAGE], source))
-        width = size_of(state, _FIRST_LAYER, 0, source)
-        return _with_average(from_rosinality(state, torch.zeros(width)))
+        return _from_torch(content)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _average_of(value: object, source: str) -> Tensor:
-    average = state_dict_of({_AVERAGE: value}, source)[_AVERAGE]
+def _from_torch(content: Any) -> OpenedGenerator:
+    if isinstance(content, Mapping) and isinstance(content.get(GENERATOR), Network):
+        content = content[GENERATOR]
+    if isinstance(content, Network):
+        found = state_of_network(content)
+        state = state_dict_of(found.tensors, "its generator")
+        return OpenedGenerator(from_nvidia(state, found.lr_multiplier), "NVIDIA network", {})
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
+        raise CheckpointError(
+            f"it holds a {type(content).__name__}, expected a mapping of names; save one"
+        )
+    for candidate in networks_in(content):
+        for prefix in _PARTS:
+            tensors = part_of(candidate, prefix)
+            if any(name.startswith(_NVIDIA) for name in tensors):
+                state = state_dict_of(tensors, "its generator")
+                return OpenedGenerator(from_nvidia(state), "NVIDIA state dict", {})
+            if any(name.startswith(_ROSINALITY) for name in tensors):
+                layout = "decoder of another checkpoint" if prefix else "rosinality"
+                return _from_rosinality(tensors, content, layout)
+    names = [shown_name(str(name)) for name in list(next(networks_in(content)))[:_NAMES_SHOWN]]
+    raise CheckpointError(
+        f"it holds no generator of rosinality's layout or NVIDIA's, but "
+        f"{', '.join(names) or 'nothing'}; give a checkpoint with one (docs/WEIGHTS.md lists the "
+        "forms)"
+    )
+
+
+def _from_rosinality(
+    tensors: Mapping[str, Any], content: Mapping[str, Any], layout: str
+) -> OpenedGenerator:
+    average = value_in({**content, **tensors}, _AVERAGE)
+    state = state_dict_of({n: v for n, v in tensors.items() if n != _AVERAGE}, "its generator")
+    notes = [_DRAWN] if lacks_noise(state) else []
+    if average is not None:
+        return OpenedGenerator(from_rosinality(state, _average_of(average)), layout, {}, (*notes,))
+    width = size_of(state, _FIRST_LAYER, 0, "its generator")
+    generator = _with_average(from_rosinality(state, torch.zeros(width)))
+    return OpenedGenerator(generator, layout, {}, (_MEASURED, *notes))
+
+
+def _average_of(value: object) -> Tensor:
+    average = state_dict_of({_AVERAGE: value}, "it")[_AVERAGE]
     if average.ndim == 2 and len(average) and bool((average == average[0]).all()):
         return average[0]  # pSp and e4e repeat the mean for every layer
     return average

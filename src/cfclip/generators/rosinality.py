@@ -3,14 +3,22 @@
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.checkpoints import build_from_layout, drop_fir_filters, size_of
+from cfclip.generators.checkpoints import (
+    build_from_layout,
+    check_square,
+    conditional,
+    drop_fir_filters,
+    size_of,
+)
 from cfclip.generators.stylegan2 import START_RESOLUTION, StyleGAN2, StyleGAN2Config
 
 _SOURCE = "rosinality checkpoint"
 _FILTERS = re.compile(r"convs\.\d+\.conv\.blur\.kernel|to_rgbs\.\d+\.upsample\.kernel")
+_CONST = "input.input"
 _MAPPING_LAYER = re.compile(r"style\.(\d{1,3})\.weight")
 _CONV = re.compile(r"convs\.(\d{1,3})\.conv\.weight")
 _CONV_PARTS = {
@@ -21,6 +29,15 @@ _CONV_PARTS = {
     "noise_strength": "noise.weight",
 }
 _RGB_PARTS = _CONV_PARTS | {"bias": "bias"}
+_NOISE = "noises.noise_"
+NOISE_SEED = 0
+"""Of the noise of a file that holds none: the program that wrote it drew it anew for each picture,
+or when it was started."""
+
+
+def lacks_noise(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state dict is of a program from before noise was kept, as the 256 px model's is."""
+    return not any(name.startswith(_NOISE) for name in state)
 
 
 def from_rosinality(state: Mapping[str, Tensor], latent_avg: Tensor) -> StyleGAN2:
@@ -28,11 +45,28 @@ def from_rosinality(state: Mapping[str, Tensor], latent_avg: Tensor) -> StyleGAN
 
     `state` is the checkpoint's `g_ema`, `latent_avg` its mean of W, `(w_dim,)`. The result is
     float32, in eval mode and without gradients. Filter buffers may be left out; where present they
-    must hold the [1, 3, 3, 1] filter. Raises `CheckpointError` naming every unknown, missing or
-    misshapen tensor.
+    must hold the [1, 3, 3, 1] filter. Where `lacks_noise`, the noise of `NOISE_SEED` is taken.
+    Raises `CheckpointError` naming every unknown, missing or misshapen tensor, or the kind of
+    generator where it is conditional or its pictures are not square.
     """
     weights = drop_fir_filters(state, _FILTERS, _SOURCE)
-    return build_from_layout(_infer_config(weights), _layout, weights, latent_avg, _SOURCE)
+    check_square(weights, _CONST, _SOURCE)
+    config = _infer_config(weights)
+    # Both are one size in that program; the code of a class is appended to z.
+    if config.z_dim > config.w_dim:
+        raise conditional(_SOURCE, f"its mapping takes {config.z_dim} numbers, not {config.w_dim}")
+    if lacks_noise(weights):
+        weights |= _drawn_noise(config)
+    return build_from_layout(config, _layout, weights, latent_avg, _SOURCE)
+
+
+def _drawn_noise(config: StyleGAN2Config) -> dict[str, Tensor]:
+    draws = torch.Generator().manual_seed(NOISE_SEED)
+    sides = [side for side in config.resolutions for _ in range(2)][1:]  # one at 4x4
+    return {
+        f"{_NOISE}{index}": torch.randn(1, 1, side, side, generator=draws)
+        for index, side in enumerate(sides)
+    }
 
 
 def _infer_config(weights: Mapping[str, Tensor]) -> StyleGAN2Config:
@@ -47,7 +81,7 @@ def _infer_config(weights: Mapping[str, Tensor]) -> StyleGAN2Config:
         return StyleGAN2Config(
             resolution=START_RESOLUTION << doublings,
             channels=(
-                size("input.input", 1),
+                size(_CONST, 1),
                 *(size(f"convs.{2 * level + 1}.conv.weight", 1) for level in range(doublings)),
             ),
             z_dim=size("style.1.weight", 1),
@@ -61,13 +95,13 @@ def _infer_config(weights: Mapping[str, Tensor]) -> StyleGAN2Config:
 
 def _layout(name: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     if name == "const":
-        return "input.input", (1, *shape)
+        return _CONST, (1, *shape)
     group, number, part = name.split(".", 2)
     index = int(number)
     if group == "mapping_layers":
         return f"style.{index + 1}.{part}", shape
     if part == "noise_const":
-        return f"noises.noise_{index}", (1, 1, *shape)
+        return f"{_NOISE}{index}", (1, 1, *shape)
     if group == "convs":
         owner = f"convs.{index - 1}" if index else "conv1"
         theirs = f"{owner}.{_CONV_PARTS[part]}"

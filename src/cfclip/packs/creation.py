@@ -21,6 +21,7 @@ from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.opening import OpenedClip, open_clip_model
 from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
 from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
+from cfclip.encoders.style_encoder import StyleEncoderKind
 from cfclip.errors import CheckpointError, InputError, PackError, reason_of
 from cfclip.features.identity import load_identity, save_identity
 from cfclip.files import sha256_of
@@ -30,7 +31,7 @@ from cfclip.generators.latent_statistics import (
     measure_latents,
     save_latent_statistics,
 )
-from cfclip.generators.opening import load_generator
+from cfclip.generators.opening import OpenedGenerator, open_generator
 from cfclip.generators.stylegan2 import StyleGAN2
 from cfclip.packs.manifest import PackManifest, check_name
 from cfclip.packs.pack import (
@@ -71,6 +72,8 @@ class PackParts:
     """What any picture of the generator shows."""
     encoder: Path | None = None
     """A file that `load_encoder` opens, for this generator."""
+    encoder_kind: StyleEncoderKind | None = None
+    """Of an encoder whose file does not tell."""
     identity: Path | None = None
     """A file laid out as `model_ir_se50.pth`; for faces."""
     unrealistic_text: str = UNREALISTIC_TEXT
@@ -111,7 +114,8 @@ def create_pack(
     source_text, unrealistic = check_prompt(parts.source_text), check_prompt(parts.unrealistic_text)
     folder = free_folder(place, parts.name)
     report(f"opening the generator {parts.generator}")
-    generator = open_generator(parts.generator)
+    opened = open_colour_generator(parts.generator)
+    generator = opened.generator
     statistics = measure_latents(generator)
     report(f"opening the CLIP {parts.clip}")
     clip = open_clip_model(parts.clip)
@@ -122,7 +126,7 @@ def create_pack(
         save_latent_statistics(statistics, building / LATENT_STATISTICS_FILE)
         _write_clip(clip, building / CLIP_FOLDER)
         if parts.encoder is not None:
-            _write_encoder(parts.encoder, generator, building / ENCODER_FILE)
+            _write_encoder(parts.encoder, parts.encoder_kind, generator, building / ENCODER_FILE)
         if parts.identity is not None:
             save_identity(load_identity(parts.identity), building / IDENTITY_FILE)
         manifest = PackManifest(
@@ -135,21 +139,21 @@ def create_pack(
             source_text=source_text,
             unrealistic_text=unrealistic,
             templates=parts.templates,
-            card={"models": _models_text(parts, generator, statistics, clip)},
+            card={"models": _models_text(parts, opened, statistics, clip)},
         )
         _try(assemble_pack(building, manifest))
-    return CreatedPack(Pack.open(folder), _warnings(parts, generator, statistics))
+    return CreatedPack(Pack.open(folder), _warnings(parts, opened, statistics))
 
 
-def open_generator(path: Path) -> StyleGAN2:
+def open_colour_generator(path: Path) -> OpenedGenerator:
     """The generator of a pack to be. Raises `CheckpointError` for a file that holds none."""
-    generator = load_generator(path)
-    if generator.img_channels != RGB_CHANNELS:
+    opened = open_generator(path)
+    if opened.generator.img_channels != RGB_CHANNELS:
         raise CheckpointError(
-            f"{path} makes pictures of {generator.img_channels} channels, expected "
+            f"{path} makes pictures of {opened.generator.img_channels} channels, expected "
             f"{RGB_CHANNELS}; packs are of colour pictures"
         )
-    return generator
+    return opened
 
 
 def free_folder(place: str | Path, name: str) -> Path:
@@ -209,8 +213,10 @@ def _smallest_exact(model: nn.Module) -> torch.dtype:
     return torch.float16 if exact else torch.float32
 
 
-def _write_encoder(path: Path, generator: StyleGAN2, target: Path) -> None:
-    encoder = load_encoder(path)
+def _write_encoder(
+    path: Path, kind: StyleEncoderKind | None, generator: StyleGAN2, target: Path
+) -> None:
+    encoder = load_encoder(path, kind=kind)
     found, expected = (encoder.num_ws, encoder.w_dim), (generator.num_ws, generator.w_dim)
     if found != expected:
         raise CheckpointError(
@@ -250,10 +256,10 @@ def _try(pack: Pack) -> None:
 
 
 def _warnings(
-    parts: PackParts, generator: StyleGAN2, statistics: LatentStatistics
+    parts: PackParts, opened: OpenedGenerator, statistics: LatentStatistics
 ) -> tuple[str, ...]:
-    warnings = []
-    distance = statistics.distance(generator.w_avg)
+    warnings = [f"{parts.generator}: {note}" for note in opened.notes]
+    distance = statistics.distance(opened.generator.w_avg)
     if distance > _FARTHEST_MEAN:
         warnings.append(
             f"the mean latent in {parts.generator} is {distance:.1f} spreads from that of "
@@ -277,11 +283,13 @@ def _origin(parts: PackParts, clip: OpenedClip) -> str:
 
 
 def _models_text(
-    parts: PackParts, generator: StyleGAN2, statistics: LatentStatistics, clip: OpenedClip
+    parts: PackParts, opened: OpenedGenerator, statistics: LatentStatistics, clip: OpenedClip
 ) -> str:
+    generator = opened.generator
     lines = [
         f"StyleGAN2 of {generator.resolution} px, {generator.num_ws} layers of {generator.w_dim}; "
         f"latents spread {statistics.spread:.3g} about their mean ({statistics.count} samples).",
+        *(f"Of the generator: {note}." for note in opened.notes),
         f"CLIP: {clip.origin}; {clip.activation}.",
     ]
     if parts.encoder is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cfclip.errors import CheckpointError, DownloadError
 from cfclip.packs.addresses import PublishedGenerator
-from cfclip.packs.creation import PackParts, open_generator
+from cfclip.packs.creation import PackParts, open_colour_generator
 from cfclip.packs.downloads import Callback, Downloads
 
 _CACHE_VARIABLE = "XDG_CACHE_HOME"
@@ -23,7 +23,7 @@ def fetch_generator(
     address: str | None = None,
     callback: Callback | None = None,
 ) -> Path:
-    """The file of a published generator, which `open_generator` opens, and whose hash is pinned.
+    """The file of a published generator, which is colour and opens, and whose hash is pinned.
 
     Args:
         published: what is fetched, whose licence the caller has accepted.
@@ -38,7 +38,7 @@ def fetch_generator(
     path = downloads.fetch(address, published.file, callback)
     if not downloads.is_pinned(published.file):
         try:
-            open_generator(path)
+            open_colour_generator(path)
         except CheckpointError as error:
             downloads.discard(published.file)
             raise DownloadError(

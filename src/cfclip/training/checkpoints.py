@@ -23,7 +23,8 @@ from torch import Tensor
 from cfclip.errors import CheckpointError, TrainingError, reason_of
 from cfclip.files import atomic_write
 from cfclip.pickle_values import Budget
-from cfclip.torch_files import map_file, read_torch_bytes
+from cfclip.torch_files import map_file
+from cfclip.torch_layout import read_torch_data
 from cfclip.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
@@ -142,7 +143,7 @@ def _bytes_of(path: Path) -> memoryview | bytes:
 
 def _load(path: Path, data: memoryview | bytes) -> dict[str, Any]:
     try:
-        content = read_torch_bytes(memoryview(data), Budget())
+        content = read_torch_data(memoryview(data), Budget())
     except MemoryError:
         raise
     except Exception as error:  # the reader raises whatever a damaged file makes it stumble over
