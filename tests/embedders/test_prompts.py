@@ -36,6 +36,35 @@ def test_empty_prompts(text):
         check_prompt(text)
 
 
+INVISIBLE = {
+    "zero-width space": "\u200b",
+    "byte order mark": "\ufeff",
+    "soft hyphen": "\u00ad",
+    "joiners": "\u200c\u200d\u2060",
+    "direction marks": "\u202e\u2066",
+    "empty braille cell": "\u2800",
+    "Hangul fillers": "\u115f\u1160\u3164\uffa0",
+    "a mark without its letter": "\u0301",
+    "variation selectors": "\ufe0f\U000e0100",
+    "tags": "\U000e0041",
+    "line separators": "\u2028\u2029\x85",
+    "control characters": "\x00\x07",
+    "all sorts, spaced": " \u200b \ufeff\t\u2800 ",
+}
+
+
+@pytest.mark.parametrize("text", INVISIBLE.values(), ids=INVISIBLE)
+def test_a_prompt_that_shows_nothing_is_empty(text):
+    with pytest.raises(InputError, match="the prompt is empty; describe the edit"):
+        check_prompt(text)
+    assert check_prompt(f"green{text}hair".replace("\x00", "").replace("\x07", ""))
+
+
+@pytest.mark.parametrize("text", ["-", "?", "1", "\u7dd1", "\U0001f600", "\uf8ff", "e\u0301"])
+def test_whatever_can_be_seen_is_a_prompt(text):
+    assert check_prompt(text) == text
+
+
 def test_too_long_prompts_name_length_limit_and_remedy():
     assert check_prompt("a" * MAX_PROMPT_CHARACTERS)
     with pytest.raises(InputError, match="1001 characters, the limit is 1000; describe"):

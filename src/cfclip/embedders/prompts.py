@@ -10,6 +10,16 @@ MAX_PROMPT_CHARACTERS = 1000
 
 _SLOT = "{}"
 
+_NOT_SEEN = frozenset("ZCM")
+"""First letters of the categories of characters that show nothing by themselves: space and other
+separators, control and format characters, marks that need a character to stand on."""
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159\U00013441\U00013442")
+"""What counts as a letter or a symbol and is blank all the same, such as the empty braille cell."""
+
+_PRIVATE = "Co"
+"""Category of characters that a font of one's own shows."""
+
 IMAGENET_TEMPLATES: tuple[str, ...] = (
     "a bad photo of a {}.",
     "a sculpture of a {}.",
@@ -124,7 +134,8 @@ def check_prompt(text: str) -> str:
     """The prompt without the white space around it, with every run of white space inside one space.
 
     Raises:
-        InputError: not a string, empty, too long, or with characters that are no text.
+        InputError: not a string, without any character that can be seen, too long, or with
+            characters that are no text.
 
     >>> check_prompt("  green  lipstick ")
     'green lipstick'
@@ -137,7 +148,7 @@ def check_prompt(text: str) -> str:
             "describe the edit in a few words"
         )
     prompt = " ".join(text.split())
-    if not prompt:
+    if not any(map(_is_seen, prompt)):
         raise InputError('the prompt is empty; describe the edit, for example "green hair"')
     for position, character in enumerate(prompt):
         # Cc: control characters; Cs: halves of characters, which cannot be encoded.
@@ -147,3 +158,9 @@ def check_prompt(text: str) -> str:
                 f"{position + 1}; remove it"
             )
     return prompt
+
+
+def _is_seen(character: str) -> bool:
+    category = unicodedata.category(character)
+    hidden = category[0] in _NOT_SEEN and category != _PRIVATE
+    return not hidden and character not in _BLANK
