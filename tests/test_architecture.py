@@ -28,7 +28,7 @@ FACADE = {
     "charts",
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
     *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
-    *("heat_maps", "sweeps", "drawings", "memory", "xmp"),
+    *("heat_maps", "sweeps", "drawings", "memory", "xmp", "patterns"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -83,6 +83,7 @@ ALLOWED: dict[str, set[str]] = {
     "charts": {"drawings"},
     "sheets": {"errors", "drawings"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
+    "patterns": {"errors"},
     "devices": {"errors"},
     "xmp": {"errors"},
     "memory": set(),

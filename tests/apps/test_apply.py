@@ -8,12 +8,10 @@ from full_disk import room_for
 from PIL import Image
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 from refusals import refused
+from tiny_mapper import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.editors.mapper_config import TextMapperConfig
-from cfclip.editors.text_mapper import BEST, save_text_mapper
-from cfclip.session import Session
-from cfclip.training.initial import new_mapper
+from cfclip.editors.text_mapper import BEST
 
 PROMPTS = ("green hair", "blue skin")
 QUICK = ("--projection.steps", "0", "--projection.warn-below-psnr", "0")
@@ -22,16 +20,6 @@ QUICK = ("--projection.steps", "0", "--projection.warn-below-psnr", "0")
 @pytest.fixture(autouse=True)
 def packs(tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
-
-
-def write_mapper(folder: Path, pack: Path, *prompts: str) -> Path:
-    session = Session.open(pack)
-    generator, width = session.generator, session.embedder.dim
-    shape = TextMapperConfig(num_ws=generator.num_ws, w_dim=generator.w_dim, text_dim=width)
-    facts = {"pack": "tiny", "pack_version": "1", "models": session.pack.mapped_models}
-    folder.mkdir()
-    save_text_mapper(new_mapper(shape, 0), folder / BEST, {**facts, "prompts": list(prompts)})
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -145,15 +133,18 @@ def test_a_full_disk_is_told_of_each_picture(
 
 
 def test_nothing_is_replaced_unasked(
-    tmp_path: Path, run: Path, out: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_pack: Path, run: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert apply(run, out, "sample:1", "--quiet") == 0
     assert apply(run, out, "sample:0-2") == 2
     assert "--overwrite" in refused(capsys)
     assert len(names(out)) == 3
-    first, second = paint(tmp_path / "a" / "x.png"), paint(tmp_path / "b" / "x.png")
-    assert apply(run, out, first, second) == 2
-    assert "rename one" in refused(capsys)
+    texts = ("5 degrees", "-5 degrees")  # of which one name is made
+    assert (
+        apply(write_mapper(tmp_path / "two", tiny_pack, *texts), out, "sample:2", "--all-texts")
+        == 2
+    )
+    assert "make them one at a time" in refused(capsys)
 
 
 @pytest.mark.parametrize(

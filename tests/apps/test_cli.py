@@ -328,17 +328,6 @@ def test_existing_outputs_are_refused_before_any_work(
     assert len(names(out)) == 3
 
 
-def test_two_pictures_for_one_output(
-    tmp_path: Path, out: Path, picture: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for name in ("a.png", "a.bmp", "a_png.png"):
-        with Image.open(picture) as image:
-            image.save(folder / name)
-    assert "rename one" in refused(capsys, edit(folder, TEXT, "--out", out))
-
-
 def test_messages_are_one_plain_line() -> None:
     assert one_line("a\nb\x1b[31m  c") == "a b?[31m c"
 

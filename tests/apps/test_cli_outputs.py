@@ -71,16 +71,6 @@ def test_no_picture_that_is_to_be_edited_is_replaced(
     assert (folder / "x_green-hair.png").read_bytes() == kept
 
 
-def test_two_inversions_never_share_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("a.png", "a.bmp", "a_png.png"):
-        paint(tmp_path / "in" / name)
-    command = ["invert", str(tmp_path / "in"), "--pack", "tiny", "--out", str(tmp_path / "out")]
-    assert main([*command, "--overwrite"]) == 2
-    assert "two pictures would both be written" in refused(capsys)
-
-
 def test_a_rerun_that_differs_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert edit("sample:1", TEXT, "--out", tmp_path) == 0
     record = tmp_path / "sample-1_green-hair.json"

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import INTERRUPTED, PackWork, Strengths
+from cfclip.apps.options import INTERRUPTED, Images, PackWork, Strengths, Texts
 from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
 from cfclip.apps.saving import Saving
 from cfclip.apps.tasks import (
     Task,
     check_plan,
-    find_all_tasks,
+    find_tasks,
     interruption,
     report_failure,
     summarise,
 )
+from cfclip.apps.texts import check_texts
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError
 from cfclip.outputs import EditFiles, edit_files, edit_name
@@ -51,16 +52,13 @@ class Apply(PackWork):
     """Folder of a training, whose best mapper is taken, or the file of a mapper; also a checkpoint
     of CF-CLIP or StyleCLIP for the pack's models."""
 
-    images: Annotated[
-        tyro.conf.Positional[tuple[str, ...]],
-        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-    ]
-    """Picture files, folders of pictures, sample:SEED or sample:FIRST-LAST."""
+    images: Images
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
 
     out: Path = field(default=Path("applied"), kw_only=True)
     """Folder for the results; made if needed."""
 
-    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    text: Texts = ()
     """What the pictures shall show, if the mapper was trained for several texts. Given several
     times, an edit for each."""
 
@@ -80,7 +78,8 @@ class Apply(PackWork):
     def run(self) -> int:
         """Edit all pictures; those that fail are named at the end and lose no others."""
         check_number("batch", self.batch, 1)
-        tasks, failures = find_all_tasks(self.images)
+        check_texts(self.text)
+        tasks, failures = find_tasks(self.images)
         check_photos(tasks, self.face, self.paste.chosen)
 
         from cfclip.editors.config import LatentOptimisationConfig

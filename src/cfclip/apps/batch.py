@@ -20,9 +20,11 @@ from cfclip.apps.options import (
     EditOptions,
     EditSettings,
     Marked,
+    Texts,
     pack_settings,
 )
 from cfclip.apps.run_watch import watched_run
+from cfclip.apps.texts import check_texts
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.schedule import check_number
@@ -58,7 +60,7 @@ class Batch(Marked):
     out: Path = field(kw_only=True)
     """Folder of the batch; made if needed."""
 
-    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    text: Texts = ()
     """What the pictures shall show, where a list gives no text. Given several times, an edit for
     each."""
 
@@ -139,6 +141,7 @@ class Batch(Marked):
             return self._work(batch, job, session, refused)
 
     def _check(self) -> None:
+        check_texts(self.text)
         check_number("batch", self.batch, 1)
         check_number("shard_rows", self.shard_rows, 1)
         check_number("measure", self.measure, 0.0)
@@ -147,10 +150,7 @@ class Batch(Marked):
         if self.mapper is None and self.all_texts:
             raise InputError("all_texts is for a mapper, which knows its texts; give --mapper")
         if self.mapper is not None and self.settings != pack_settings(self.pack)[0]:
-            raise InputError(
-                "settings of latent optimisation say nothing to a mapper; leave them out, or "
-                "--mapper"
-            )
+            raise InputError("settings of an optimisation say nothing to a mapper; leave them out")
         if self.engine != "ray":
             if self.address is not None:
                 raise InputError("an address is that of a Ray cluster; ask for --engine ray")

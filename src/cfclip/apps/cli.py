@@ -31,6 +31,7 @@ from cfclip.apps.options import (
 )
 from cfclip.apps.packs import Packs
 from cfclip.apps.pictures import Invert, Sample
+from cfclip.apps.texts import without_dashes
 from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
 from cfclip.apps.web.command import Web
@@ -68,6 +69,9 @@ COMMANDS: dict[str, type[Command]] = {
 
 ALIASES = {"pack": "packs"}
 """Other names of commands, for whoever speaks of one pack."""
+
+_OF_TWO_WORDS = {"packs", "grid"}
+"""Commands of which the second word says what they do."""
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
 
@@ -118,11 +122,13 @@ def _main(given: list[str]) -> int:
 def parse(arguments: Sequence[str]) -> Command:
     """The command of a command line. Raises `InputError` for a setting out of its limits."""
     arguments = [ALIASES.get(each, each) for each in arguments[:1]] + list(arguments[1:])
+    words = 2 if _OF_TWO_WORDS & set(arguments[:1]) else 1
+    arguments = without_dashes(arguments, words)
     command: Command = tyro.cli(
         _command_type(pack_in(arguments), training_in(arguments)),
         prog="cfclip",
         description=_DESCRIPTION,
-        args=list(arguments),
+        args=arguments,
         config=(
             tyro.conf.OmitSubcommandPrefixes,
             tyro.conf.FlagCreatePairsOff,
@@ -137,9 +143,7 @@ def _command_type(pack: str, training: TrainingConfig) -> Any:
     edit, projection = pack_settings(pack)
     missing: Any = tyro.MISSING
     defaults: dict[str, dict[str, Any]] = {
-        "edit": {
-            "default": Edit(missing, missing, out=missing, settings=edit, projection=projection)
-        },
+        "edit": {"default": Edit(missing, out=missing, settings=edit, projection=projection)},
         "invert": {"default": Invert(missing, out=missing, projection=projection)},
         "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
         "train": {"default": Train(out=missing, settings=training, projection=projection)},

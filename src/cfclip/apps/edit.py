@@ -14,16 +14,25 @@ from cfclip.apps.options import (
     OK,
     EditOptions,
     EditSettings,
-    Image,
+    Images,
     PackWork,
     Strengths,
+    Texts,
     Work,
 )
 from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
 from cfclip.apps.saving import Saving
-from cfclip.apps.tasks import Task, check_plan, find_tasks, interruption, report_failure, summarise
+from cfclip.apps.tasks import (
+    Task,
+    check_plan,
+    find_tasks,
+    interruption,
+    report_failure,
+    summarise,
+)
+from cfclip.apps.texts import pictures_and_texts
 from cfclip.encoders.config import ProjectionConfig, TuningConfig
-from cfclip.errors import CfclipError, InputError
+from cfclip.errors import CfclipError
 from cfclip.outputs import EditFiles, edit_files, edit_name
 from cfclip.photos.config import FaceConfig, PasteBack
 from cfclip.settings import make_config
@@ -42,14 +51,12 @@ class Edit(PackWork):
     `cfclip rerun` makes the same image again.
     """
 
-    image: Image
-    """Picture file, folder of pictures, sample:SEED or sample:FIRST-LAST."""
+    images: Images
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST. Of a
+    single picture, its texts may follow it, without --text."""
 
-    texts: Annotated[
-        tyro.conf.Positional[tuple[str, ...]],
-        tyro.conf.arg(metavar="TEXT...", help_behavior_hint="(required)"),
-    ]
-    """What the pictures shall show; of several texts, all of them together."""
+    text: Texts = ()
+    """What the pictures shall show. Given several times, all of it together."""
 
     seed: int = 0
     """Decides every random draw."""
@@ -84,10 +91,9 @@ class Edit(PackWork):
         """Edit each picture; one that fails does not lose the others."""
         from cfclip.embedders.prompts import check_prompt
 
-        if not self.texts:
-            raise InputError('no text; describe the edit, for example "green hair"')
-        prompts = tuple(check_prompt(text) for text in self.texts)
-        tasks = find_tasks(self.image)
+        pictures, texts = pictures_and_texts(self.images, self.text, self.out)
+        prompts = tuple(check_prompt(text) for text in texts)
+        tasks, failures = find_tasks(pictures)
         check_photos(tasks, self.face, self.paste.chosen)
         strengths = self._strengths()
         pasted = self.paste.chosen is not None
@@ -96,7 +102,7 @@ class Edit(PackWork):
         ]
         check_plan(tasks, [files.all for files in planned], self.overwrite)
         saving = Saving(self.console, strengths, self.overwrite, self.marking(), self.paste.chosen)
-        return self._edit_all(tasks, planned, prompts, saving)
+        return self._edit_all(tasks, failures, planned, prompts, saving)
 
     def _strengths(self) -> tuple[float, ...]:
         given = [strength for group in self.strength for strength in group]
@@ -108,6 +114,7 @@ class Edit(PackWork):
     def _edit_all(
         self,
         tasks: Sequence[Task],
+        failures: list[str],
         planned: Sequence[EditFiles],
         prompts: tuple[str, ...],
         saving: Saving,
@@ -129,8 +136,8 @@ class Edit(PackWork):
         )
         for warning in session.text_warnings(prompts):
             console.warning(warning)
-        failures: list[str] = []
-        for done, (task, files) in enumerate(zip(tasks, planned, strict=True)):
+        finished, total = 0, len(tasks) + len(failures)
+        for task, files in zip(tasks, planned, strict=True):
             try:
                 result = self._edit_one(session, console, task, prompts, strengths[0])
                 if result.interrupted and not result.steps:
@@ -140,18 +147,15 @@ class Edit(PackWork):
                         result = measure.noted(result, strengths)
                     saving.save(result, files, task)
                 if result.interrupted:
-                    console.error(
-                        interruption(
-                            done - len(failures), len(tasks), "; what it had reached is saved"
-                        )
-                    )
+                    console.error(interruption(finished, total, "; what it had reached is saved"))
                     return INTERRUPTED
+                finished += 1
             except (CfclipError, MemoryError, RuntimeError) as error:
                 failures.append(report_failure(console, task, error))
             except KeyboardInterrupt:
-                console.error(interruption(done - len(failures), len(tasks), ""))
+                console.error(interruption(finished, total, ""))
                 return INTERRUPTED
-        return summarise(console, failures, len(tasks))
+        return summarise(console, failures, total)
 
     def _identity_measure(self) -> "IdentityMeasure | None":
         if self.identity_network is None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, TypeAlias
-
-import tyro
+from typing import TYPE_CHECKING, TypeAlias
 
 from cfclip.apps.grid_file import GridFile
-from cfclip.apps.options import INTERRUPTED, Strengths
-from cfclip.apps.tasks import Task, find_all_tasks, interruption, report_failure, summarise
+from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts
+from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, summarise
+from cfclip.apps.texts import check_texts
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 
@@ -39,16 +38,13 @@ class EditCount:
 class EditGrid(GridFile):
     """Options of a grid of edits."""
 
-    images: Annotated[
-        tyro.conf.Positional[tuple[str, ...]],
-        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-    ]
-    """Picture files, folders of pictures, sample:SEED or sample:FIRST-LAST."""
+    images: Images
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
 
-    text: tyro.conf.UseAppendAction[tuple[str, ...]]
+    text: Texts
     """What the pictures shall show; may be given several times."""
 
-    files: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    files: Texts = ()
     """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/green-hair; of a folder of
     trainings, all that have a mapper. May be repeated."""
 
@@ -90,9 +86,10 @@ class EditGrid(GridFile):
     def _tasks(self) -> tuple[list[Task], list[str]]:
         if not self.text:
             raise InputError('no text; describe the edit, for example --text "green hair"')
+        check_texts(self.text)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}, it must be at least 0")
-        return find_all_tasks(self.images)
+        return find_tasks(self.images)
 
     def _draw(self, rows: Sequence[Row], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""

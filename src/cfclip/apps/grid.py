@@ -9,8 +9,8 @@ import tyro
 
 from cfclip.apps.edit_grids import GridCompare, GridStrengths
 from cfclip.apps.grid_file import GridFile, check_png
-from cfclip.apps.options import OK, Output
-from cfclip.apps.tasks import Task, find_all_tasks, report_failure, summarise
+from cfclip.apps.options import OK, Images, Output
+from cfclip.apps.tasks import Task, find_tasks, report_failure, summarise
 from cfclip.errors import CfclipError, InputError
 from cfclip.schedule import check_number
 
@@ -29,11 +29,8 @@ _SPEED = "steps_per_second"
 class GridContact(GridFile):
     """Show pictures beside each other, with their names."""
 
-    images: Annotated[
-        tyro.conf.Positional[tuple[str, ...]],
-        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-    ]
-    """Picture files, folders of pictures, sample:SEED or sample:FIRST-LAST."""
+    images: Images
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
 
     columns: int = 6
     """Pictures in a row."""
@@ -44,7 +41,7 @@ class GridContact(GridFile):
     def run(self) -> int:
         """Open, place, write; pictures that fail are left out and told at the end."""
         check_number("columns", self.columns, 1)
-        tasks, failures = find_all_tasks(self.images)
+        tasks, failures = find_tasks(self.images, once=False)
         marking = self.start(tasks)
         from cfclip.provenance import joint_provenance
         from cfclip.session import Session

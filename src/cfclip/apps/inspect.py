@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 from cfclip.apps.console import one_line
-from cfclip.apps.options import Output
-from cfclip.apps.tasks import summarise
+from cfclip.apps.options import Images, Output
+from cfclip.apps.tasks import find_files, summarise
 from cfclip.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,33 +24,41 @@ class Inspect(Output):
     picture was not changed.
     """
 
-    images: Annotated[
-        tyro.conf.Positional[tuple[Path, ...]],
-        tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
-    ]
-    """Picture files, of any program."""
+    images: Images
+    """Picture files of any program, folders, patterns such as 'in/*.png'."""
 
     def run(self) -> int:
         """Read each and tell; fails if one cannot be read or its signature does not fit it."""
         if not self.images:
             raise InputError("no pictures; give files")
-        failures = []
-        for place, image in enumerate(self.images):
+        failures: list[str] = []
+        found: list[Path] = []
+        for given in self.images:
             try:
-                failures += self._told(image, place)
+                found += find_files(given)
             except InputError as error:
-                failures.append(str(error))
-                if self.console.as_json:
-                    self.console.result({"image": str(image), "error": str(error)}, "")
-        return summarise(self.console, failures, len(self.images))
+                failures.append(self._failed(given, error))
+        total = len(found) + len(failures)
+        for place, image in enumerate(found):
+            try:
+                failures += self._told(image, place if total > 1 else None)
+            except InputError as error:
+                failures.append(self._failed(image, error))
+        return summarise(self.console, failures, total)
 
-    def _told(self, image: Path, place: int) -> list[str]:
-        """Tell of one picture; what is wrong with it."""
+    def _failed(self, image: str | Path, error: InputError) -> str:
+        if self.console.as_json:
+            self.console.result({"image": str(image), "error": str(error)}, "")
+        return str(error)
+
+    def _told(self, image: Path, place: int | None) -> list[str]:
+        """Tell of one picture, and at which place it stands if there are several; what is wrong
+        with it."""
         from cfclip.marking import inspect_picture
 
         found = inspect_picture(image)
         lines = [_line(name, value) for name, value in _of_picture(found)]
-        if len(self.images) > 1:
+        if place is not None:
             lines.insert(0, ("\n" if place else "") + _line("picture", str(image)))
         self.console.result({"image": str(image), **asdict(found)}, "\n".join(lines))
         if found.credentials is not None and not found.credentials.intact:

@@ -33,7 +33,11 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """Exit status; the last two are the shell's for SIGINT and SIGPIPE."""
 
-Image: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IMAGE")]
+Images: TypeAlias = Annotated[
+    tyro.conf.Positional[tuple[str, ...]],
+    tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
+]
+Texts: TypeAlias = tyro.conf.UseAppendAction[tuple[str, ...]]
 Strengths: TypeAlias = tyro.conf.UseAppendAction[tuple[tuple[float, ...], ...]]
 
 

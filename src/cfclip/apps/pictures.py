@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import INTERRUPTED, OK, Image, PackWork
+from cfclip.apps.options import INTERRUPTED, OK, Images, PackWork
 from cfclip.apps.photos import FaceOptions, check_photos, picture_of
 from cfclip.apps.tasks import check_plan, find_tasks, interruption, report_failure, summarise
 from cfclip.encoders.config import ProjectionConfig
@@ -91,8 +91,8 @@ class Invert(PackWork):
     latents and the measures of likeness.
     """
 
-    image: Image
-    """Picture file, folder of pictures or sample:SEED."""
+    images: Images
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
 
     face: FaceOptions = field(default_factory=FaceConfig)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
@@ -100,7 +100,7 @@ class Invert(PackWork):
     def run(self) -> int:
         """Invert each picture; one that fails does not lose the others."""
         console = self.console
-        tasks = find_tasks(self.image)
+        tasks, failures = find_tasks(self.images)
         check_photos(tasks, self.face)
         planned = [_inversion_files(self.out, task.name) for task in tasks]
         check_plan(tasks, planned, self.overwrite)
@@ -108,8 +108,8 @@ class Invert(PackWork):
         from cfclip.session import Session
 
         session = Session.open(self.pack, self.device)
-        failures: list[str] = []
-        for done, (task, files) in enumerate(zip(tasks, planned, strict=True)):
+        finished, total = 0, len(tasks) + len(failures)
+        for task, files in zip(tasks, planned, strict=True):
             try:
                 with console.progress(f"{task.name}: inverting") as update:
                     picture = picture_of(task, self.face)
@@ -119,12 +119,13 @@ class Invert(PackWork):
                 with uninterrupted():
                     _save(source, files, _provenance(session, source), marking, self.overwrite)
                 _tell(console, source, str(task.picture), files)
+                finished += 1
             except (CfclipError, MemoryError, RuntimeError) as error:
                 failures.append(report_failure(console, task, error))
             except KeyboardInterrupt:
-                console.error(interruption(done - len(failures), len(tasks), ""))
+                console.error(interruption(finished, total, ""))
                 return INTERRUPTED
-        return summarise(console, failures, len(tasks))
+        return summarise(console, failures, total)
 
 
 def _inversion_files(out: Path, name: str) -> tuple[Path, Path, Path]:

@@ -1,5 +1,6 @@
 """The pictures that a command works through, and what is said about those that fail."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, OK
 from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
+from cfclip.outputs import short_hash
 
 
 @dataclass(frozen=True)
@@ -20,49 +22,88 @@ class Task:
     """Base name of what is made of it."""
 
 
-def find_tasks(image: str) -> list[Task]:
-    """The pictures that an IMAGE argument names. Raises `InputError` if there are none."""
-    from cfclip.images import find_images
-    from cfclip.sources import is_sample_spec, parse_sample_spec
-
-    if is_sample_spec(image):
-        seeds = parse_sample_spec(image)
-        return [Task(f"sample:{seed}", f"sample-{seed}") for seed in seeds]
-    paths = find_images(image)
-    stems = Counter(_base(path.stem) for path in paths)
-    return [
-        Task(
-            path,
-            _base(path.stem)
-            if stems[_base(path.stem)] == 1
-            else _base(path.name.replace(".", "_")),
-        )
-        for path in paths
-    ]
-
-
-def find_all_tasks(images: Sequence[str]) -> tuple[list[Task], list[str]]:
+def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], list[str]]:
     """The pictures that arguments name, and a line for each argument that names none.
 
-    Raises `InputError` if there are no pictures.
+    Args:
+        images: files, folders, patterns of names, sample:SEED or sample:FIRST-LAST.
+        once: whether a picture that is named several times is worked on once.
+
+    Raises:
+        InputError: there are no pictures.
     """
     if not images:
         raise InputError("no pictures; give files, folders or sample:SEED")
-    tasks: list[Task] = []
+    pictures: list[str | Path] = []
     failures: list[str] = []
     for image in images:
         try:
-            tasks += find_tasks(image)
+            pictures += _pictures(image)
         except InputError as error:
             failures.append(str(error))
-    if not tasks:
-        raise InputError("; ".join(failures))
-    return tasks, failures
+    if not pictures:
+        more = f", and {len(failures) - 1} more like it" if len(failures) > 1 else ""
+        raise InputError(failures[0] + more)
+    places = [*map(_place, pictures)]
+    names = _distinct_names([*dict.fromkeys(places)])
+    tasks = [Task(each, names[place]) for each, place in zip(pictures, places, strict=True)]
+    return [*dict(zip(places, tasks, strict=True)).values()] if once else tasks, failures
 
 
-def _base(name: str) -> str:
+def find_files(image: str) -> list[Path]:
+    """The picture files that an argument names: itself, those of a folder, or what a pattern fits.
+
+    Raises `InputError` if there are none.
+    """
+    from cfclip.images import SUFFIXES, find_images
+    from cfclip.patterns import is_pattern, matching_files
+
+    return matching_files(image, SUFFIXES) if is_pattern(image) else find_images(image)
+
+
+def _pictures(image: str) -> "list[str] | list[Path]":
+    from cfclip.sources import is_sample_spec, parse_sample_spec
+
+    if is_sample_spec(image):
+        return [f"sample:{seed}" for seed in parse_sample_spec(image)]
+    return find_files(image)
+
+
+def _place(picture: str | Path) -> str:
+    """The same for one picture, however it is named."""
+    return os.path.abspath(picture) if isinstance(picture, Path) else picture
+
+
+def _distinct_names(places: Sequence[str]) -> dict[str, str]:
+    """The plainest name of each that no other has, be it in capitals: a file system may not tell
+    them apart."""
+    choices = {place: _choices(place) for place in places}
+    ranks = dict.fromkeys(places, 0)
+    while True:
+        names = {place: choices[place][rank] for place, rank in ranks.items()}
+        counts = Counter(map(str.casefold, names.values()))
+        worse = {
+            place: rank + 1
+            for place, rank in ranks.items()
+            if counts[names[place].casefold()] > 1 and rank + 1 < len(choices[place])
+        }
+        if not worse:
+            return names
+        ranks |= worse
+
+
+def _choices(place: str) -> tuple[str, ...]:
+    """What the results of a picture may be called after, from the plainest to one of its own."""
+    from cfclip.sources import is_sample_spec
+
+    if is_sample_spec(place):
+        return (place.replace(":", "-"),)
+    path = Path(place)
+    whole, folder = path.name.replace(".", "_"), path.parent.name
+    choices = (path.stem, whole, f"{folder}_{path.stem}", f"{folder}_{whole}")
+    own = f"{path.stem}-{short_hash(place)}"
     # Results of a hidden file are not hidden.
-    return name.lstrip("._") or "picture"
+    return tuple(each.lstrip("._") or "picture" for each in (*choices, own))
 
 
 def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], overwrite: bool) -> None:
@@ -77,7 +118,9 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], overwri
 
     paths = [path for files in planned for path in files]
     if twice := [path for path, count in Counter(paths).items() if count > 1]:
-        raise InputError(f"two pictures would both be written to {twice[0]}; rename one")
+        raise InputError(
+            f"two results would both be written to {twice[0]}; make them one at a time"
+        )
     inputs = {task.picture.resolve() for task in tasks if isinstance(task.picture, Path)}
     if lost := [path for path in paths if path.resolve() in inputs]:
         raise InputError(

@@ -9,10 +9,11 @@ import tyro
 
 from cfclip.apps.console import Console, stop_requests
 from cfclip.apps.fit_text_map import estimate
-from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output
+from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output, Texts
 from cfclip.apps.photos import FaceOptions
 from cfclip.apps.run_watch import watched_run
 from cfclip.apps.tasks import summarise
+from cfclip.apps.texts import check_texts
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.photos.config import FaceConfig
 from cfclip.training.config import TrainingConfig
@@ -41,7 +42,7 @@ class Train(Output):
     out: Path
     """Folder of the training; made if needed."""
 
-    text: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    text: Texts = ()
     """What the pictures shall show. Given several times, one mapper learns each of them."""
 
     texts: Path | None = None
@@ -90,6 +91,7 @@ class Train(Output):
         """Find latents, train, tell; pictures that fail are left out and told at the end."""
         from cfclip.training.prompts import gather_prompts
 
+        check_texts(self.text)
         given = gather_prompts(self.text, self.texts)
 
         from cfclip.training.processes import joined

@@ -1,6 +1,5 @@
 """What a batch works on: folders, patterns, lists, shards and samples, as entries."""
 
-import glob
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.batches.shards import read_shard
 from cfclip.errors import InputError
 from cfclip.images import SUFFIXES, find_images
+from cfclip.patterns import is_pattern, matching_files
 from cfclip.sources import is_sample_spec, parse_sample_spec
 
 
@@ -48,11 +48,6 @@ def find_entries(
 
 def _paths(given: str) -> list[Path]:
     """The file, the pictures of the folder, or what fits the pattern."""
-    if not glob.has_magic(given) or Path(given).exists():
-        return find_images(given)
-    wanted = (*SUFFIXES, *manifests.SUFFIXES, shards.SUFFIX)
-    found = sorted(Path(path) for path in glob.glob(given, recursive=True))
-    files = [path for path in found if path.suffix.lower() in wanted and path.is_file()]
-    if not files:
-        raise InputError(f"nothing that can be edited is at {given!r} ({', '.join(wanted)})")
-    return files
+    if is_pattern(given):
+        return matching_files(given, (*SUFFIXES, *manifests.SUFFIXES, shards.SUFFIX))
+    return find_images(given)

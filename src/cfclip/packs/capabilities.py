@@ -24,7 +24,9 @@ class Capabilities:
 def capabilities_of(manifest: PackManifest) -> Capabilities:
     """What follows from the files that a pack has and from what its `pack.toml` says."""
     files, name = manifest.files, manifest.name
-    can = [f"edit its own samples with text (cfclip edit sample:1 TEXT --pack {name})"]
+    can = [
+        f"edit its own samples with text (cfclip edit sample:1 --text TEXT --pack {name} --out out)"
+    ]
     cannot = []
     if ENCODER_FILE in files:
         can.append("invert pictures by its encoder, refined by optimisation")
