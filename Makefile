@@ -3,6 +3,7 @@
 # make test        every test, as CI runs them
 # make test-quick  without the slow ones
 # make lint        ruff and mypy
+# make fuzz        malformed inputs by the thousand (CASES=10000 PROCESSES=200 SEED=0, ONLY=NUMBER)
 # make docs        the pages of docs/ and the reference as a site, in build/site
 # make clean       remove .venv and what the targets above made
 #
@@ -13,12 +14,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 WORKERS ?= 2
+CASES ?= 10000
+PROCESSES ?= 200
+SEED ?= 0
 TORCH := $(shell grep -E '^torch(vision)?==' constraints.txt)
 
 # Workers share the cores; more threads than cores make each of them slower.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo web test test-quick lint docs clean
+.PHONY: demo web test test-quick fuzz lint docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m examples.demo --out $(DEMO)
@@ -32,6 +36,11 @@ test: $(VENV)/.development
 test-quick: $(VENV)/.development
 	$(PYTEST) -m "not slow"
 
+# What fails lies in build/fuzz. ONLY repeats single cases, if the other variables are as they were.
+fuzz: $(VENV)/.development
+	PYTHONPATH=.:tests $(BIN)/python -m fuzzing --cases $(CASES) --processes $(PROCESSES) \
+		--seed $(SEED) $(if $(ONLY),--only $(ONLY),--unspoilt)
+
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,7 +51,7 @@ docs: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf build/site $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
+	rm -rf build/site build/fuzz $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
 
 # torch comes first and alone: an installation of it that is already there (a CPU build, say) is
 # kept if its version fits, and the rest then only has to agree with it.

@@ -1,7 +1,7 @@
 """Malformed and hostile inputs by the thousand, through the command line's own door.
 
-`python -m fuzzing` (in the Makefile: `make fuzz`) makes cases from a seed, runs each in a process of
-its own under limits, and tells which of them ended in anything but a result or one clear line.
+`python -m fuzzing` (in the Makefile: `make fuzz`) makes cases from a seed, runs each in a process
+of its own under limits, and tells which ended in anything but a result or one clear line.
 
     scene      well-formed files of every kind that a command opens, made once
     corpus     those files and the commands that open them

@@ -99,7 +99,8 @@ class Plan:
             arguments, about, variables = with_odd_option(random)
             return Case(kind, about, arguments, variables, named=True)
         doors = {"weights": WEIGHTS, "texts": TEXTS, "pictures": PICTURES}[kind]
-        return _through(random.choice(doors), kind, scene, folder, random)
+        (door,) = random.choices(doors, weights=[each.share for each in doors])
+        return _through(door, kind, scene, folder, random)
 
 
 def link_scene(scene: Path, folder: Path, copied: Sequence[str] = ()) -> None:

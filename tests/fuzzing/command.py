@@ -11,7 +11,7 @@ CRASHED = 1
 
 
 def status_of(arguments: Sequence[str]) -> int:
-    """Run the command line in this process; its exit status, a traceback on stderr if it has one."""
+    """Run the command line in this process; its status, its traceback if it has one."""
     from cfclip.apps.cli import main
 
     try:

@@ -23,11 +23,17 @@ class Door:
     """A pack whose hash of the file is written anew, as whoever makes a hostile pack does."""
 
     @property
+    def share(self) -> float:
+        """How often it is tried, against others: less where the command takes long."""
+        return _SHARES.get(self.command.split()[0], 1.0)
+
+    @property
     def arguments(self) -> list[str]:
         """The command line."""
         return [_TEXT_WORD.get(word, word) for word in self.command.split()]
 
 
+_SHARES = {"bench": 0.3, "tune": 0.3, "packs": 0.6, "train": 0.6}
 _TEXT_WORD = {"TEXT": TEXT}
 _OUT = "--pack tiny --out out"
 _QUICK = "--steps 1 --augmentations 1 --projection.steps 0"
@@ -39,9 +45,10 @@ _TRAIN = (
 )
 _RESUMED = _TRAIN.replace("--steps 1", "--steps 2").replace("steps 0", "steps 1")
 _CREATE = "packs create --name made --source-text face --out out --generator"
-_FIT = f"fit-text-map captioned --pack tiny --out fitted.safetensors --projection.steps 0"
+_FIT = "fit-text-map captioned --pack tiny --out fitted.safetensors --projection.steps 0"
 _BATCH = "--pack tiny --text TEXT --mapper mapper --workers 1 --projection.steps 0"
-_BENCH = "--pack tiny --quick --images 1 --methods cfclip-optimisation"
+_FEW = "--pack tiny --quick --images 1"
+_BENCH = f"{_FEW} --methods cfclip-optimisation"
 _PROMPTS = "--prompts prompts.toml"
 _JUDGE = "--judge-clip tiny/clip"
 
@@ -264,7 +271,7 @@ TEXTS: list[Door] = [
     *_of(
         "variants.toml",
         "toml",
-        f"bench --pack tiny --quick --images 1 {_PROMPTS} --variants variants.toml {_JUDGE} --out out",
+        f"bench {_FEW} {_PROMPTS} {_JUDGE} --variants variants.toml --out out",
     ),
     *_of(
         "prompts.toml",

@@ -5,22 +5,12 @@ from functools import cache
 from random import Random
 
 from fuzzing.command import output_of
-from fuzzing.odd_values import NUMBERS, PATHS, TEXTS
+from fuzzing.odd_values import NUMBERS, PATHS, TEXTS, words
 from fuzzing.scene import TEXT
 
 _OUT = ("--pack", "tiny", "--out", "out")
 _QUICK = ("--steps", "1", "--augmentations", "1", "--projection.steps", "0")
-_TRAINING = (
-    *_QUICK,
-    "--batch",
-    "2",
-    "--validate-every",
-    "1",
-    "--validation",
-    "2",
-    "--samples",
-    "6",
-)
+_TRAINING = (*_QUICK, *words("--batch 2 --validate-every 1 --validation 2 --samples 6"))
 _BENCH = ("--pack", "tiny", "--quick", "--images", "1", "--prompts", "prompts.toml")
 _ONE_METHOD = ("--methods", "cfclip-optimisation")
 
@@ -110,12 +100,8 @@ def _value(random: Random) -> str:
         value = random.choice(NUMBERS)
     else:
         value = random.choice(PATHS if chance < 0.75 else TEXTS)
-    # What no process can be given: a null byte ends an argument.
-    return (
-        value.replace("\0", "0").encode("utf-8", "replace").decode()
-        if "\ud800" in value
-        else value.replace("\0", "0")
-    )
+    # No process can be given a null byte, which ends an argument, or half a character.
+    return value.replace("\0", "0").replace("\ud800", "?")
 
 
 def _environment_value(random: Random) -> str:

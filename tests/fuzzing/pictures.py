@@ -6,8 +6,10 @@ import zlib
 from collections.abc import Callable
 from random import Random
 
-from fuzzing.byte_mutations import spoilt_bytes
 from PIL import Image
+
+from fuzzing.byte_mutations import spoilt_bytes
+from fuzzing.odd_values import TEXTS, words
 
 Spoilt = tuple[bytes, str]
 
@@ -125,8 +127,6 @@ def _text_bomb(random: Random) -> tuple[str, tuple[bytes, bytes]]:
 
 
 def _text_chunk(random: Random) -> tuple[str, tuple[bytes, bytes]]:
-    from fuzzing.odd_values import TEXTS
-
     text = random.choice(TEXTS).encode("utf-8", "surrogatepass")
     kind = random.choice((b"tEXt", b"eXIf", b"caBX", b"gAMA", b"cHRM", b"tRNS", b"acTL", b"fcTL"))
     return f"{kind!r} of {text[:40]!r}", (kind, b"Software\0" + text)
@@ -159,11 +159,16 @@ def _with_metadata(data: bytes, random: Random) -> Spoilt:
     return stream.getvalue(), "; ".join(told)
 
 
+_MARKS = (
+    *(_SIGNATURE, b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\xff\xff\xff\x7fWEBPVP8 ", b"II*\0"),
+    *(b"BM", b"\0\0\0\x1cftypavif", b"\0\0\1\0", b"8BPS", b"P6 99999 99999 255\n"),
+    *(b"%!PS-Adobe", b"FLIF", b"DDS ", b"icns", b"#define a_width 9\n", b"%PDF-1.4"),
+)
+"""What files of many formats begin with."""
+
+
 def _of_noise(random: Random) -> Spoilt:
-    mark = random.choice(
-        (_SIGNATURE, b"\xff\xd8\xff\xe0", b"GIF89a", b"RIFF\xff\xff\xff\x7fWEBPVP8 ", b"II*\0",
-         b"BM", b"\0\0\0\x1cftypavif", b"\0\0\1\0", b"8BPS", b"P6 99999 99999 255\n", b"%!PS-Adobe",
-         b"FLIF", b"DDS ", b"icns", b"\x0aSIXEL", b"#define a_width 9\n", b"%PDF-1.4", b"<svg "))  # fmt: skip
+    mark = random.choice(_MARKS)
     return mark + random.randbytes(500), f"{mark[:8]!r} and noise"
 
 
@@ -188,9 +193,7 @@ def _many_frames(random: Random) -> Spoilt:
 
 def _odd_size(random: Random) -> Spoilt:
     size = random.choice(((1, 1), (1, 3000), (3000, 1), (2, 2), (7, 13), (6000, 2)))
-    mode = random.choice(
-        ("1", "L", "LA", "P", "RGBA", "I", "I;16", "F", "CMYK", "YCbCr", "LAB", "HSV")
-    )
+    mode = random.choice(words("1 L LA P RGBA I I;16 F CMYK YCbCr LAB HSV"))
     stream = io.BytesIO()
     picture = Image.new(mode, size)
     try:

@@ -1,4 +1,4 @@
-"""A case as a new process of Python, `python -m cfclip`, watched and limited by its `sitecustomize`."""
+"""A case as a new process of Python, `python -m cfclip`, watched by its `sitecustomize`."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from fuzzing.cases import Case, Plan
-from fuzzing.watch import PROJECT
 from fuzzing.worker import FOLDER, SEEN, _to_files, begin, watch_of
 
 _SECONDS, _MEGABYTES = 10.0, 700.0

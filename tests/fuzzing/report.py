@@ -56,7 +56,7 @@ class Report:
         about = start.case.about if start else ""
         line = f"case {done.number}: {'; '.join(problems)[:300]} ({about})"
         self.failed.append(f"{line}\n    {command[:300]}")
-        print(f"FAILED {line}\n    {command[:300]}", flush=True)
+        print(_plain(f"FAILED {line}\n    {command[:300]}"), flush=True)
         group = _DETAIL.sub("*", problems[0])
         self._problems[group] += 1
         if self._problems[group] > _MOST_KEPT:
@@ -99,11 +99,16 @@ class Report:
             told = ", ".join(f"{count} with status {status}" for status, count in counts.items())
             print(f"  {kind:<9} {sum(counts.values()):6}: {told}")
         for problem, count in self._problems.most_common():
-            print(f"  {count:5} x {problem[:200]}")
+            print(f"  {count:5} x {_plain(problem[:200])}")
         if self.failed:
             print(f"{len(self.failed)} failed; they are in {self._failures}")
         else:
             print("none failed")
+
+
+def _plain(text: str) -> str:
+    """A text that acts on no terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _copy_inputs(folder: Path, kept: Path) -> None:

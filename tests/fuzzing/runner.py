@@ -13,10 +13,10 @@ from pathlib import Path
 from fuzzing import real_process
 from fuzzing.cases import Plan
 from fuzzing.verdict import Ended
-from fuzzing.worker import ABOUT, ERRORS, OUT, SECONDS, SEEN, Start, run_here
+from fuzzing.worker import ABOUT, ERRORS, OUT, SEEN, Start, run_here
 
 _PATIENCE = 5.0
-"""Seconds without any computing after which a case hangs. One that computes is limited by the system;
+"""Seconds without any computing after which a case hangs. What one may compute, the system limits;
 how long that takes depends on what else the machine does."""
 _LOOK_SECONDS = 0.25
 _STOPPED_AFTER = 2.0

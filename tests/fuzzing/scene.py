@@ -6,8 +6,9 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from fuzzing.command import succeed
 from PIL import Image
+
+from fuzzing.command import succeed
 
 _QUICK_EDIT = ("--steps", "1", "--augmentations", "1", "--projection.steps", "1")
 _QUICK_TRAINING = (

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import tomli_w
+
 from fuzzing.byte_mutations import spoilt_bytes
 from fuzzing.odd_values import NUMBERS, OTHERS, PATHS, RAW, TEXTS, Raw
 

@@ -1,5 +1,6 @@
 """Importing beforehand what commands import, so that no case pays for it."""
 
+import gc
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ from fuzzing.command import output_of
 from fuzzing.doors import PICTURES, TEXTS, WEIGHTS
 from fuzzing.options import COMMANDS, options_of
 from fuzzing.scene import build_scene
+from fuzzing.worker import fork_workers
 
 _FAIL = ("packs download",)
 """Commands that are refused as they are: what they would fetch is not there."""
@@ -31,6 +33,7 @@ def prepare(work: Path, try_all: bool) -> tuple[Path, list[str]]:
     if not process:
         status = 1
         try:
+            fork_workers()
             build_scene(scene)
             wrong = _try(scene, work / "tried", try_all)
             names = [name for name in sys.modules if not name.startswith(_LEFT_OUT)]
@@ -54,6 +57,7 @@ def prepare(work: Path, try_all: bool) -> tuple[Path, list[str]]:
                 continue
     for command in COMMANDS:
         options_of(command)
+    gc.freeze()  # or each fork would go through all of it, and so copy it
     return scene, content["wrong"]
 
 

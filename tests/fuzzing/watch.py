@@ -1,8 +1,8 @@
 """What a process under test does to the machine: told through an audit hook, some of it prevented.
 
 Nothing outside the case's folder is ever changed, and no server is reached: the hook raises what a
-read-only disk and a machine without a network would. Whatever it sees that has no place in a case is
-a line in a file, also what child processes do.
+read-only disk and a machine without a network would. Whatever it sees that has no place in a case
+is a line in a file, also what child processes do.
 """
 
 import errno
@@ -13,20 +13,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fuzzing.odd_values import words
+
 PROJECT = Path(__file__).parents[2]
 
-_READABLE = (
-    *(
-        "/proc/self",
-        "/proc/meminfo",
-        "/proc/cpuinfo",
-        "/proc/version",
-        "/proc/mounts",
-        "/proc/stat",
-    ),
-    *("/proc/sys", "/sys/fs/cgroup", "/sys/devices", "/dev/null", "/dev/urandom", "/dev/random"),
-    *("/usr/share/zoneinfo", "/etc/localtime", "/etc/os-release", "/usr/lib/os-release"),
-    *("/etc/mime.types", "/usr/share/mime", "/dev/shm"),
+_READABLE = tuple(
+    words(
+        "/proc/self /proc/meminfo /proc/cpuinfo /proc/version /proc/mounts /proc/stat /proc/sys "
+        "/sys/fs/cgroup /sys/devices /dev/null /dev/urandom /dev/random /dev/shm "
+        "/usr/share/zoneinfo /etc/localtime /etc/os-release /usr/lib/os-release "
+        "/etc/mime.types /usr/share/mime"
+    )
 )
 _WRITABLE = ("/dev/null", "/dev/shm", "/proc/self")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -37,29 +34,17 @@ _CHANGES: dict[str, dict[int, int]] = {
 }
 """Events that change files: which of their arguments are paths, and which the folder that each is
 relative to, if there is one."""
-_NETWORK = (
-    "socket.connect",
-    "socket.bind",
-    "socket.getaddrinfo",
-    "socket.gethostbyname",
-    "socket.sendto",
+_NETWORK = tuple(
+    f"socket.{name}" for name in words("connect bind sendto getaddrinfo gethostbyname")
 )
-_PROCESSES = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen")
+_PROCESSES = tuple(words("os.system os.exec os.posix_spawn os.fork os.forkpty subprocess.Popen"))
 _CODE = ("exec", "compile")
 _UNPICKLES = ("pickle.find_class", "marshal.loads")
-_MAKES_CODE = (
-    *("dataclasses", "typing", "typing_extensions", "collections", "importlib", "runpy", "inspect"),
-    *(
-        "tyro",
-        "torch",
-        "open_clip",
-        "timm",
-        "numpy",
-        "attr",
-        "pydantic",
-        "numba",
-        "docstring_parser",
-    ),
+_MAKES_CODE = tuple(
+    words(
+        "dataclasses typing typing_extensions collections importlib runpy inspect tyro "
+        "docstring_parser torch open_clip timm numpy attr pydantic numba"
+    )
 )
 """Modules that make code of their own: classes, annotations, what is imported."""
 
@@ -169,7 +154,6 @@ _HANDLERS: dict[str, Handler] = {
 def _within(path: Any, roots: tuple[str, ...]) -> bool:
     text = os.fsdecode(path)
     try:
-        # A link is read where it leads; what is written or removed is the link itself, in its folder.
         real = os.path.realpath(text)
     except (OSError, ValueError):
         return True  # no such file can be: nothing is opened

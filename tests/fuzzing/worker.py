@@ -50,7 +50,7 @@ def run_here(plan: Plan, number: int, scene: Path, place: Path) -> int:
     _to_files(place)
     os.environ.update(case.variables)
     watch = watch_of(case, folder, scene, place / SEEN)
-    _fork_workers()
+    fork_workers()
     begin(case, place)
     watch.begin()
     status = status_of(case.arguments)
@@ -99,9 +99,9 @@ def _to_files(place: Path) -> None:
         os.close(opened)
 
 
-def _fork_workers() -> None:
-    """Let batches fork their workers: here no other thread is there that a fork could leave with a
-    lock, and a new Python takes longer than all the rest of a case."""
+def fork_workers() -> None:
+    """Let batches fork their workers: no thread is here that could leave a lock in a fork, and a
+    new Python takes longer than all the rest of a case."""
     import multiprocessing
 
     from cfclip.batches import local_engine
