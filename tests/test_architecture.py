@@ -14,7 +14,7 @@ FOUNDATION = {
     *("errors", "files", "reach", "tensors", "version", "weights"),
     *("text_formats", "text_files", "typed_fields"),
     *("pickle_values", "pickle_names", "pickles", "zip_index", "torch_layout", "torch_files"),
-    *("gif", "foreign_checkpoints"),
+    *("gif", "foreign_checkpoints", "given_settings"),
 }
 DESCENT = {"schedule", "descent"}
 PARTS = {
@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "files": {"errors"},
     "reach": {"errors"},
+    "given_settings": set(),
     "tensors": {"errors"},
     "text_formats": {"errors"},
     "text_files": {"errors", "text_formats"},

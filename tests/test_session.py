@@ -223,7 +223,6 @@ def test_unknown_words_are_a_warning(session: Session) -> None:
         {"seed": -1},
         {"seed": 1.5},
         {"source_text": ""},
-        {"config": LatentOptimisationConfig(), "lr": 0.1},
     ],
 )
 def test_settings_are_checked(session: Session, settings: dict[str, object]) -> None:

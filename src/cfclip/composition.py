@@ -35,7 +35,7 @@ def source_of(
     Args:
         session: on the pack that the edit was made with.
         result: the edit.
-        projection: settings of an inversion; those of the pack if not given.
+        projection: settings of an inversion; what it was made with goes over the pack's.
         callback: of an inversion; returning False ends it with what has been reached.
 
     Returns:

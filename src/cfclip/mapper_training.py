@@ -18,7 +18,7 @@ from cfclip.inversions import InversionProgress, Inversions, face_warnings
 from cfclip.mappers import PackMapper, open_mapper
 from cfclip.photos.config import FaceConfig
 from cfclip.session import Session
-from cfclip.settings import projection_settings
+from cfclip.settings import projection_settings, training_settings
 from cfclip.training.checkpoints import CHECKPOINT
 from cfclip.training.config import TrainingConfig
 from cfclip.training.initial import mapper_shape
@@ -75,10 +75,11 @@ def find_latents(
 
     Args:
         session: whose generator they are for.
-        config: how many to sample and to hold out.
+        config: how many to sample and to hold out; what it was made with goes over the pack's
+            defaults.
         source: a latents file (see `cfclip.training.latents`) or a folder; sampled if not given.
         inversions: where inversions are kept, for a folder; needed then.
-        projection: settings of the inversions; those of the pack if not given.
+        projection: settings of the inversions; what it was made with goes over the pack's.
         callback: called after each picture.
         face: how a face is cut from each picture of a folder; they are taken as they are if not
             given.
@@ -88,6 +89,7 @@ def find_latents(
             faces to be cut from what is no folder of pictures.
         KeyboardInterrupt: Ctrl-C; finished inversions are kept.
     """
+    config = training_settings(session.pack.manifest, config=config)
     if face is not None and face.chosen and (source is None or not Path(source).is_dir()):
         raise InputError(
             "faces can be cut from photos only; give a folder of them (--latents), or leave out "
@@ -100,7 +102,7 @@ def find_latents(
         return FoundLatents(latents_from_file(source, session.generator, config))
     if inversions is None:
         raise InputError("no folder for the inverted pictures; give inversions")
-    chosen = projection or projection_settings(session.pack.manifest)
+    chosen = projection_settings(session.pack.manifest, projection)
     pictures = {path.name: path for path in find_images(source)}
     store = Inversions(session, inversions, chosen, face)
     found, failures = store.invert_all(pictures, callback)
@@ -142,6 +144,7 @@ def check_training(
             `start` that does not fit.
         CheckpointError: a `start` that is missing, damaged or for other models, or such a network.
     """
+    config = training_settings(session.pack.manifest, config=config)
     _check_folder(Path(out), resume)
     task, begun = _task(session, prompts), _begun(session, start)
     generator, embedder = session.generator, session.embedder
@@ -183,7 +186,7 @@ def train_mapper(
         prompts: each an edit of its own, each once.
         latents: as `find_latents` gives them.
         out: folder of the run, made if needed; see `cfclip.training.trainer.train`.
-        config: the settings, the defaults if not given.
+        config: the settings; what it was made with goes over the pack's defaults.
         start: an earlier mapper (file or folder of a run) whose weights this one begins with, such
             as one for fewer prompts. What it knew and `prompts` does not name fades.
         resume: go on with the run in `out`, which has to have the same prompts, latents, models
@@ -202,7 +205,7 @@ def train_mapper(
         TrainingError: a loss or gradient that is not finite, a full disk, or another process that
             failed; the last good checkpoint is kept.
     """
-    config = config or TrainingConfig()
+    config = training_settings(session.pack.manifest, config=config)
     out = Path(out)
     if processes.first:
         _check_folder(out, resume)

@@ -109,14 +109,14 @@ class Session:
         Args:
             image: a PIL image, a file (both cut to their central square), a `Photo` (cut to its
                 face) or "sample:SEED".
-            projection: settings; those of the pack if not given.
+            projection: settings; what it was made with goes over the pack's defaults.
             callback: called after each step; returning False ends with what has been reached.
 
         Raises:
             InputError: a file that is not a usable picture.
             KeyboardInterrupt: Ctrl-C; half an inversion is of no use.
         """
-        config = projection or projection_settings(self.pack.manifest)
+        config = projection_settings(self.pack.manifest, projection)
         images = [image] if isinstance(image, Picture) else list(image)
         for each in images:
             if not isinstance(each, Picture):
@@ -182,9 +182,9 @@ class Session:
                 `invert`, latents `(num_ws, w_dim)`, or a sequence of these, edited as one batch.
             text: what the picture shall show; of several texts, all of them together.
             seed: decides every random draw.
-            config: all settings of the edit at once; or
-            settings: single fields of `LatentOptimisationConfig`, over the pack's defaults.
-            projection: settings of the inversion; those of the pack if not given.
+            config: settings of the edit; what it was made with goes over the pack's defaults.
+            settings: single fields of `LatentOptimisationConfig`, over both.
+            projection: settings of the inversion, in the same way.
             mask: white where the picture may change; cut and scaled as a picture is.
             source_text: what the picture shows; the pack's if not given.
             unrealistic_text: a text of failed pictures, for the logit objective; the pack's if not
@@ -198,9 +198,7 @@ class Session:
             PackError, CheckpointError: there is no text map, or it does not fit the pack.
         """
         manifest = self.pack.manifest
-        if config is not None and settings:
-            raise InputError(f"give config or single settings, not both ({', '.join(settings)})")
-        chosen = config or edit_settings(manifest, **settings)
+        chosen = edit_settings(manifest, config, **settings)
         prompts, about_source, unrealistic = self.check_edit(
             text, chosen, source_text, unrealistic_text, text_map
         )
@@ -261,7 +259,7 @@ class Session:
             text: the prompt; may be left out where the mapper was trained for one only.
             strength: factor on the edit; 0 changes nothing.
             batch: only the last bits of a result depend on it.
-            projection: settings of the inversion; those of the pack if not given.
+            projection: settings of the inversion; what it was made with goes over the pack's.
 
         Raises:
             InputError: a picture, text or strength that cannot be used.
@@ -295,6 +293,7 @@ class Session:
             PackError, CheckpointError: there is no text map, or it does not fit the pack.
         """
         manifest = self.pack.manifest
+        config = edit_settings(manifest, config)
         prompts = checked_prompts(text)
         about_source = check_prompt(manifest.source_text if source_text is None else source_text)
         unrealistic = check_prompt(

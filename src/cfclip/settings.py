@@ -4,7 +4,7 @@ Free of torch, so that the command line can list its options quickly.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.editors.config import LatentOptimisationConfig
@@ -12,6 +12,7 @@ from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
+from cfclip.given_settings import GivenSettings, all_given
 from cfclip.photos.config import PasteBack
 from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
@@ -35,26 +36,37 @@ SAMPLE_TRUNCATION = 0.7
 nearer to its mean, where its pictures are cleaner; CF-CLIP samples its test codes with 0.7."""
 
 
-def edit_settings(manifest: "PackManifest", **overrides: Any) -> LatentOptimisationConfig:
-    """Settings of an edit with a pack: its `[defaults.edit]`, changed by `overrides`.
+def edit_settings(
+    manifest: "PackManifest", config: LatentOptimisationConfig | None = None, /, **overrides: Any
+) -> LatentOptimisationConfig:
+    """Settings of an edit with a pack: its `[defaults.edit]`, then what `config` gives, then
+    `overrides`.
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
-    return _layered(LatentOptimisationConfig, manifest.name, manifest.defaults.edit, overrides)
+    defaults = manifest.defaults.edit
+    return _layered(LatentOptimisationConfig, manifest.name, defaults, config, overrides)
 
 
-def projection_settings(manifest: "PackManifest", **overrides: Any) -> ProjectionConfig:
-    """Settings of an inversion with a pack: its `[defaults.projection]`, changed by `overrides`.
+def projection_settings(
+    manifest: "PackManifest", config: ProjectionConfig | None = None, /, **overrides: Any
+) -> ProjectionConfig:
+    """Settings of an inversion with a pack: its `[defaults.projection]`, then what `config` gives,
+    then `overrides`.
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
-    return _layered(ProjectionConfig, manifest.name, manifest.defaults.projection, overrides)
+    defaults = manifest.defaults.projection
+    return _layered(ProjectionConfig, manifest.name, defaults, config, overrides)
 
 
 def training_settings(
-    manifest: "PackManifest", preset: TrainingPreset = "pack", **overrides: Any
+    manifest: "PackManifest",
+    preset: TrainingPreset = "pack",
+    config: TrainingConfig | None = None,
+    **overrides: Any,
 ) -> TrainingConfig:
-    """Settings of a training for a pack, changed by `overrides`.
+    """Settings of a training for a pack, then what `config` gives, then `overrides`.
 
     The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it; a published
     method stays as it was published.
@@ -63,26 +75,38 @@ def training_settings(
     """
     base = asdict(TRAINING_PRESETS[preset])
     own = manifest.defaults.training if preset == "pack" else {}
-    return _layered(TrainingConfig, manifest.name, {**base, **own}, overrides)
+    return _layered(TrainingConfig, manifest.name, {**base, **own}, config, overrides)
 
 
 def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:
-    """`config(**values)` with the names and types of the values checked first (`InputError`)."""
-    known = {each.name: each.default for each in fields(config)}
-    if unknown := sorted(set(values) - set(known)):
-        raise InputError(f"unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
-    fitting: dict[str, Any] = {n: _fit(n, value, known[n]) for n, value in values.items()}
-    return config(**fitting)
+    """`config(**values)` with the names and types of the values checked first (`InputError`).
+
+    It is taken as it is wherever settings are laid over a pack's.
+    """
+    made = config(**_fitting(config, values))
+    return all_given(made) if isinstance(made, GivenSettings) else made
 
 
 def _layered(
-    config: type[Config], pack: str, defaults: Mapping[str, Any], overrides: Mapping[str, Any]
+    kind: type[Config],
+    pack: str,
+    defaults: Mapping[str, Any],
+    config: GivenSettings | None,
+    overrides: Mapping[str, Any],
 ) -> Config:
     try:
-        make_config(config, defaults)
+        base = make_config(kind, defaults)
     except InputError as error:
         raise PackError(f"the defaults of pack {pack!r} do not fit: {error}") from error
-    return make_config(config, {**defaults, **overrides})
+    given = {} if config is None else config.given_values
+    return replace(base, **{**given, **_fitting(kind, overrides)})
+
+
+def _fitting(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    known = {each.name: each.default for each in fields(config)}
+    if unknown := sorted(set(values) - set(known)):
+        raise InputError(f"unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
+    return {name: _fit(name, value, known[name]) for name, value in values.items()}
 
 
 def _fit(name: str, value: object, default: object) -> object:

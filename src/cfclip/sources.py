@@ -221,7 +221,7 @@ class SourceMaker:
         if not images:
             raise InputError("no images; give at least one")
         if given:
-            chosen = config or projection_settings(self.pack.manifest)
+            chosen = projection_settings(self.pack.manifest, config)
             inverted = self.invert(list(given.values()), chosen, None)
             found.update(zip(given, inverted, strict=True))
         return [found[index] for index in range(len(images))]

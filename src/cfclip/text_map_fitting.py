@@ -53,7 +53,7 @@ def fit_captioned_folder(
         folder: as `cfclip.captions.read_captioned_folder` gives it.
         inversions: folder where inversions are kept; what is there already is not done again.
         config: how to fit; the defaults if not given.
-        projection: settings of the inversions; those of the pack if not given.
+        projection: settings of the inversions; what it was made with goes over the pack's.
         callback: called after each picture.
         face: how a face is cut from each picture; pictures are taken as they are if not given.
 
@@ -61,7 +61,7 @@ def fit_captioned_folder(
         InputError: a caption that the embedder cannot read, or too few usable pictures.
         KeyboardInterrupt: Ctrl-C; finished inversions are kept.
     """
-    projection = projection or projection_settings(session.pack.manifest)
+    projection = projection_settings(session.pack.manifest, projection)
     # First, since it takes seconds and may refuse a caption.
     embedded = session.embedder.embed_texts([caption.text for caption in folder.captions]).cpu()
     store = Inversions(session, inversions, projection, face)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cfclip.errors import InputError
+from cfclip.given_settings import GivenSettings
 from cfclip.losses.choices import OwnNegatives, Positives
 from cfclip.schedule import DescentSettings, Optimizer, check_choice, check_number
 
@@ -20,7 +21,7 @@ _LAYER_PART = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 @dataclass(frozen=True)
-class LatentOptimisationConfig:
+class LatentOptimisationConfig(GivenSettings):
     """How an edit is optimised. Raises `InputError` naming a value outside its limits."""
 
     objective: ObjectiveName = "clip_nce"

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from cfclip.given_settings import GivenSettings
 from cfclip.schedule import DescentSettings, check_number
 
 
 @dataclass(frozen=True)
-class ProjectionConfig:
+class ProjectionConfig(GivenSettings):
     """How an image is projected into W+. Raises `InputError` naming a value outside its limits."""
 
     steps: int = 120

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 from cfclip.editors.config import ObjectiveName
 from cfclip.editors.mapper_config import GROUPS, Group
 from cfclip.errors import InputError
+from cfclip.given_settings import GivenSettings
 from cfclip.losses.choices import Negatives, Positives
 from cfclip.schedule import DescentSettings, check_choice, check_number
 
@@ -21,7 +22,7 @@ of `TrainingConfig`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(GivenSettings):
     """How a text mapper is trained. Raises `InputError` naming a value outside its limits.
 
     Weights, optimizer and learning rate are CF-CLIP's by default; the run is far shorter, and its

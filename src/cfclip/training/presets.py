@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from cfclip.given_settings import all_given
 from cfclip.training.config import TrainingConfig
 
 TrainingPreset: TypeAlias = Literal["pack", "cfclip", "styleclip-mapper", "directional-mapper"]
@@ -33,9 +34,11 @@ _STYLECLIP: Mapping[str, Any] = {
 TRAINING_PRESETS: Mapping[TrainingPreset, TrainingConfig] = MappingProxyType(
     {
         "pack": TrainingConfig(),
-        "cfclip": TrainingConfig(),
-        "styleclip-mapper": TrainingConfig(objective="global", bare_prompt=True, **_STYLECLIP),
-        "directional-mapper": TrainingConfig(objective="directional", **_STYLECLIP),
+        "cfclip": all_given(TrainingConfig()),
+        "styleclip-mapper": all_given(
+            TrainingConfig(objective="global", bare_prompt=True, **_STYLECLIP)
+        ),
+        "directional-mapper": all_given(TrainingConfig(objective="directional", **_STYLECLIP)),
     }
 )
 """`pack` is what a pack lays its own defaults over (`cfclip.settings.training_settings`); others

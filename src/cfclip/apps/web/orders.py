@@ -113,7 +113,9 @@ def read_order(
         raise InputError(f"{len(prompts)} texts at once, the limit is {MOST_PROMPTS}")
     chosen_layers = str(layers or "").strip() or ALL_LAYERS
     parse_layers(chosen_layers, num_ws)
-    settings = {each.name: _value(each, advanced.get(each.name)) for each in SETTINGS}
+    settings: dict[str, Any] = {
+        each.name: _value(each, advanced.get(each.name)) for each in SETTINGS
+    }
     given = {name: value for name, value in settings.items() if value is not None}
     config = edit_settings(manifest, layers=chosen_layers, **given)
     return Order(text, prompts, method, _whole("seed", seed, _MOST_SEED), chosen_layers, config)
