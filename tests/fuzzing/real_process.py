@@ -32,7 +32,9 @@ def run_anew(plan: Plan, number: int, scene: Path, place: Path) -> int:
 
 
 def watch_this_process() -> None:
-    """What `sitecustomize` calls in the process that a case has become."""
+    """What `sitecustomize` calls in the process that a case is; elsewhere it does nothing."""
+    if _VARIABLE not in os.environ:
+        return
     told = json.loads(os.environ.pop(_VARIABLE))
     case, place = Case(**told["case"]), Path(told["place"])
     watch = watch_of(case, place / FOLDER, Path(told["scene"]), place / SEEN, imports=True)
