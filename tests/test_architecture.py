@@ -19,7 +19,7 @@ FOUNDATION = {
 DESCENT = {"schedule", "descent"}
 PARTS = {
     *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
-    *("photos", "png"),
+    *("photos", "png", "colour_profiles", "colours", "picture_files", "decoding"),
     *DESCENT,
 }
 FACADE = {
@@ -28,7 +28,7 @@ FACADE = {
     "charts",
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
     *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
-    *("heat_maps", "sweeps", "drawings", "memory", "xmp", "patterns"),
+    *("heat_maps", "sweeps", "drawings", "memory", "xmp"),
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -52,7 +52,11 @@ ALLOWED: dict[str, set[str]] = {
     "torch_files": {"errors", "pickle_values", "torch_layout"},
     "png": {"errors"},
     "gif": {"errors"},
-    "images": {"errors", "files", "gif", "png"},
+    "colour_profiles": {"errors"},
+    "colours": {"errors", "colour_profiles"},
+    "picture_files": {"errors"},
+    "decoding": {"errors", "colour_profiles", "picture_files"},
+    "images": {"errors", "files", "gif", "png", "colours", "decoding"},
     "schedule": {"errors"},
     "descent": {"errors", "tensors", "schedule"},
     # Parts: models know no other models, losses know none, methods know their base classes.
@@ -84,14 +88,13 @@ ALLOWED: dict[str, set[str]] = {
     "charts": {"drawings"},
     "sheets": {"errors", "drawings"},  # pictures and names only: no part of a model
     "outputs": {"errors"},
-    "patterns": {"errors"},
     "devices": {"errors"},
     "xmp": {"errors"},
     "memory": set(),
     "provenance": {"version", "xmp"},
     "credentials": {"errors", "provenance"},
     "marking": {"errors", "images", "png", "provenance", "credentials"},
-    "captions": {"errors", "images", "embedders.prompts"},
+    "captions": {"errors", "picture_files", "embedders.prompts"},
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "training": {*FOUNDATION, *PARTS},

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.images import find_images
+from cfclip.picture_files import list_pictures, skipped_line
 
 IMAGES_FOLDER = "images"
 CAPTIONS_FILE = "captions.jsonl"
@@ -45,6 +45,8 @@ class CaptionedFolder:
     """Each picture that a caption names, as an image or a source, in that order."""
     uncaptioned: tuple[str, ...]
     """Names of the pictures in `images` that no caption names."""
+    skipped: str | None = None
+    """One line about pictures in `images` that cannot be opened, other than named ones."""
 
 
 def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
@@ -61,7 +63,7 @@ def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
             f"there is no folder {images}; put the pictures there and their captions into "
             f"{CAPTIONS_FILE} beside it"
         )
-    listed = find_images(images)
+    listed = list_pictures(images)
     captions = _read_captions(file)
     pictures: dict[str, Path] = {}
     for line, caption in captions:
@@ -72,7 +74,8 @@ def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
     return CaptionedFolder(
         captions=tuple(caption for _, caption in captions),
         pictures=pictures,
-        uncaptioned=tuple(path.name for path in listed if path.name not in pictures),
+        uncaptioned=tuple(path.name for path in listed.pictures if path.name not in pictures),
+        skipped=skipped_line(path.name for path in listed.skipped if path.name not in pictures),
     )
 
 

@@ -5,26 +5,19 @@ that says why not. What it had to change is listed as warnings, so that nothing 
 """
 
 import os
-import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
 
-import numpy as np
 from PIL import Image, ImageOps
 
-from cfclip.errors import InputError
+from cfclip.colours import Ground, as_srgb
+from cfclip.decoding import MAX_PIXELS, MAX_WHOLE_BYTES, decoding, opened, too_many_pixels
+from cfclip.errors import InputError, reason_of
 from cfclip.files import write_whole
 from cfclip.gif import encode_gif, packet_of
 from cfclip.png import encode_png
-
-MAX_PIXELS = 50_000_000
-"""Read from the header and compared before anything is decoded: a file of a few kilobytes can
-unpack to gigabytes. Larger than the picture of any common camera."""
 
 MIN_SIDE = 16
 """Pixels of the short side under which a picture shows nothing that could be edited."""
@@ -38,18 +31,10 @@ ASPECT_WARNING = 1.25
 ASPECT_LIMIT = 4.0
 """Long side over short side beyond which a centre crop is a guess about what was meant."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-"""The only decoders used; Pillow has dozens more, some of which call other programs."""
+_ONE_PICTURE_FORMATS = ("JPEG", "MPO")
+"""JPEG may have a second view or a preview behind the picture: to its owner, one picture."""
 
-_ONE_PICTURE_FORMATS = ("MPO",)
-"""JPEG with a second view or a preview behind the picture: to its owner, one picture."""
-
-_OPAQUE = 255
-_16_TO_8_BITS = 257
-
-Ground: TypeAlias = Literal["white", "black"]
-"""What shows through the transparent parts of a picture."""
+_ORIENTATION = 0x0112  # of EXIF
 
 
 @dataclass(frozen=True)
@@ -57,50 +42,47 @@ class OpenedImage:
     """A picture ready for use."""
 
     image: Image.Image
-    """Mode RGB, 8 bits, upright; square, of the size asked for, unless it was to be kept whole."""
+    """Mode RGB, 8 bits, sRGB, upright; square, of the size asked for, unless it was to be kept
+    whole."""
     warnings: tuple[str, ...]
     """What was changed on the way in, one line each."""
+    reduction: int = 1
+    """How many pixels of the file, each way, one of a picture stands for that was kept whole."""
 
 
 def open_image(
     path: str | Path, size: int, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
 ) -> OpenedImage:
-    """Open a picture as 8-bit RGB, upright, centre-cropped and resized to `size` x `size` pixels.
+    """Open a picture as 8-bit sRGB, upright, centre-cropped and resized to `size` x `size` pixels.
 
-    Transparent parts are shown on `ground`, white as on a page; 16-bit samples keep their high
-    bits; of an animation the first frame is used. Raises `InputError` for anything but a regular,
-    complete PNG, JPEG, WebP, GIF, BMP or TIFF file of at most `max_pixels`, at least `MIN_SIDE` a
-    side and no longer than `ASPECT_LIMIT` times its width (or the reverse).
+    Colours are brought to sRGB by what the file says of them (see `colour_profiles`); transparent
+    parts are shown on `ground`, white as on a page; 16-bit samples keep their high bits; of an
+    animation the first frame is used. No more than `max_pixels` are decoded: larger JPEG photos,
+    up to `decoding.MAX_PHOTO_PIXELS`, are reduced on the way.
+
+    Raises `InputError` for anything but a regular, complete PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF
+    or (with the extra `heic`) HEIC file of at most so many pixels, at least `MIN_SIDE` a side and
+    no longer than `ASPECT_LIMIT` times its width (or the reverse).
     """
-    return _opened(Path(path), size, max_pixels, ground)
+    return _opened(Path(path), str(path), size, max_pixels, ground)
 
 
 def open_whole(
     picture: Image.Image | str | Path, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
 ) -> OpenedImage:
-    """Open a picture as 8-bit RGB, upright, with all of its pixels and in any shape.
+    """Open a picture as 8-bit sRGB, upright, all of it and in any shape.
 
-    Otherwise as `open_image`, and for a picture in memory as `prepare_image`.
+    A photo that was reduced is told. Otherwise as `open_image`, and for a picture in memory as
+    `prepare_image`.
     """
-    if not isinstance(picture, Image.Image):
-        return _opened(Path(picture), None, max_pixels, ground)
-    name = "the image"
-    with _decoding(name, max_pixels):
-        return _prepared(name, picture, None, max_pixels, ground)
-
-
-def _opened(path: Path, size: int | None, max_pixels: int, ground: Ground) -> OpenedImage:
-    _check_regular(path)
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty; give a {_known_formats()} file")
-    with _decoding(str(path), max_pixels), Image.open(path, formats=_FORMATS) as opened:
-        return _prepared(str(path), opened, size, max_pixels, ground)
+    if isinstance(picture, Image.Image):
+        return _in_memory("the image", picture, None, max_pixels, ground)
+    return _opened(Path(picture), str(picture), None, max_pixels, ground)
 
 
 def decode_image(data: bytes, size: int, name: str, max_pixels: int = MAX_PIXELS) -> OpenedImage:
     """As `open_image`, from the bytes of a file; `name` stands for it in messages."""
-    with _decoding(name, max_pixels), Image.open(BytesIO(data), formats=_FORMATS) as opened:
-        return _prepared(name, opened, size, max_pixels, "white")
+    return _opened(data, name, size, max_pixels, "white")
 
 
 def prepare_image(
@@ -114,49 +96,23 @@ def prepare_image(
 
     `image` itself is not changed. Raises `InputError` as `open_image` does.
     """
-    with _decoding(name, max_pixels):
-        return _prepared(name, image, size, max_pixels, ground)
+    return _in_memory(name, image, size, max_pixels, ground)
 
 
 def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
     """The XMP packet of a picture file, as it is in there; None if it has none.
 
-    Raises `InputError` for anything but a regular, complete file of the formats that `open_image`
-    reads, of at most `max_pixels`.
+    Raises `InputError` for anything but a regular, complete file of the formats and sizes that
+    `open_image` reads.
     """
     path = Path(path)
-    _check_regular(path)
-    with _decoding(str(path), max_pixels), Image.open(path, formats=_FORMATS) as opened:
-        if opened.width * opened.height > max_pixels:
-            raise InputError(_too_many_pixels(str(path), max_pixels, opened.size))
-        opened.load()  # PNG allows text behind the pixels
-        if opened.format == "GIF":
-            return packet_of(path.read_bytes())
-        packet = opened.info.get("xmp")
+    with opened(path, str(path), max_pixels) as found:
+        found.image.load()  # PNG allows text behind the pixels
+        if found.image.format == "GIF":
+            with open(path, "rb") as stream:
+                return packet_of(stream.read(MAX_WHOLE_BYTES))
+        packet = found.image.info.get("xmp")
         return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
-
-
-def find_images(path: str | Path) -> list[Path]:
-    """`[path]` for a file; for a folder the pictures directly in it, by suffix, sorted by name.
-
-    Raises `InputError` if there is no such path, or no picture in the folder.
-    """
-    path = Path(path)
-    try:
-        if not path.is_dir():
-            _check_regular(path)
-            return [path]
-        entries = sorted(path.iterdir())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {_one_line(error)}") from error
-    found = [
-        entry
-        for entry in entries
-        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
-    ]
-    if not found:
-        raise InputError(f"folder {path} has no pictures ({', '.join(SUFFIXES)})")
-    return found
 
 
 def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
@@ -174,14 +130,14 @@ def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
                 probe.write(b"0")
         except (OSError, ValueError) as error:
             raise InputError(
-                f"cannot write to folder {folder}: {_one_line(error)}; choose another"
+                f"cannot write to folder {folder}: {reason_of(error)}; choose another"
             ) from error
     for target in targets:
         try:
             taken = target.is_dir()
         except (OSError, ValueError) as error:
             raise InputError(
-                f"cannot write {target}: {_one_line(error)}; choose a shorter or plainer name"
+                f"cannot write {target}: {reason_of(error)}; choose a shorter or plainer name"
             ) from error
         if taken:
             raise InputError(f"{target} is a folder, a file is to be written there")
@@ -221,57 +177,56 @@ def write_gif(
     write_whole(path, encode_gif(frames, packet))
 
 
-def _check_regular(path: Path) -> None:
-    """Only regular files: reading a pipe or a device may never end."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise InputError(f"cannot read {str(path)!r}: {_one_line(error)}") from error
-    if stat.S_ISDIR(mode):
-        raise InputError(f"{path} is a folder; give a picture file")
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{path} is not a regular file; give a picture file")
+def _opened(
+    source: Path | bytes, name: str, size: int | None, max_pixels: int, ground: Ground
+) -> OpenedImage:
+    with opened(source, name, max_pixels) as found:
+        return _prepared(name, found.image, found.size, size, ground, ours=True)
 
 
-@contextmanager
-def _decoding(name: str, max_pixels: int) -> Iterator[None]:
-    """Turn whatever decoding raises into an `InputError`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise InputError(_too_many_pixels(name, max_pixels)) from error
-    except Image.UnidentifiedImageError as error:
-        raise InputError(f"{name} is not a picture; give a {_known_formats()} file") from error
-    except PermissionError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}") from error
-    except Exception as error:  # decoders meet damaged bytes with every kind of exception
-        raise InputError(
-            f"{name} is damaged or incomplete ({_one_line(error)}); export it again"
-        ) from error
+def _in_memory(
+    name: str, image: Image.Image, size: int | None, max_pixels: int, ground: Ground
+) -> OpenedImage:
+    with decoding(name, max_pixels):
+        if image.width * image.height > max_pixels:
+            raise InputError(too_many_pixels(name, max_pixels, image.size))
+        return _prepared(name, image, image.size, size, ground, ours=False)
 
 
 def _prepared(
-    name: str, image: Image.Image, size: int | None, max_pixels: int, ground: Ground
+    name: str,
+    image: Image.Image,
+    full: tuple[int, int],
+    size: int | None,
+    ground: Ground,
+    ours: bool,
 ) -> OpenedImage:
-    """Cut to a square of `size` pixels, or whole if there is none."""
+    """Cut to a square of `size` pixels, or whole if there is none.
+
+    `full` is the size in the file, of which `image` may be a reduction; if it is `ours`, it may be
+    changed.
+    """
     warnings: list[str] = []
-    _check_size(name, image.size, max_pixels, whole=size is None)
+    _check_size(name, full, whole=size is None)
     if _is_animated(image):
         warnings.append(f"{name} has several frames; only number {image.tell() + 1} is used")
     image.load()
-    rgb = _as_rgb(name, _upright(image), ground, warnings)
-    made = rgb if size is None else _square(name, rgb, size, warnings)
-    return OpenedImage(made, tuple(warnings))
+    reduction = -(-full[0] // image.width)
+    upright = _upright(image)
+    if upright.size == image.size[::-1] != image.size:
+        full = full[::-1]
+    made = as_srgb(upright, name, ground, warnings, in_place=ours or upright is not image)
+    if size is not None:
+        return OpenedImage(_square(name, made, full, size, warnings), tuple(warnings))
+    if reduction > 1:
+        warnings.append(
+            f"{name} is {full[0]}x{full[1]} pixels; all of it is used at {made.width}x{made.height}"
+        )
+    return OpenedImage(made, tuple(warnings), reduction)
 
 
-def _check_size(name: str, size: tuple[int, int], max_pixels: int, whole: bool) -> None:
+def _check_size(name: str, size: tuple[int, int], whole: bool) -> None:
     width, height = size
-    if width * height > max_pixels:
-        raise InputError(_too_many_pixels(name, max_pixels, size))
     short, long = sorted(size)
     if short < MIN_SIDE:
         raise InputError(
@@ -285,65 +240,32 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int, whole: bool) 
         )
 
 
-def _too_many_pixels(name: str, max_pixels: int, size: tuple[int, int] | None = None) -> str:
-    found = f"{size[0]}x{size[1]}" if size else "far too many"
-    return f"{name} has {found} pixels, the limit is {max_pixels:,} in all; scale it down first"
-
-
 def _is_animated(image: Image.Image) -> bool:
     return image.format not in _ONE_PICTURE_FORMATS and bool(getattr(image, "is_animated", False))
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its camera was held (EXIF orientation)."""
+    """The picture as its camera was held (EXIF orientation); itself if it is upright."""
     try:
-        return ImageOps.exif_transpose(image)
+        # Not without a look first: what is upright would be copied.
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
     except Exception:  # a damaged EXIF block; other programs show such a picture as it is stored
         return image
 
 
-def _as_rgb(name: str, image: Image.Image, ground: Ground, warnings: list[str]) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        image = _8_bit_grey(image)
-    elif image.mode in ("I", "F"):
-        raise InputError(f"{name} has 32-bit samples, which have no fixed range; save it as 8-bit")
-    if image.mode == "CMYK":
-        warnings.append(f"{name} is CMYK; its colours on screen may differ slightly")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        alpha = cast(tuple[int, int], layer.getchannel("A").getextrema())
-        if alpha[0] < _OPAQUE:
-            warnings.append(f"{name} is transparent in places; they are shown {ground}")
-        # Not as stored: what lies under transparent pixels is arbitrary.
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, ground), layer)
-    return image.convert("RGB")
-
-
-def _8_bit_grey(image: Image.Image) -> Image.Image:
-    samples = np.asarray(image).astype(np.uint32)
-    grey = (samples + _16_TO_8_BITS // 2) // _16_TO_8_BITS
-    return Image.fromarray(grey.astype(np.uint8))
-
-
-def _square(name: str, image: Image.Image, size: int, warnings: list[str]) -> Image.Image:
+def _square(
+    name: str, image: Image.Image, full: tuple[int, int], size: int, warnings: list[str]
+) -> Image.Image:
     """The largest centred square, resized by Lanczos."""
     width, height = image.size
     side = min(width, height)
     if max(width, height) >= ASPECT_WARNING * side:
-        warnings.append(f"{name} is {width}x{height} pixels; only its central square is used")
+        warnings.append(f"{name} is {full[0]}x{full[1]} pixels; only its central square is used")
     if size > ENLARGED_WARNING * side:
-        warnings.append(f"{name} is {width}x{height} pixels; it is enlarged to {size}x{size}")
+        warnings.append(f"{name} is {full[0]}x{full[1]} pixels; it is enlarged to {size}x{size}")
     left, top = (width - side) // 2, (height - side) // 2
     box = (left, top, left + side, top + side)
     if side == size:
         return image.crop(box)
     return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-
-
-def _known_formats() -> str:
-    return f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
-
-
-def _one_line(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__

@@ -13,10 +13,11 @@ from cfclip.editors.text_mapper import BEST, LAST, TextMapper
 from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images import check_outputs, find_images
+from cfclip.images import check_outputs
 from cfclip.inversions import InversionProgress, Inversions, face_warnings
 from cfclip.mappers import PackMapper, open_mapper
 from cfclip.photos.config import FaceConfig
+from cfclip.picture_files import list_pictures
 from cfclip.session import Session
 from cfclip.settings import projection_settings, training_settings
 from cfclip.training.checkpoints import CHECKPOINT
@@ -103,9 +104,11 @@ def find_latents(
     if inversions is None:
         raise InputError("no folder for the inverted pictures; give inversions")
     chosen = projection_settings(session.pack.manifest, projection)
-    pictures = {path.name: path for path in find_images(source)}
+    listing = list_pictures(source)
+    pictures = {path.name: path for path in listing.pictures}
     store = Inversions(session, inversions, chosen, face)
     found, failures = store.invert_all(pictures, callback)
+    failures += filter(None, [listing.complaint])
     latents = [inverted.latents for inverted in found.values()]
     if len(latents) < 2 and failures:
         raise InputError(

@@ -17,6 +17,7 @@ _MAX_KEYWORD = 79  # characters of a PNG text chunk's keyword
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BITS, _RGB, _CHANNELS = 8, 2, 3
 _UP = 2
+_PERCEPTUAL = b"\0"  # 11.3.2.5, the rendering intent of pictures; readers of sRGB do not need it
 _QUICK_LEVEL = 6
 _QUICK_MEMORY = 9
 
@@ -27,13 +28,15 @@ def encode_png(
     seal: Callable[[bytes], bytes] | None = None,
     quickly: bool = False,
 ) -> bytes:
-    """The bytes of a PNG with `metadata` as its text chunks (keyword to text).
+    """The bytes of a PNG, in sRGB and saying so, with `metadata` as its text chunks (keyword to
+    text), and nothing else.
 
     `seal` turns them into those that are given, as signing does. Without it, the same picture and
     metadata give the same bytes. `quickly` tries one filter and looks for runs only. Raises
     `InputError` if a keyword is not 1 to 79 plain ASCII characters.
     """
     texts = PngImagePlugin.PngInfo()
+    texts.add(b"sRGB", _PERCEPTUAL)
     for keyword, text in (metadata or {}).items():
         plain = keyword.isascii() and keyword.isprintable()
         if not plain or not 0 < len(keyword) <= _MAX_KEYWORD:
@@ -47,7 +50,8 @@ def encode_png(
 
 def _small(image: Image.Image, texts: PngImagePlugin.PngInfo) -> bytes:
     stream = BytesIO()
-    image.save(stream, format="PNG", pnginfo=texts)
+    # Nothing of what a picture was opened with: Pillow would write its profile, and transparency.
+    image.save(stream, format="PNG", pnginfo=texts, icc_profile=None, transparency=None)
     return stream.getvalue()
 
 

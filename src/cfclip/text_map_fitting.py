@@ -66,6 +66,7 @@ def fit_captioned_folder(
     embedded = session.embedder.embed_texts([caption.text for caption in folder.captions]).cpu()
     store = Inversions(session, inversions, projection, face)
     found, failures = store.invert_all(folder.pictures, callback)
+    failures += filter(None, [folder.skipped])
 
     used = [i for i, caption in enumerate(folder.captions) if caption.image in found]
     rows = {name: row for row, name in enumerate(found)}

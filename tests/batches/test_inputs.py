@@ -74,6 +74,34 @@ def test_folders_files_and_patterns(tmp_path: Path) -> None:
     assert Path(good(tmp_path / "in")[0].place.path).is_absolute()
 
 
+@pytest.mark.parametrize("given", ["in", "in/*", "**/*"])
+def test_pictures_that_cannot_be_opened_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a.png", "in/b.avif", "in/c.jpe"):
+        paint(tmp_path / name)
+    for name in ("d.jxl", "e.dng", "notes.txt"):
+        write(tmp_path / "in" / name, "something else")
+    *found, told = entries(given)
+    assert [each.image for each in found if isinstance(each, Entry)] == [
+        *("in/a.png", "in/b.avif", "in/c.jpe"),
+    ]
+    assert isinstance(told, Refused)
+    line = "2 pictures are skipped, which cannot be opened: d.jxl, e.dng"
+    assert told.line == f"{given}: {line}"
+    with pytest.raises(InputError, match=r"1 picture is skipped, which cannot be opened: d\.jxl"):
+        entries("in/*.jxl")
+
+
+def test_members_of_shards_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
+    members = {"a.png": png(), "b.jxl": b"x", "c.json": b"{}", "d.CR2": b"x"}
+    first, told = entries(shard(tmp_path / "a.tar", members))
+    assert isinstance(first, Entry)
+    assert isinstance(told, Refused)
+    assert told.line == "a.tar: 2 pictures are skipped, which cannot be opened: b.jxl, d.CR2"
+
+
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     assert [each.stem for each in good(paint(tmp_path / "a[1].png"))] == ["a[1]"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cfclip.apps.console import one_line
 from cfclip.apps.options import Images, Output
-from cfclip.apps.tasks import find_files, summarise
+from cfclip.apps.tasks import summarise
 from cfclip.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ class Inspect(Output):
         """Read each and tell; fails if one cannot be read or its signature does not fit it."""
         if not self.images:
             raise InputError("no pictures; give files")
+        from cfclip.picture_files import list_pictures
+
         failures: list[str] = []
         found: list[Path] = []
         for given in self.images:
             try:
-                found += find_files(given)
+                listing = list_pictures(given)
+                found += listing.pictures
+                failures += [] if listing.complaint is None else [f"{given}: {listing.complaint}"]
             except InputError as error:
                 failures.append(self._failed(given, error))
         total = len(found) + len(failures)

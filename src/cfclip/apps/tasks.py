@@ -23,7 +23,8 @@ class Task:
 
 
 def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], list[str]]:
-    """The pictures that arguments name, and a line for each argument that names none.
+    """The pictures that arguments name, and a line for each argument that names none, or also some
+    that cannot be opened.
 
     Args:
         images: files, folders, patterns of names, sample:SEED or sample:FIRST-LAST.
@@ -38,7 +39,9 @@ def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], li
     failures: list[str] = []
     for image in images:
         try:
-            pictures += _pictures(image)
+            found, complaint = _pictures(image)
+            pictures += found
+            failures += [] if complaint is None else [f"{image}: {complaint}"]
         except InputError as error:
             failures.append(str(error))
     if not pictures:
@@ -50,23 +53,15 @@ def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], li
     return [*dict(zip(places, tasks, strict=True)).values()] if once else tasks, failures
 
 
-def find_files(image: str) -> list[Path]:
-    """The picture files that an argument names: itself, those of a folder, or what a pattern fits.
-
-    Raises `InputError` if there are none.
-    """
-    from cfclip.images import SUFFIXES, find_images
-    from cfclip.patterns import is_pattern, matching_files
-
-    return matching_files(image, SUFFIXES) if is_pattern(image) else find_images(image)
-
-
-def _pictures(image: str) -> "list[str] | list[Path]":
+def _pictures(image: str) -> tuple[Sequence[str | Path], str | None]:
+    """What an argument names, and a line about what of it cannot be opened."""
+    from cfclip.picture_files import list_pictures
     from cfclip.sources import is_sample_spec, parse_sample_spec
 
     if is_sample_spec(image):
-        return [f"sample:{seed}" for seed in parse_sample_spec(image)]
-    return find_files(image)
+        return [f"sample:{seed}" for seed in parse_sample_spec(image)], None
+    listing = list_pictures(image)
+    return listing.pictures, listing.complaint
 
 
 def _place(picture: str | Path) -> str:

@@ -94,7 +94,7 @@ def check_texts(texts: Sequence[str]) -> None:
 
 def _names_pictures(given: str, bare_folders: bool = True) -> bool:
     """Whether a word is a file or a folder, fits one, asks for samples, or ends as pictures do."""
-    from cfclip.images import SUFFIXES
+    from cfclip.picture_files import SUFFIXES
     from cfclip.sources import is_sample_spec
 
     path = Path(given)

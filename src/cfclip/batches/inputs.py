@@ -8,8 +8,7 @@ from cfclip.batches.manifests import read_manifest, sample_place
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.batches.shards import read_shard
 from cfclip.errors import InputError
-from cfclip.images import SUFFIXES, find_images
-from cfclip.patterns import is_pattern, matching_files
+from cfclip.picture_files import list_pictures
 from cfclip.sources import is_sample_spec, parse_sample_spec
 
 
@@ -35,7 +34,8 @@ def find_entries(
                 place, stem = sample_place(seed)
                 yield Entry(f"sample:{seed}", f"sample:{seed}", place, stem)
             continue
-        for path in _paths(each):
+        listing = list_pictures(each, (*manifests.SUFFIXES, shards.SUFFIX))
+        for path in listing.pictures:
             if path.suffix.lower() == shards.SUFFIX:
                 yield from read_shard(path)
             elif path.suffix.lower() in manifests.SUFFIXES:
@@ -44,10 +44,5 @@ def find_entries(
                 yield Entry(
                     str(path), str(path), Place("file", path=str(path.absolute())), path.stem
                 )
-
-
-def _paths(given: str) -> list[Path]:
-    """The file, the pictures of the folder, or what fits the pattern."""
-    if is_pattern(given):
-        return matching_files(given, (*SUFFIXES, *manifests.SUFFIXES, shards.SUFFIX))
-    return find_images(given)
+        if listing.complaint is not None:
+            yield Refused(each, listing.complaint)

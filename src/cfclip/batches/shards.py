@@ -11,19 +11,21 @@ from pathlib import Path, PurePosixPath
 
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.errors import InputError, reason_of
-from cfclip.images import SUFFIXES
+from cfclip.picture_files import is_other_picture, opens_by_name, skipped_line
 
 SUFFIX = ".tar"
 MAX_PICTURE_BYTES = 200_000_000
-"""A larger member is no picture that would be decoded (see `images.MAX_PIXELS`)."""
+"""A larger member is no picture that would be decoded (see `decoding.MAX_PIXELS`)."""
 
 
 def read_shard(path: Path) -> Iterator[Entry | Refused]:
-    """The pictures of a shard; other members are passed over, what cannot be used is refused.
+    """The pictures of a shard; what cannot be used is refused, members that are no pictures are
+    passed over.
 
     Raises `InputError` for what is no uncompressed tar archive.
     """
     count, last = 0, -1
+    skipped: list[str] = []
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
@@ -31,9 +33,12 @@ def read_shard(path: Path) -> Iterator[Entry | Refused]:
                 if member.offset <= last:  # of a size below zero: it would be read for ever
                     raise tarfile.ReadError("its members lie in a circle")
                 last = member.offset
-                if member.isreg() and PurePosixPath(member.name).suffix.lower() in SUFFIXES:
+                name = PurePosixPath(member.name)
+                if member.isreg() and opens_by_name(name):
                     count += 1
                     yield _entry(path, member)
+                elif member.isreg() and is_other_picture(name):
+                    skipped.append(member.name)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # tarfile meets damaged headers with every kind of exception
@@ -43,6 +48,8 @@ def read_shard(path: Path) -> Iterator[Entry | Refused]:
                 f"{path} is no webdataset shard ({reason}); give an uncompressed tar archive"
             ) from error
         yield Refused(path.name, f"is damaged ({reason}) after {count} pictures; what follows")
+    if (line := skipped_line(skipped)) is not None:
+        yield Refused(path.name, line)
 
 
 def _entry(path: Path, member: tarfile.TarInfo) -> Entry | Refused:

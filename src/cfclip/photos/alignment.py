@@ -70,6 +70,14 @@ class Quad:
         """Side in pixels of the photo."""
         return math.dist(self.corners[0], self.corners[3])
 
+    def scaled(self, factor: float) -> "Quad":
+        """The same square in the photo scaled by a factor."""
+        if factor == 1:
+            return self
+        # Pixels are counted by their centres.
+        corners = (np.asarray(self.corners, np.float64) + _HALF_PIXEL) * factor - _HALF_PIXEL
+        return Quad(tuple((float(x), float(y)) for x, y in corners))
+
     def to_photo(self, side: int) -> NDArray[np.float64]:
         """`(2, 3)`: from places in a picture of the square, `side` pixels wide, to the photo's.
 

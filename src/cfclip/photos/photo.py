@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images import ENLARGED_WARNING, open_whole
+from cfclip.images import ENLARGED_WARNING, OpenedImage, open_whole
 from cfclip.photos.alignment import Quad, align, check_quad
 from cfclip.photos.config import FaceConfig
 from cfclip.photos.detector import find_quads
@@ -26,11 +26,11 @@ class Photo:
     """
 
     image: Image.Image
-    """All of it, RGB, upright."""
+    """All of it, RGB, upright; of a very large one a reduction."""
     quad: Quad
-    """Where the face is."""
+    """Where the face is in the image."""
     origin: Mapping[str, Any]
-    """Where it came from, as records tell it, with the corners of the square."""
+    """Where it came from, as records tell it, with the corners of the square in the whole photo."""
     name: str
     """Short name, for file names."""
     warnings: tuple[str, ...] = ()
@@ -81,7 +81,8 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
     opened = open_whole(picture)
     name = "the image" if isinstance(picture, Image.Image) else str(picture)
     if config.landmarks is None:
-        quads, about = find_quads(opened.image), f"{name} shows"
+        seen = find_quads(opened.image)
+        quads, about = tuple(quad.scaled(opened.reduction) for quad in seen), f"{name} shows"
         if not quads:
             raise InputError(
                 f"no face was found in {name}; give its landmarks (--landmarks FILE), or do "
@@ -101,8 +102,8 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
             f"{about} {len(quads)} faces; the largest is used, choose another by its number "
             f"(--face 2 to {len(quads)})",
         )
-    photo = _photo(picture, opened.image, quads[config.face - 1], warnings)
-    return replace(photo, faces=len(quads))
+    photo = _photo(picture, opened, quads[config.face - 1])
+    return replace(photo, faces=len(quads), warnings=warnings)
 
 
 def check_landmarks(config: FaceConfig, photos: int) -> None:
@@ -116,17 +117,16 @@ def check_landmarks(config: FaceConfig, photos: int) -> None:
 
 def photo_at(picture: str | Path, quad: Quad) -> Photo:
     """A photo whose face is known to be in a square. Raises `InputError` as `open_photo` does."""
-    opened = open_whole(picture)
-    return _photo(picture, opened.image, quad, opened.warnings)
+    return _photo(picture, open_whole(picture), quad)
 
 
-def _photo(
-    picture: Image.Image | str | Path, image: Image.Image, quad: Quad, warnings: tuple[str, ...]
-) -> Photo:
+def _photo(picture: Image.Image | str | Path, opened: OpenedImage, quad: Quad) -> Photo:
+    """A photo with its face in a square of its pixels before any reduction."""
+    image, warnings, cut = opened.image, opened.warnings, quad.scaled(1 / opened.reduction)
     corners = [list(corner) for corner in quad.corners]
     if isinstance(picture, Image.Image):
         digest = image_sha256(image)
         origin = {"kind": "pixels", "sha256": digest, "quad": corners}
-        return Photo(image, quad, origin, f"image-{digest[:_NAME_DIGITS]}", warnings)
+        return Photo(image, cut, origin, f"image-{digest[:_NAME_DIGITS]}", warnings)
     origin = {**file_origin(picture), "quad": corners}
-    return Photo(image, quad, origin, Path(picture).stem, warnings)
+    return Photo(image, cut, origin, Path(picture).stem, warnings)

@@ -10,7 +10,7 @@ from cfclip.apps.web import pieces
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Setting
 from cfclip.editors.config import ALL_LAYERS, LatentOptimisationConfig
-from cfclip.images import SUFFIXES
+from cfclip.picture_files import SUFFIXES
 
 CSS_FILE = Path(__file__).parent / "page.css"
 TITLE = "cfclip"
