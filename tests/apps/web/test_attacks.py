@@ -1,10 +1,15 @@
 """What an attacker tries over HTTP on the running app."""
 
+import contextlib
 import json
 import os
+import resource
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,11 +24,20 @@ pytestmark = pytest.mark.slow
 
 _SECONDS = 5.0
 """In which each attack has to be answered."""
+STRICT_SECONDS = 6.0
 
 
 @pytest.fixture(scope="module")
 def app(tiny_pack: Path) -> Iterator[Served]:
     with served("--pack", tiny_pack) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def strict(tiny_pack: Path) -> Iterator[Served]:
+    """With limits that a test can reach."""
+    limits = ("--limits.waiting-megabytes", 50, "--limits.upload-seconds", STRICT_SECONDS)
+    with served("--pack", tiny_pack, *limits) as running:
         yield running
 
 
@@ -157,3 +171,159 @@ def test_odd_values_of_fields_are_told_on_the_page(client: WebClient) -> None:
         client.call("cf-method", "input", [value])
     assert "a.png is not a picture" in client.upload("a.png", b"x")
     assert "sample 5" in client.call("cf-sample", "submit", [5])
+
+
+def test_many_large_pictures_at_once_take_the_memory_of_one(strict: Served) -> None:
+    buffer = BytesIO()
+    Image.new("1", (6300, 6300)).save(buffer, "PNG")
+    before = strict.resident_megabytes()
+    clients = [WebClient(strict.url) for _ in range(12)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        said = list(pool.map(lambda each: each.upload("big.png", buffer.getvalue()), clients))
+    assert [each for each in said if "big.png" not in each] == []
+    assert strict.peak_megabytes() - before < 1000
+    for each in clients:
+        each.close()
+
+
+def test_bytes_that_nobody_takes_are_bounded(strict: Served) -> None:
+    with httpx.Client(base_url=strict.url, timeout=60.0) as http:
+        before = strict.resident_megabytes()
+        answers = [http.post("/uploads", content=bytes(10_000_000)) for _ in range(40)]
+        assert [each.status_code for each in answers[:5]] == [200] * 5
+        refused = {each.text for each in answers if each.status_code == 503}
+        assert refused == {
+            "busy: 6 pictures wait to be opened, which is the limit; try again in a minute"
+        }
+        assert strict.resident_megabytes() - before < 200
+        time.sleep(STRICT_SECONDS)
+        assert http.post("/uploads", content=bytes(10_000_000)).status_code == 200
+        assert [each for each in strict.temporary.rglob("*") if each.is_file()] == []
+
+
+def chunks(count: int) -> Iterator[bytes]:
+    """A body whose length is not told before."""
+    for _ in range(count):
+        yield bytes(1_000_000)
+
+
+def test_bodies_are_bounded(app: Served, client: WebClient) -> None:
+    with httpx.Client(base_url=app.url, timeout=60.0) as http:
+        before = app.peak_megabytes()
+        for door in ("queue/join", "run/predict", "cancel", "reset"):
+            for body in (bytes(50_000_000), chunks(50)):
+                answer = http.post(f"/gradio_api/{door}", content=body)
+                assert answer.status_code == 413
+                assert answer.text == (
+                    "a request to this address has at most 65,536 bytes; send less\n"
+                )
+        for body in (bytes(30_000_000), chunks(30)):
+            answer = http.post("/uploads", content=body)
+            assert answer.status_code == 413
+        assert app.peak_megabytes() - before < 300
+    assert "sample 5" in client.call("cf-sample", "submit", [5])
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(strict: Served) -> None:
+    for path in ("/uploads", "/gradio_api/run/predict"):
+        with opened(strict) as sent:
+            sent.sendall(_head(path, "Content-Length: 100") + b"{")
+            sent.settimeout(_SECONDS + STRICT_SECONDS)
+            assert sent.recv(1000).startswith(b"HTTP/1.1 408 ")
+    with opened(strict) as sent:  # goes in the middle of a picture
+        sent.sendall(_head("/uploads", "Content-Length: 100") + b"abc")
+    client = WebClient(strict.url)
+    assert "sample 5" in client.call("cf-sample", "submit", [5])
+    client.close()
+
+
+def test_half_requests_keep_nobody_out(app: Served) -> None:
+    """1,100 of each kind: more connections than most processes may have files open."""
+    kinds = (
+        b"",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+        _head("/gradio_api/run/predict", "Content-Length: 100") + b"{",
+        _head("/uploads", "Transfer-Encoding: chunked") + b"3\r\nabc\r\n",
+        b"GET /gradio_api/heartbeat/a%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    before = app.resident_megabytes()
+    try:
+        for kind in kinds:
+            held = []
+            for number in range(1100):
+                held.append(opened(app))
+                with contextlib.suppress(OSError):
+                    held[-1].sendall(kind.replace(b"%d", b"%d" % number))
+            began = time.monotonic()
+            client = WebClient(app.url)
+            assert "sample 5" in client.call("cf-sample", "submit", [5]), kind
+            assert time.monotonic() - began < 2 * _SECONDS, kind
+            client.close()
+            for each in held:
+                each.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert app.resident_megabytes() - before < 200
+
+
+def test_invented_visitors_keep_nobody_out(app: Served, client: WebClient) -> None:
+    with httpx.Client(base_url=app.url, timeout=_SECONDS) as http:
+        for number in range(200):
+            request = client.request("cf-sample", "submit", [number])
+            request["session_hash"] = f"invented{number}"
+            assert http.post("/gradio_api/run/predict", json=request).status_code == 200
+    newcomer = WebClient(app.url)
+    assert newcomer.edit("green hair", seed=0, steps=2) is not None
+    newcomer.close()
+
+
+def test_what_is_no_http_is_not_answered_at_length(app: Served) -> None:
+    for said in (
+        b"\0" * 1000,
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: " + b"a" * 10**6,
+        b"\x16\x03",
+    ):
+        for _ in range(50):
+            with opened(app) as sent, contextlib.suppress(OSError):
+                sent.sendall(said)
+                sent.shutdown(socket.SHUT_WR)
+                sent.settimeout(_SECONDS)
+                assert len(sent.recv(10_000)) < 1000
+    with httpx.Client(base_url=app.url) as http:
+        assert http.get("/").status_code == 200
+
+
+def test_no_end_leaves_pictures_on_the_disk(tiny_pack: Path, tmp_path: Path) -> None:
+    """What a killed process had to leave is removed by the next one."""
+    with served("--pack", tiny_pack, end=signal.SIGKILL, temporary=tmp_path) as app:
+        left = _half_done(app)
+    assert left.exists()
+    with served("--pack", tiny_pack, end=signal.SIGTERM, temporary=tmp_path) as app:
+        assert not left.exists()
+        _half_done(app)
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+
+
+def _half_done(app: Served) -> Path:
+    """Pictures that were sent, one opened and one not, and a download that is being made."""
+    client = WebClient(app.url)
+    client.upload("mine.png", picture())
+    client.close()
+    with httpx.Client(base_url=app.url) as http:
+        http.post("/uploads", content=bytes(10_000_000)).raise_for_status()
+    folder = next(app.temporary.glob("cfclip-web-*"))
+    (folder / "half.png").write_bytes(b"half of a download")
+    return folder
+
+
+def opened(app: Served) -> socket.socket:
+    port = int(app.url.rstrip("/").rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port), _SECONDS)
+
+
+def _head(path: str, *more: str) -> bytes:
+    lines = (f"POST {path} HTTP/1.1", "Host: 127.0.0.1", *more, "", "")
+    return "\r\n".join(lines).encode()

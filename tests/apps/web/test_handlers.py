@@ -34,6 +34,13 @@ def queue() -> Iterator[JobQueue]:
 
 
 @pytest.fixture
+def turns() -> Iterator[JobQueue]:
+    made = JobQueue(waiting=3, seconds=60.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def visitors() -> Visitors:
     return Visitors(Limits())
 
@@ -45,9 +52,14 @@ def uploads() -> Uploads:
 
 @pytest.fixture
 def do(
-    page: Page, queue: JobQueue, visitors: Visitors, tiny_pack: Path, uploads: Uploads
+    page: Page,
+    queue: JobQueue,
+    turns: JobQueue,
+    visitors: Visitors,
+    tiny_pack: Path,
+    uploads: Uploads,
 ) -> Handlers:
-    made = Handlers(page, Studio(str(tiny_pack), {}), visitors, queue, Limits(), uploads)
+    made = Handlers(page, Studio(str(tiny_pack), {}), visitors, queue, turns, Limits(), uploads)
     made.arrive(REQUEST)
     return made
 

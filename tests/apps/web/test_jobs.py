@@ -53,7 +53,7 @@ def test_one_at_a_time_in_the_order_of_coming(queue: JobQueue) -> None:
         time.sleep(0.01)
     jobs: list[Job[int, str]] = [queue.submit(lambda _, n=n: work(n)) for n in range(3)]
     assert [queue.ahead(job) for job in (blocker, *jobs)] == [0, 1, 2, 3]
-    with pytest.raises(BusyError, match="3 edits are waiting, which is the limit"):
+    with pytest.raises(BusyError, match="3 others are waiting, which is the limit"):
         queue.submit(until_stopped)
     blocker.stop()
     for job in jobs:

@@ -45,13 +45,38 @@ def test_a_window_is_one_visitor_and_two_are_two() -> None:
 
 def test_there_is_room_for_so_many() -> None:
     visitors = Visitors(Limits(visitors=1, grace_seconds=0))
-    visitors.of("a")
+    visitors.of("a").gave_picture = True
     with pytest.raises(BusyError, match="1 visitors are here"):
         visitors.of("b")
     visitors.leave("a")
     visitors.leave("nobody")
     assert visitors.forget_old() == 1
     visitors.of("b")
+
+
+def test_names_that_made_nothing_keep_nobody_out() -> None:
+    visitors = Visitors(Limits(visitors=4))
+    honest = visitors.of("honest")
+    honest.gave_picture = True
+    for number in range(100):
+        visitors.of(f"invented-{number}")
+    assert len(visitors) == 4
+    assert visitors.of("honest") is honest
+    newcomer = visitors.of("newcomer")
+    assert visitors.of("newcomer") is newcomer
+
+
+def test_of_too_many_who_was_away_for_long_makes_room() -> None:
+    visitors = Visitors(Limits(visitors=2, idle_minutes=10))
+    away, busy = visitors.of("away"), visitors.of("busy")
+    away.gave_picture, busy.job = True, Job(lambda _: None, 60.0)
+    busy.seen -= 65.0
+    with pytest.raises(BusyError):
+        visitors.of("c")
+    away.seen -= 65.0
+    visitors.of("c")
+    assert visitors.of("busy") is busy
+    assert visitors.by_token(away.token) is None
 
 
 def test_who_leaves_is_forgotten_with_the_job_unless_coming_back() -> None:
@@ -104,7 +129,7 @@ def test_one_edit_at_a_time_for_each() -> None:
 def test_downloads_are_whole_files_at_the_strength(
     result: EditResult, tmp_path: Path, kind: str
 ) -> None:
-    made = download(result.at_strength(0.5), kind)
+    made = download(result.at_strength(0.5), kind, tmp_path)
     path = tmp_path / made.name
     path.write_bytes(made.content)
     assert path.name.startswith("sample-1_green-hair")
@@ -117,9 +142,9 @@ def test_downloads_are_whole_files_at_the_strength(
         assert (found.prompts, found.seed) == (("green hair",), 2)
 
 
-def test_other_downloads_are_refused(result: EditResult) -> None:
+def test_other_downloads_are_refused(result: EditResult, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="picture, strip, sweep, record"):
-        download(result, "../record")
+        download(result, "../record", tmp_path)
 
 
 def test_whatever_is_shown_is_escaped(result: EditResult) -> None:

@@ -20,8 +20,11 @@ class Download:
     content: bytes
 
 
-def download(result: EditResult, kind: str) -> Download:
-    """The file of that kind: picture, strip, sweep or record. Raises `InputError` for another."""
+def download(result: EditResult, kind: str, scratch: Path) -> Download:
+    """The file of that kind: picture, strip, sweep or record. Raises `InputError` for another.
+
+    While it is made it lies in a folder in `scratch`.
+    """
     makers: dict[str, tuple[Callable[[EditResult, Path], Path], str]] = {
         "picture": (_picture, "image/png"),
         "strip": (_strip, "image/png"),
@@ -31,7 +34,7 @@ def download(result: EditResult, kind: str) -> Download:
     if kind not in makers:
         raise InputError(f"there is no {kind!r} of an edit; there are {', '.join(DOWNLOADS)}")
     make, media_type = makers[kind]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = make(result, Path(folder))
         return Download(path.name, media_type, path.read_bytes())
 

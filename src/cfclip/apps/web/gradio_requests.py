@@ -15,8 +15,6 @@ from typing import Any
 
 from cfclip.apps.web.guard import Asgi, Receive, Scope, Send, answer
 
-LONGEST_BODY = 64 * 1024
-"""Bytes of a request: the longest text in every form of JSON, and all settings."""
 _PREFIX = "/gradio_api/"
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -57,12 +55,10 @@ class PlainRequests:
                 await answer(send, 400, _MISFIT)
             return
         body = await _whole_body(receive)
-        if body is None:
-            await answer(send, 413, f"a request has at most {LONGEST_BODY:,} bytes")
-        elif not self._fits(body):
-            await answer(send, 400, _MISFIT)
-        else:
+        if self._fits(body):
             await self._app(scope, _given(body, receive), send)
+        else:
+            await answer(send, 400, _MISFIT)
 
     def _fits(self, body: bytes) -> bool:
         try:
@@ -112,17 +108,13 @@ def _names_a_window(scope: Scope) -> bool:
     return True
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
-    """All of a request's body; None if it is too long."""
-    parts, size, more = [], 0, True
+async def _whole_body(receive: Receive) -> bytes:
+    parts, more = [], True
     while more:
         message = await receive()
         if message["type"] != "http.request":  # the other side has gone
             return b""
         parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > LONGEST_BODY:
-            return None
         more = message.get("more_body", False)
     return b"".join(parts)
 

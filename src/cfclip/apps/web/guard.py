@@ -63,16 +63,6 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http" or not _known_host(scope):
-            await answer(send, 421)
-            return
-        if _sent_by_another_page(scope):
-            await answer(send, 403)
-            return
-        if not is_needed(scope["path"]):
-            await answer(send, 404)
-            return
-
         begun = finished = False
 
         async def send_marked(message: MutableMapping[str, Any]) -> None:
@@ -84,6 +74,15 @@ class Guard:
                 finished = not message.get("more_body", False)
             await send(message)
 
+        if scope["type"] != "http" or not _known_host(scope):
+            await answer(send_marked, 421)
+            return
+        if _sent_by_another_page(scope):
+            await answer(send_marked, 403)
+            return
+        if not is_needed(scope["path"]):
+            await answer(send_marked, 404)
+            return
         await self._app(scope, partial(_first_of, receive, self._closing), send_marked)
         if begun and not finished and self._closing.is_set():
             await send({"type": "http.response.body", "body": b""})
@@ -132,6 +131,6 @@ async def _first_of(receive: Receive, closing: asyncio.Event) -> MutableMapping[
 
 async def answer(send: Send, status: int, line: str = "") -> None:
     """Answer a request with one line."""
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS]
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": f"{line}\n".encode() if line else b""})

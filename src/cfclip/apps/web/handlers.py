@@ -42,6 +42,7 @@ class Handlers:
         studio: Studio,
         visitors: Visitors,
         queue: JobQueue,
+        turns: JobQueue,
         limits: Limits,
         uploads: Uploads,
     ) -> None:
@@ -50,6 +51,7 @@ class Handlers:
         self._studio = studio
         self._visitors = visitors
         self._queue = queue
+        self._turns = turns
         self._limits = limits
         self._uploads = uploads
 
@@ -58,7 +60,7 @@ class Handlers:
         page, pack = self._page, self._studio.first_pack
         try:
             visitor = self._visitors.of(request.session_hash)
-            start = self._studio.sample(pack, FIRST_SAMPLE)
+            start = self._turns.do(partial(self._studio.sample, pack, FIRST_SAMPLE))
         except CfclipError as error:
             return {page.status: pieces.problem(str(error))}
         return {
@@ -96,6 +98,7 @@ class Handlers:
             start = self._studio.upload(
                 pack, bytes(upload.content), upload.name, self._limits.upload_pixels
             )
+            visitor.gave_picture = True
             return self._views.begin_with(visitor, start)
 
         try:
@@ -249,12 +252,16 @@ class Handlers:
 
     def _idle(self, request: gr.Request, change: Any) -> Changes:
         """Changes that make no sense while an edit of this visitor runs."""
-        try:
-            visitor = self._visitors.of(request.session_hash)
+
+        def changes(visitor: Visitor) -> Changes:
             with visitor.lock:
                 visitor.check_idle()
-                changes: Changes = change(visitor)
-                return changes
+                made: Changes = change(visitor)
+                return made
+
+        try:
+            visitor = self._visitors.of(request.session_hash)
+            return self._turns.do(partial(changes, visitor))
         except CfclipError as error:
             return {self._page.status: pieces.problem(str(error))}
         except (MemoryError, RuntimeError) as error:

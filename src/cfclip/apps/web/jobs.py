@@ -129,11 +129,26 @@ class JobQueue:
             waiting = len(self._waiting)
             if self._closed or waiting >= self._most:
                 raise BusyError(
-                    f"busy: {waiting} edits are waiting, which is the limit; try again in a minute"
+                    f"busy: {waiting} others are waiting, which is the limit; try again in a minute"
                 )
             self._waiting.append(job)
             self._changed.notify_all()
         return job
+
+    def do(self, work: Callable[[], Result]) -> Result:
+        """Do short work in its turn, and wait for it.
+
+        In the one thread of the queue: what the C library keeps of freed memory, it keeps for each
+        thread. Raises what the work does, and `BusyError` if too much is waiting already.
+        """
+        job: Job[None, Result] = self.submit(lambda _: work())
+        while not job.wait(self._seconds):
+            pass
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            raise BusyError("the app is ending; start it again")
+        return job.result
 
     def ahead(self, job: Job[Progress, Result]) -> int:
         """How many jobs come before a waiting one, the running one included."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cfclip.schedule import check_number
 
 _MILLION = 1_000_000
+_CONNECTIONS_OF_A_WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class Limits:
     """Limits of a running web app. Raises `InputError` for a value out of any use."""
 
     waiting: int = 16
-    """Edits that may wait for their turn; more are told that the app is busy."""
+    """Edits that may wait for their turn, and as many pictures to open or draw; who asks for more
+    is told that the app is busy."""
 
     seconds: float = 300.0
     """Longest time of one edit; it then ends with what it has reached."""
@@ -55,6 +57,11 @@ class Limits:
     def upload_bytes(self) -> int:
         """Largest file in bytes."""
         return round(self.upload_megabytes * _MILLION)
+
+    @property
+    def connections(self) -> int:
+        """Connections at the same time: a window listens on two, and loads by some more."""
+        return _CONNECTIONS_OF_A_WINDOW * self.visitors
 
     @property
     def waiting_bytes(self) -> int:

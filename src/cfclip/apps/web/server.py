@@ -1,12 +1,14 @@
 """The app as a whole: page, handlers, downloads and guard, and serving it on this machine only."""
 
 import os
+import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -14,13 +16,19 @@ from cfclip.apps.web.gradio_requests import Given, PlainRequests
 from cfclip.apps.web.guard import Guard
 from cfclip.apps.web.jobs import BusyError, JobQueue
 from cfclip.apps.web.limits import Limits
+from cfclip.apps.web.scratch import scratch_folder
 from cfclip.apps.web.studio import Studio
+from cfclip.apps.web.traffic import Traffic
 from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.visitors import Visitors
 from cfclip.errors import CfclipError, InputError, reason_of
 
 HOST = "127.0.0.1"
 """The only address that is listened on: nobody but programs of this machine reaches it."""
+UPLOADS = "/uploads"
+"""Where pictures are sent to."""
+LONGEST_REQUEST = 64 * 1024
+"""Bytes of any other request: the longest text in every form of JSON, and all settings."""
 _SWEEP_SECONDS = 5.0
 _SHUTDOWN_SECONDS = 2
 _NOT_FOUND, _REFUSED, _TOO_LARGE, _BUSY = 404, 400, 413, 503
@@ -33,6 +41,8 @@ class WebApp:
     asgi: Guard
     visitors: Visitors
     uploads: Uploads
+    connections: int
+    """At most so many at the same time."""
 
 
 @contextmanager
@@ -41,28 +51,32 @@ def web_app(studio: Studio, limits: Limits) -> Iterator[WebApp]:
 
     Raises `InputError` if Gradio is not installed.
     """
-    with tempfile.TemporaryDirectory(prefix="cfclip-web-") as folder:
+    with scratch_folder() as folder:
         # Read by Gradio when it is imported and when its components are made.
-        os.environ["GRADIO_TEMP_DIR"] = folder
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         queue = JobQueue(limits.waiting, limits.seconds)
+        turns = JobQueue(limits.waiting, limits.seconds)
         visitors, uploads = Visitors(limits), Uploads(limits)
         done = threading.Event()
         sweeper = threading.Thread(target=_sweep, args=(visitors, uploads, done), daemon=True)
         sweeper.start()
         try:
-            guarded = _assembled(studio, visitors, queue, limits, uploads)
-            yield WebApp(guarded, visitors, uploads)
+            guarded = _assembled(studio, visitors, queue, turns, limits, uploads, folder)
+            yield WebApp(guarded, visitors, uploads, limits.connections)
         finally:
             done.set()
             queue.close()
+            turns.close()
             sweeper.join()
 
 
 def serve(app: WebApp, listening: socket.socket, ready: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM; `ready` is told the address once it can be opened."""
     import uvicorn
+
+    from cfclip.apps.web.connections import limited_protocol, most_connections
 
     url = f"http://{HOST}:{listening.getsockname()[1]}/"
 
@@ -77,15 +91,25 @@ def serve(app: WebApp, listening: socket.socket, ready: Callable[[str], None]) -
 
     config = uvicorn.Config(
         app.asgi,
-        log_level="warning",
+        http=limited_protocol(most_connections(app.connections)),
+        ws="none",
+        log_level="error",  # what others send that is no HTTP is no news
         access_log=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         server_header=False,
     )
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:  # raised anew once everything is closed
+    except KeyboardInterrupt:  # Uvicorn raises a signal anew once everything is closed
         return
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends as Ctrl-C does, so that everything is removed and closed."""
+    raise KeyboardInterrupt
 
 
 def listen(port: int) -> socket.socket:
@@ -126,7 +150,13 @@ def import_gradio() -> Any:
 
 
 def _assembled(
-    studio: Studio, visitors: Visitors, queue: JobQueue, limits: Limits, uploads: Uploads
+    studio: Studio,
+    visitors: Visitors,
+    queue: JobQueue,
+    turns: JobQueue,
+    limits: Limits,
+    uploads: Uploads,
+    scratch: Path,
 ) -> Guard:
     gr = import_gradio()
     from fastapi import FastAPI
@@ -139,12 +169,12 @@ def _assembled(
     mend_sessions()
     with gr.Blocks(analytics_enabled=False, title=TITLE) as blocks:
         page = build_page(limits)
-        connect(blocks, page, Handlers(page, studio, visitors, queue, limits, uploads))
+        connect(blocks, page, Handlers(page, studio, visitors, queue, turns, limits, uploads))
     # As many as are needed at once, and handlers that only answer clicks wait for none.
     blocks.queue(default_concurrency_limit=None, api_open=False)
     blocks.state_session_capacity = 2 * limits.visitors
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    _add_downloads(app, visitors)
+    _add_downloads(app, visitors, turns, scratch)
     _add_uploads(app, uploads)
     fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
     gr.mount_gradio_app(
@@ -167,10 +197,14 @@ def _assembled(
         number: Given(len(each.inputs), each.collects_event_data)
         for number, each in blocks.fns.items()
     }
-    return Guard(PlainRequests(app, functions))
+
+    def longest(path: str) -> int:
+        return limits.upload_bytes if path == UPLOADS else LONGEST_REQUEST
+
+    return Guard(Traffic(PlainRequests(app, functions), longest, limits.upload_seconds))
 
 
-def _add_downloads(app: Any, visitors: Visitors) -> None:
+def _add_downloads(app: Any, visitors: Visitors, turns: JobQueue, scratch: Path) -> None:
     from fastapi import Response
 
     from cfclip.apps.web.downloads import download
@@ -180,7 +214,11 @@ def _add_downloads(app: Any, visitors: Visitors) -> None:
         if visitor is None:
             return Response("this window's edits were removed\n", _NOT_FOUND)
         try:
-            made = download(visitor.edit(number).shown.at_strength(strength), kind)
+            made = turns.do(
+                lambda: download(visitor.edit(number).shown.at_strength(strength), kind, scratch)
+            )
+        except BusyError as error:
+            return Response(f"{error}\n", _BUSY, media_type="text/plain")
         except CfclipError as error:
             return Response(f"{error}\n", _REFUSED, media_type="text/plain")
         name = quote(made.name)
@@ -195,6 +233,7 @@ def _add_downloads(app: Any, visitors: Visitors) -> None:
 
 def _add_uploads(app: Any, uploads: Uploads) -> None:
     from fastapi import Request, Response
+    from starlette.requests import ClientDisconnect
 
     async def receive(request: Request) -> Response:
         token = uploads.begin(request.headers.get("x-file-name", ""))
@@ -204,12 +243,12 @@ def _add_uploads(app: Any, uploads: Uploads) -> None:
         except CfclipError as error:
             status = _BUSY if isinstance(error, BusyError) else _TOO_LARGE
             return Response(str(error), status, media_type="text/plain")
-        except BaseException:  # the other side has gone
+        except ClientDisconnect:
             uploads.discard(token)
-            raise
+            return Response(status_code=_REFUSED)
         return Response(token, media_type="text/plain")
 
-    app.add_api_route("/uploads", receive, methods=["POST"], response_model=None)
+    app.add_api_route(UPLOADS, receive, methods=["POST"], response_model=None)
 
 
 def _sweep(visitors: Visitors, uploads: Uploads, done: threading.Event) -> None:

@@ -23,6 +23,8 @@ from cfclip.sources import Source
 _TOKEN_BYTES = 24
 _LONGEST_KEY = 100
 _SECONDS = 60.0
+_SHARE_WHEN_FULL = 0.1
+"""Of the time without a click that a visitor has, if others have no room."""
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Visitor:
     """Secret name in the addresses of downloads."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     start: Start | None = None
+    gave_picture: bool = False
+    """Whether a picture of the visitor's own was opened."""
     edits: dict[int, KeptEdit] = field(default_factory=dict)
     """By number, the oldest first."""
     current: int | None = None
@@ -68,9 +72,19 @@ class Visitor:
     left: float | None = None
     _made: int = 0
 
+    @property
+    def has_made_something(self) -> bool:
+        """Whether there is anything that would be lost with the visitor."""
+        return bool(self.edits) or self.job is not None or self.gave_picture
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an edit of this visitor runs or waits."""
+        return self.job is not None and not self.job.finished
+
     def check_idle(self) -> None:
         """Raise `BusyError` while an edit of this visitor runs or waits."""
-        if self.job is not None and not self.job.finished:
+        if self.is_busy:
             raise BusyError("your edit is still running; wait for it or stop it first")
 
     def keep(self, order: Order, start: Start, result: EditResult) -> KeptEdit:
@@ -124,7 +138,8 @@ class Visitors:
     def of(self, key: str | None) -> Visitor:
         """The visitor of a window, a new one if need be.
 
-        Raises `BusyError` if there are too many, `InputError` for what is no key.
+        Of too many, one goes: who has made nothing yet, since keys are easily invented, or else was
+        not seen for long. Raises `BusyError` if there is none, `InputError` for what is no key.
         """
         if not key or len(key) > _LONGEST_KEY:
             raise InputError("this window has no name; load the page again")
@@ -132,13 +147,26 @@ class Visitors:
             visitor = self._by_key.get(key)
             if visitor is None:
                 if len(self._by_key) >= self._limits.visitors:
-                    raise BusyError(
-                        f"busy: {len(self._by_key)} visitors are here, which is the limit; try "
-                        "again in a few minutes"
-                    )
+                    self._make_room()
                 visitor = self._by_key[key] = Visitor(self._limits)
             visitor.seen, visitor.left = time.monotonic(), None
             return visitor
+
+    def _make_room(self) -> None:
+        now = time.monotonic()
+        patience = self._limits.idle_minutes * _SECONDS * _SHARE_WHEN_FULL
+        spare = [
+            (visitor.has_made_something, visitor.seen, key)
+            for key, visitor in self._by_key.items()
+            if not visitor.has_made_something
+            or (not visitor.is_busy and now - visitor.seen >= patience)
+        ]
+        if not spare:
+            raise BusyError(
+                f"busy: {len(self._by_key)} visitors are here, which is the limit; try again in a "
+                "few minutes"
+            )
+        del self._by_key[min(spare)[2]]
 
     def by_token(self, token: str) -> Visitor | None:
         """The visitor whose secret that is."""
@@ -174,5 +202,4 @@ class Visitors:
     def _is_old(self, visitor: Visitor, now: float) -> bool:
         if visitor.left is not None and now - visitor.left >= self._limits.grace_seconds:
             return True
-        busy = visitor.job is not None and not visitor.job.finished
-        return not busy and now - visitor.seen >= self._limits.idle_minutes * _SECONDS
+        return not visitor.is_busy and now - visitor.seen >= self._limits.idle_minutes * _SECONDS

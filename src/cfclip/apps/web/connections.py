@@ -1,0 +1,53 @@
+"""How many connections the server keeps, and which of them go when there are too many.
+
+A server that has no file descriptor left for a connection cannot answer anybody, and says so again
+and again. Who comes is let in; whoever has sent half a request, or has not been heard of for
+longest, makes room.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+RESERVED_FILES = 200
+"""File descriptors that are not for connections."""
+
+
+def most_connections(wanted: int) -> int:
+    """As many as are wanted, if the process may have as many files open."""
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit
+    except ImportError:  # no such limit
+        return wanted
+    soft, _ = getrlimit(RLIMIT_NOFILE)
+    return wanted if soft < 0 else max(1, min(wanted, soft - RESERVED_FILES, soft // 2))
+
+
+def limited_protocol(most: int) -> type[H11Protocol]:
+    """Uvicorn's protocol for a server that keeps at most so many connections."""
+
+    class LimitedProtocol(H11Protocol):
+        heard = 0.0
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            self.heard = time.monotonic()
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                others: set[Any] = self.connections - {self}
+                longest = min(others, key=lambda each: (each.is_answered, each.heard))
+                self.connections.discard(longest)
+                longest.transport.abort()
+
+        def data_received(self, data: bytes) -> None:
+            self.heard = time.monotonic()
+            super().data_received(data)
+
+        @property
+        def is_answered(self) -> bool:
+            """Whether a whole request came that is being answered."""
+            cycle = self.cycle
+            return cycle is not None and not cycle.more_body and not cycle.response_complete
+
+    return LimitedProtocol
