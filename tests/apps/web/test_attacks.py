@@ -163,7 +163,7 @@ def test_what_fits_no_function_is_refused_in_a_line(app: Served, client: WebClie
 
 
 def test_odd_values_of_fields_are_told_on_the_page(client: WebClient) -> None:
-    for value in (None, "x", 1e308, -1, 1.5, True, "/etc/passwd", 10**30):
+    for value in (None, "x", 1e308, -1, 1.5, True, "/etc/passwd", 10**18):
         for field in ("cf-sample", "cf-next"):
             client.call(field, "submit" if field == "cf-sample" else "click", [value])
         client.call("cf-text", "change", [value])

@@ -6,18 +6,16 @@ be fetched from. No field of our page is a file, so none may be an object, and w
 function that it is for is refused before Gradio sees it.
 """
 
-import json
-import math
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from cfclip.apps.web.guard import Asgi, Receive, Scope, Send, answer
+from cfclip.text_formats import FormatError, parse_json
 
 _PREFIX = "/gradio_api/"
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _MISFIT = "the page and the app do not fit together; load the page again"
 
 
@@ -62,8 +60,8 @@ class PlainRequests:
 
     def _fits(self, body: bytes) -> bool:
         try:
-            content = json.loads(body.decode("utf-8"), parse_constant=_refuse)
-        except (ValueError, RecursionError):
+            content = parse_json(body)
+        except FormatError:
             return False
         return isinstance(content, dict) and self._is_plain(content)
 
@@ -83,19 +81,7 @@ class PlainRequests:
             if function.event and not isinstance(event, dict):
                 return False
             values += data
-        return all(_is_plain(value) for value in values)
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, str):
-        return _SURROGATE.search(value) is None
-    return value is None or isinstance(value, bool | int)
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(name)
+        return not any(isinstance(value, dict | list) for value in values)
 
 
 def _names_a_window(scope: Scope) -> bool:
