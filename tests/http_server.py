@@ -95,6 +95,20 @@ def stall(count: int) -> Reply:
     return reply
 
 
+def dripping(count: int) -> Reply:
+    """The whole answer, but after `count` bytes one by one until the test lets it go on."""
+
+    def reply(handler: Handler) -> None:
+        cut(count)(handler)
+        content = memoryview(handler.state.content)[count:]
+        while not handler.state.released.wait(0.1):
+            handler.wfile.write(content[:1])
+            content = content[1:]
+        handler.wfile.write(content)
+
+    return reply
+
+
 def status(code: int, body: bytes = b"", **headers: str) -> Reply:
     """An answer with this status."""
     return lambda handler: handler.send(code, body, **headers)

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 FOUNDATION = {
-    *("errors", "files", "reach", "tensors", "version", "weights"),
+    *("errors", "locking", "files", "reach", "tensors", "version", "weights"),
     *("text_formats", "text_files", "typed_fields"),
     *("pickle_values", "pickle_names", "pickles", "zip_index", "torch_layout", "torch_files"),
     *("gif", "foreign_checkpoints", "given_settings"),
@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     # Foundation: needs nothing above itself.
     "errors": set(),
     "version": set(),
-    "files": {"errors"},
+    "locking": {"errors"},
+    "files": {"errors", "locking"},
     "reach": {"errors"},
     "given_settings": set(),
     "tensors": {"errors"},
@@ -198,6 +199,20 @@ def test_pictures_for_users_tell_how_they_were_made() -> None:
 @pytest.mark.parametrize("path", [*modules(SOURCE), *modules(RECIPES)], ids=str)
 def test_modules_stay_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", [*modules(SOURCE), *modules(RECIPES)], ids=str)
+def test_the_umask_is_left_alone(path: Path) -> None:
+    """It is the whole process's: files of other threads would get its rights for a moment."""
+    tree = ast.parse(path.read_text())
+    named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert "umask" not in named | imported
 
 
 @pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)

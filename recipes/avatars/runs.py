@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.files import atomic_write
+from cfclip.files import atomic_write, remove_partials
+from cfclip.locking import alone_in
 from cfclip.training.checkpoints import Stateful, is_finite
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Run:
     says afterwards whether all steps were done.
 
     Raises:
-        InputError: fewer than one step.
+        InputError: fewer than one step; while iterating, another run at work in the folder.
         CheckpointError: a checkpoint of other settings or one that cannot be read; while
             iterating, a loss or state that is not finite.
     """
@@ -161,6 +162,11 @@ class Run:
         self._stop = True
 
     def __iter__(self) -> Iterator[int]:
+        with alone_in(self.out):
+            remove_partials(self.out)
+            yield from self._steps()
+
+    def _steps(self) -> Iterator[int]:
         previous = {
             s: signal.signal(s, self._request_stop) for s in (signal.SIGINT, signal.SIGTERM)
         }

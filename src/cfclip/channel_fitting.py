@@ -22,6 +22,7 @@ from cfclip.editors.channel_statistics import (
 from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.generators.base import Generator
 from cfclip.images import check_outputs
+from cfclip.locking import alone_in
 from cfclip.session import Session
 from cfclip.training.checkpoints import CHECKPOINT
 from cfclip.training.draws import Purpose, seeded
@@ -78,12 +79,23 @@ def fit_channels(
         checkpoint_seconds: the most work that a power cut can lose.
 
     Raises:
-        InputError: nothing can be written to the folder.
+        InputError: nothing can be written to the folder, or another process works in it.
         CheckpointError: a checkpoint that is damaged, or of other settings or models, naming them.
         TrainingError: a checkpoint cannot be written; the last good one is kept.
     """
     config, folder = config or ChannelFitConfig(), Path(folder)
     check_outputs([folder / CHECKPOINT], overwrite=True)
+    with alone_in(folder):
+        return _fit(session, folder, config, callback, checkpoint_seconds)
+
+
+def _fit(
+    session: Session,
+    folder: Path,
+    config: ChannelFitConfig,
+    callback: RunCallback | None,
+    checkpoint_seconds: float,
+) -> FittedChannels:
     generator, embedder = session.generator, session.embedder
     spread = style_spread(generator, config)
     channels = len(spread)

@@ -31,6 +31,10 @@ class TrainingError(CfclipError):
     """A training that went wrong and stopped; its last good checkpoint is kept."""
 
 
+class CfclipWarning(UserWarning):
+    """Something that the library can do, but that its user should know. Its text is one line."""
+
+
 _LONGEST_REASON = 300
 _MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
 MEMORY_REMEDY = "close other programs, or ask for less (fewer augmentations, a smaller batch)"

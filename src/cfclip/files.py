@@ -1,19 +1,24 @@
-"""Writing files without ever leaving half of one, folders for one process alone, and hashes."""
+"""Writing files without ever leaving half of one, and hashes."""
 
 import hashlib
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cfclip.errors import InputError
+from cfclip.locking import alone_in, hold, is_abandoned
 
 _CHUNK_BYTES = 1 << 20
-_LOCK_FILE = ".lock"
 
 _PREFIX = ".cfclip-"
 _PARTIAL = ".partial"
+_RANDOM_BYTES = 8
+_ABANDONED_SECONDS = 86400.0
+"""After which a file counts as left behind where locks cannot tell: nothing takes a day."""
 
 
 @contextmanager
@@ -22,51 +27,70 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
     The temporary file keeps the suffix of `path`, since image and tensor writers choose their
     format by it, but not the name, which may be as long as names can get. If the block raises,
-    nothing remains and an existing `path` is untouched.
+    nothing remains and an existing `path` is untouched; if the process is killed, `remove_partials`
+    finds what remains.
     """
     path = Path(path)
     handle, temporary = _begin(path)
-    os.close(handle)
-    with _finishing(temporary, path):
+    try:
         yield temporary
+        if os.name != "posix":  # open files cannot be renamed there, nor removed by others
+            os.close(handle)
+            handle = -1
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
     """Write a file, whole or not at all. Raises `InputError` if it cannot be written."""
-    path = Path(path)
     try:
-        handle, temporary = _begin(path)
-        with _finishing(temporary, path), open(handle, "wb") as stream:
-            stream.write(data)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _begin(path: Path) -> tuple[int, Path]:
-    """An open temporary file beside `path`, and where it is."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_PARTIAL + path.suffix)
-    return handle, Path(name)
+    """A new file beside `path`, held by this process, and where it is."""
+    while True:
+        name = f"{_PREFIX}{secrets.token_hex(_RANDOM_BYTES)}{_PARTIAL}{path.suffix}"
+        temporary = path.parent / name
+        # The system takes the umask off these rights, as for any new file.
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if hold(handle, temporary):
+            return handle, temporary
+        os.close(handle)
 
 
 @contextmanager
-def _finishing(temporary: Path, path: Path) -> Iterator[None]:
-    """Rename a temporary file when the block succeeds, remove it when it does not."""
+def partial_folder(parent: str | Path) -> Iterator[Path]:
+    """An empty hidden folder in `parent`, to build something in. It is gone after the block; if the
+    process is killed, `remove_partials` finds it.
+
+    Raises `OSError` if it cannot be made.
+    """
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=_PREFIX, suffix=_PARTIAL))
     try:
-        yield
-        # mkstemp makes files that only their owner reads; give the mode a plain open() would.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        with alone_in(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_partials(folder: str | Path) -> None:
-    """Remove what writers that were killed left in a folder; nobody may be writing there."""
+    """Remove what writers that were killed left in a folder; what living ones write stays."""
     for path in Path(folder).glob(f"{_PREFIX}*{_PARTIAL}*"):
-        path.unlink(missing_ok=True)
+        with suppress(OSError, InputError):  # another process is at work there, or was quicker
+            if path.is_dir() and not path.is_symlink():
+                with alone_in(path):
+                    shutil.rmtree(path)
+            elif is_abandoned(path, _ABANDONED_SECONDS):
+                path.unlink()
 
 
 def whole_lines(path: str | Path) -> list[bytes]:
@@ -87,34 +111,6 @@ def whole_lines(path: str | Path) -> list[bytes]:
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     return content[:whole].splitlines()
-
-
-@contextmanager
-def alone_in(folder: str | Path) -> Iterator[None]:
-    """No other process works in a folder during the block.
-
-    Ends with the process, however that ends. On systems without `fcntl` nothing is locked.
-
-    Raises:
-        InputError: another process works there, or nothing can be written.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    try:
-        stream = open(Path(folder) / _LOCK_FILE, "a")  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"another process works in {folder}; wait for it, or choose another --out"
-            ) from error
-        yield
 
 
 def sha256_of(path: str | Path) -> str:

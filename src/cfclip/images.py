@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from cfclip.colours import Ground, as_srgb
 from cfclip.decoding import MAX_PIXELS, MAX_WHOLE_BYTES, decoding, opened, too_many_pixels
 from cfclip.errors import InputError, reason_of
-from cfclip.files import write_whole
+from cfclip.files import remove_partials, write_whole
 from cfclip.gif import encode_gif, packet_of
 from cfclip.png import encode_png
 
@@ -128,6 +128,7 @@ def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
             # Asking for permissions misleads (root, network drives, full disks): write something.
             with tempfile.TemporaryFile(dir=folder) as probe:
                 probe.write(b"0")
+            remove_partials(folder)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"cannot write to folder {folder}: {reason_of(error)}; choose another"

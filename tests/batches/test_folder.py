@@ -17,8 +17,8 @@ ROWS = [Row(f"row-{seed}", f"sample:{seed}", Place("sample", seed), "x", 1.0, 0)
 @pytest.fixture
 def folder(tmp_path: Path) -> BatchFolder:
     made = BatchFolder(tmp_path / "batch")
-    made.make()
-    return made
+    with made.alone():
+        return made
 
 
 def test_a_batch_goes_on(folder: BatchFolder) -> None:

@@ -60,7 +60,6 @@ BAD = Row("bad", "<b>gone</b>.png", Place("file", path="/nowhere/<b>.png"), "x",
 
 def opened(path: Path, rows: Sequence[Row]) -> Batch:
     folder = BatchFolder(path)
-    folder.make()
     folder.claim({}, rows)
     return Batch(rows, folder, Results(path))
 

@@ -131,7 +131,6 @@ class Batch(Marked):
             mapper = open_mapper(session.pack, self.mapper, session.device)
         rows, refused = self._rows(session, mapper, console)
         folder = BatchFolder(self.out)
-        folder.make()
         with folder.alone():
             job = self._job(session, mapper, folder)
             gone = folder.claim(self._about(job), rows)

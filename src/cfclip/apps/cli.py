@@ -95,14 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(given: list[str]) -> int:
     # Pillow has its own words on odd files; ours come as errors and warnings of one line.
     warnings.filterwarnings("ignore", module="PIL")
-    console = Console(quiet=False, as_json=False)
+    console = Console(quiet="--quiet" in given, as_json=False)
     try:
         if given == ["--version"]:
             from cfclip.version import __version__
 
             console.result({"version": __version__}, f"cfclip {__version__}")
             return OK
-        return parse(given).run()
+        with console.library_warnings():
+            return parse(given).run()
     except CfclipError as error:
         console.error(str(error))
         return FAILED

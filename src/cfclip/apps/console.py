@@ -4,9 +4,12 @@ import json
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from cfclip.errors import CfclipWarning
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -56,6 +59,29 @@ class Console:
         if not {text, line} & self._warned:
             self._warned.add(line)
             self.note(f"{PROGRAM}: warning: {one_line(line)}")
+
+    @contextmanager
+    def library_warnings(self) -> Iterator[None]:
+        """During the block, what the library warns of is told as `warning` does."""
+        with warnings.catch_warnings():
+            show = warnings.showwarning
+
+            def tell(
+                message: Warning | str,
+                category: type[Warning],
+                filename: str,
+                lineno: int,
+                file: TextIO | None = None,
+                line: str | None = None,
+            ) -> None:
+                if issubclass(category, CfclipWarning):
+                    self.warning(str(message))
+                else:
+                    show(message, category, filename, lineno, file, line)
+
+            warnings.showwarning = tell
+            warnings.simplefilter("always", CfclipWarning)
+            yield
 
     def error(self, text: str) -> None:
         """One line about what went wrong, always."""

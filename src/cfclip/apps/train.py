@@ -101,6 +101,7 @@ class Train(Output):
 
     def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
         console = self.console
+        from cfclip.locking import alone_in
         from cfclip.mapper_training import check_training
         from cfclip.session import Session
         from cfclip.training.networks import NetworkFiles
@@ -111,9 +112,16 @@ class Train(Output):
             identity = session.pack.identity_file
         networks = NetworkFiles(identity, self.perceptual_network)
         if processes.first:
-            warnings = check_training(
-                session, given.prompts, self.out, self.settings, self.start, self.resume, networks
-            )
+            with alone_in(self.out):
+                warnings = check_training(
+                    session,
+                    given.prompts,
+                    self.out,
+                    self.settings,
+                    self.start,
+                    self.resume,
+                    networks,
+                )
             for warning in (*given.warnings, *warnings):
                 console.warning(warning)
         processes.agree()  # before work that may take hours
@@ -134,13 +142,15 @@ class Train(Output):
         self, session: "Session", console: Console, processes: "Processes"
     ) -> "FoundLatents | None":
         """Those that the first process finds, for all; None after Ctrl-C."""
+        from cfclip.locking import alone_in
         from cfclip.mapper_training import FoundLatents
         from cfclip.training.latents import shared_latents
 
         found = None
         if processes.first:
             try:
-                found = self._find_latents(session, console)
+                with alone_in(self.out):
+                    found = self._find_latents(session, console)
             except KeyboardInterrupt:
                 console.error("interrupted; inverted pictures are kept, the same command goes on")
             goes_on = processes.agree(found is not None)

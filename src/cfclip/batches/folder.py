@@ -18,7 +18,8 @@ from typing import Any
 
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.errors import InputError
-from cfclip.files import alone_in, remove_partials, whole_lines, write_whole
+from cfclip.files import remove_partials, whole_lines, write_whole
+from cfclip.locking import alone_in
 from cfclip.record import differences, write_json
 
 ABOUT_FILE = "batch.json"
@@ -40,15 +41,8 @@ class BatchFolder:
         """Latents of pictures."""
         return self.path / "inversions"
 
-    def make(self) -> None:
-        """Make it if needed. Raises `InputError` if that cannot be done."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
-
     def alone(self) -> AbstractContextManager[None]:
-        """No other process works in the folder during the block; see `files.alone_in`."""
+        """No other process works in the folder, which is made; see `locking.alone_in`."""
         return alone_in(self.path)
 
     def claim(self, about: Mapping[str, Any], rows: Sequence[Row]) -> int:

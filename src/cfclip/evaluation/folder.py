@@ -19,7 +19,8 @@ from PIL import Image
 
 from cfclip.errors import InputError
 from cfclip.evaluation.rows import ROWS_FILE
-from cfclip.files import alone_in, remove_partials, write_whole
+from cfclip.files import remove_partials, write_whole
+from cfclip.locking import alone_in
 from cfclip.record import differences, write_json
 
 ABOUT_FILE = "bench.json"
@@ -74,7 +75,7 @@ class BenchmarkFolder:
         return path
 
     def alone(self) -> AbstractContextManager[None]:
-        """No other process works in the folder during the block; see `files.alone_in`."""
+        """No other process works in the folder, which is made; see `locking.alone_in`."""
         return alone_in(self.path)
 
     def claim(self, about: Mapping[str, Any], resume: bool) -> None:
@@ -88,15 +89,15 @@ class BenchmarkFolder:
 
         Raises:
             InputError: a folder that was begun and is not to be resumed, or is of something else
-                (every difference is named), or cannot be written.
+                (every difference is named), or that another process works in, or that cannot be
+                written.
         """
-        wanted: dict[str, Any] = json.loads(json.dumps(about))
+        with self.alone():
+            self._claim(json.loads(json.dumps(about)), resume)
+
+    def _claim(self, wanted: dict[str, Any], resume: bool) -> None:
         file = self.path / ABOUT_FILE
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            remove_partials(self.path)
-        except OSError as error:
-            raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
+        remove_partials(self.path)
         if file.exists():
             if not resume:
                 raise InputError(

@@ -5,7 +5,6 @@ tried once, before the pack appears under its name; until then nothing of it can
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
 from cfclip.encoders.style_encoder import StyleEncoderKind
 from cfclip.errors import CheckpointError, InputError, PackError, reason_of
 from cfclip.features.identity import load_identity, save_identity
-from cfclip.files import sha256_of
+from cfclip.files import partial_folder, remove_partials, sha256_of
 from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.latent_statistics import (
     LatentStatistics,
@@ -159,14 +158,13 @@ def open_colour_generator(path: Path) -> OpenedGenerator:
 def free_folder(place: str | Path, name: str) -> Path:
     """The folder that a pack of this name shall get in `place`, which is made if needed.
 
-    Raises `PackError` for a name of another form, `InputError` for one that is taken or a place
-    that cannot be made.
+    What makers of packs that were killed left there is removed. Raises `PackError` for a name of
+    another form, `InputError` for one that is taken or a place that cannot be made.
     """
     check_name(name)
     place = Path(place)
     folder = place / name
-    if folder.exists() or folder.is_symlink():
-        raise InputError(f"{folder} exists; choose another --name or --out, or remove it")
+    _check_free(folder)
     if (other := available_packs().get(name)) is not None:
         raise InputError(f"there is a pack {name!r} already, {other}; choose another --name")
     try:
@@ -175,27 +173,29 @@ def free_folder(place: str | Path, name: str) -> Path:
         raise InputError(f"cannot make the folder {place}: {error.strerror}; choose another") from (
             error
         )
+    remove_partials(place)
     return folder
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise InputError(f"{folder} exists; choose another --name or --out, or remove it")
 
 
 @contextmanager
 def _built_aside(folder: Path) -> Iterator[Path]:
     """An empty folder of the same name in a hidden one beside `folder`; moved there at the end."""
     try:
-        hidden = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".cfclip-", suffix=".partial"))
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder.parent}: {error.strerror}; choose another --out"
-        ) from error
-    try:
-        building = hidden / folder.name
-        building.mkdir()
-        yield building
-        building.rename(folder)
+        with partial_folder(folder.parent) as hidden:
+            building = hidden / folder.name
+            building.mkdir()
+            yield building
+            _check_free(folder)  # which another process may have made in the meantime
+            building.rename(folder)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write {folder}: {reason_of(error)}") from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        raise InputError(
+            f"cannot write {folder}: {reason_of(error)}; choose another --out"
+        ) from error
 
 
 def _write_clip(clip: OpenedClip, folder: Path) -> None:

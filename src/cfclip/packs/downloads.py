@@ -10,6 +10,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -18,8 +19,9 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from cfclip.errors import DownloadError, InputError
-from cfclip.files import atomic_write, sha256_of
+from cfclip.errors import CfclipError, DownloadError, InputError
+from cfclip.files import atomic_write, remove_partials, sha256_of
+from cfclip.locking import alone_at
 from cfclip.packs.http_answers import (
     CHUNK_BYTES,
     Answer,
@@ -40,6 +42,8 @@ _MEGABYTE = 1e6
 _LONGEST_PAUSE = 30.0
 _GONE = 416
 """Status of an answer to a range that the file does not have."""
+_PINS_SECONDS = 10.0
+"""To wait for another process that writes the pins, which takes it no time."""
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -75,13 +79,27 @@ class Downloads:
         self.tries = tries
         self.pause = pause
 
-    def fetch(self, address: str, name: str, callback: Callback | None = None) -> Path:
+    def fetch(
+        self,
+        address: str,
+        name: str,
+        callback: Callback | None = None,
+        prove: Callable[[Path], object] | None = None,
+    ) -> Path:
         """The file `name`, from the folder if it is there whole, else from `address`.
 
         What a broken-off download brought is kept, and the next call goes on from there.
 
+        Args:
+            address: of http or https.
+            name: of the file in the folder; only one process at a time fetches it.
+            callback: told how far the download is.
+            prove: tries a file that was never pinned, which is pinned then; for one that it raises
+                a `CfclipError` for, the error passes on and the file is removed.
+
         Raises:
-            InputError: an address that is not of http or https.
+            InputError: an address that is not of http or https, or another process that fetches
+                this file.
             DownloadError: the server cannot be reached, stalls, answers with an error or a web
                 page, ends too early again and again, or gives other bytes than before.
         """
@@ -90,9 +108,13 @@ class Downloads:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / name
-            if not path.exists():
-                self._fetch(address, name, callback)
-            self._check(path)
+            with self._alone(name):
+                remove_partials(self.folder)
+                if not path.exists():
+                    self._fetch(address, name, callback)
+                self._check(path)
+                if prove is not None and not self.is_pinned(name):
+                    self._prove(address, name, prove)
         except OSError as error:
             raise DownloadError(
                 f"cannot keep {name} in {self.folder}: {error.strerror or error}; choose another "
@@ -100,15 +122,29 @@ class Downloads:
             ) from error
         return path
 
+    def _alone(self, name: str) -> AbstractContextManager[None]:
+        doing = f"downloads {name} to {self.folder}; wait for it, then give the same command again"
+        return alone_at(self.folder / f".{name}.lock", doing)
+
+    def _prove(self, address: str, name: str, prove: Callable[[Path], object]) -> None:
+        try:
+            prove(self.folder / name)
+        except CfclipError:
+            self.discard(name)
+            raise
+        self.pin(name, address)
+
     def pin(self, name: str, address: str) -> str:
         """Remember the hash of a file that proved usable; returns it."""
         digest = sha256_of(self.folder / name)
-        pins = self._pins()
-        if name not in pins:
-            day = datetime.now(UTC).date().isoformat()
-            pins[name] = {"sha256": digest, "address": address, "first_used": day}
-            with atomic_write(self.folder / PINS_FILE) as temporary:
-                temporary.write_text(json.dumps(pins, indent=2) + "\n", encoding="utf-8")
+        file = self.folder / PINS_FILE
+        with alone_at(file.with_suffix(".lock"), f"writes {file}; try again", _PINS_SECONDS):
+            pins = self._pins()
+            if name not in pins:
+                day = datetime.now(UTC).date().isoformat()
+                pins[name] = {"sha256": digest, "address": address, "first_used": day}
+                with atomic_write(file) as temporary:
+                    temporary.write_text(json.dumps(pins, indent=2) + "\n", encoding="utf-8")
         return digest
 
     def is_pinned(self, name: str) -> bool:

@@ -32,21 +32,21 @@ def fetch_generator(
         callback: told how far the download is.
 
     Raises:
+        InputError: as `Downloads.fetch` does.
         DownloadError: as `Downloads.fetch` does, or for a file that is no generator; it is removed.
     """
     address = address or published.address
-    path = downloads.fetch(address, published.file, callback)
-    if not downloads.is_pinned(published.file):
+
+    def prove(path: Path) -> None:
         try:
             open_colour_generator(path)
         except CheckpointError as error:
-            downloads.discard(published.file)
             raise DownloadError(
                 f"what came from {address} is no usable generator and was removed; try again, or "
                 f"give the file itself (packs create --generator): {error}"
             ) from error
-        downloads.pin(published.file, address)
-    return path
+
+    return downloads.fetch(address, published.file, callback, prove)
 
 
 def published_parts(

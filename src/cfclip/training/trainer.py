@@ -1,6 +1,7 @@
 """The training of a text mapper: latents, a prompt for each, and gradients for the mapper alone."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
 from cfclip.embedders.base import Embedder
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
+from cfclip.locking import alone_in
 from cfclip.losses.objective import Term
 from cfclip.training.average import Average
 from cfclip.training.board import Board
@@ -260,10 +262,23 @@ def train(
         checkpoint_seconds: the most work that a power cut can lose.
 
     Raises:
+        InputError: another training is at work in `out`, or nothing can be written there.
         CheckpointError: a checkpoint in `out` that is damaged or of another identity.
         TrainingError: a loss or gradient that is not finite, a file that cannot be written, or
             another process that failed; the last good checkpoint is kept.
     """
+    with alone_in(out) if trainer.processes.first else nullcontext():
+        return _train(trainer, out, identity, about, callback, checkpoint_seconds)
+
+
+def _train(
+    trainer: MapperTrainer,
+    out: Path,
+    identity: Mapping[str, Any],
+    about: Mapping[str, Any] | None,
+    callback: RunCallback | None,
+    checkpoint_seconds: float,
+) -> TrainingOutcome:
     steps, every = trainer.config.steps, trainer.config.validate_every
     processes = trainer.processes
     run = Run(
