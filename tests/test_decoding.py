@@ -108,9 +108,9 @@ def test_a_jpeg_that_claims_more_than_any_camera_makes(tmp_path: Path, side: int
 
 
 def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A black PNG, the first 7,000 rows of it, with chunks in front of its pixels."""
+    """A black PNG (of a very high one some rows), with chunks in front of its pixels."""
     rows = zlib.compressobj(1)
-    there = min(height, 7000)
+    there = height if height < 7000 else 50
     packed = b"".join(rows.compress(bytes(1 + width * 3)) for _ in range(there)) + rows.flush()
     header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -158,3 +158,16 @@ def test_a_word_on_colours_that_is_faulty_does_not_cost_the_picture(tmp_path: Pa
         opened = decode_image(png(32, 32, chunk), 32, "a.png")
         assert opened.image.getpixel((5, 5)) == (0, 0, 0)
         assert ["colour profile of a.png is not used" in line for line in opened.warnings] == [True]
+
+
+@pytest.mark.parametrize("mark", [b"", b"CR"])
+def test_a_raw_file_of_a_camera_is_not_taken_for_its_preview(tmp_path: Path, mark: bytes) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.tif", tiffinfo={254: 1})
+    data = (tmp_path / "a.tif").read_bytes()
+    if mark:
+        data = b"II*\0\x10\0\0\0CR" + data[10:]
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match=r"raw files of cameras do|camera's raw file"):
+        open_image(tmp_path / "a.tif", 32)
+    Image.new("RGB", (32, 32)).save(tmp_path / "b.tif", tiffinfo={254: 0})
+    open_image(tmp_path / "b.tif", 32)

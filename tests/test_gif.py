@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.gif import packet_of, with_packet
+from cfclip.gif import encode_gif, packet_of, with_packet
 
 PACKET = '<?xpacket begin="\ufeff" id="x"?><a>grün' + "\x01" * 300 + '</a><?xpacket end="r"?>'
 
@@ -34,6 +34,15 @@ def test_the_packet_comes_back_and_the_pictures_stay(comment: str) -> None:
             one.seek(index)
             other.seek(index)
             assert one.convert("RGB").tobytes() == other.convert("RGB").tobytes()
+
+
+def test_nothing_goes_in_of_what_a_picture_was_opened_with() -> None:
+    picture = Image.new("RGB", (5, 4), "grey")
+    picture.info = {"comment": b"secret", "icc_profile": b"secret", "transparency": (1, 2, 3)}
+    data = encode_gif([(picture, 50), (Image.new("RGB", (5, 4)), 50)])
+    assert b"secret" not in data
+    with Image.open(BytesIO(data)) as written:
+        assert written.convert("RGBA").getpixel((2, 2)) == (128, 128, 128, 255)
 
 
 @pytest.mark.parametrize("length", range(0, 600, 37))

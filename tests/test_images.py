@@ -23,6 +23,7 @@ from cfclip.images import (
     prepare_image,
     write_png,
 )
+from cfclip.picture_files import FORMATS
 
 SIZE = 32
 RED, BLUE = (230, 20, 30), (10, 40, 220)
@@ -52,7 +53,7 @@ def refusal(path: object, **options: int) -> str:
     return message
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "avif"])
 def test_every_format_opens_without_a_warning(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     picture().save(path)
@@ -92,7 +93,7 @@ def test_zero_bytes(tmp_path: Path) -> None:
     assert "is empty" in refusal(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "avif"])
 def test_truncated(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -309,7 +310,7 @@ def encoded(name: str) -> bytes:
     return stream.getvalue()
 
 
-SEEDS = {name: encoded(name) for name in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")}
+SEEDS = {name: encoded(name) for name in FORMATS}
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own, about the damage

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from cfclip.colour_profiles import CICP, MAX_PROFILE_BYTES
 from cfclip.errors import InputError, reason_of
@@ -43,6 +43,9 @@ _COMPONENTS_AT = 5
 _READ_WHOLE = ("WEBP", "AVIF", HEIF)
 MAX_WHOLE_BYTES = 200_000_000
 """Of a file that its decoder wants whole in memory."""
+
+_KIND, _REDUCED = 254, 1
+"""Of TIFF 6.0: NewSubfileType, whose lowest bit says that a picture is a reduced version."""
 
 _PNG_SIGNATURE_BYTES = 8
 _COLOUR_BYTES = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
@@ -87,6 +90,10 @@ def opened(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Ite
                 "save it as JPEG"
             )
         with _image(stream, found, head) as image:
+            if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_preview(image):
+                raise InputError(
+                    f"{name} begins with a preview, as raw files of cameras do; save it as JPEG"
+                )
             size = image.size
             if size[0] * size[1] > max_pixels:
                 _reduce(image, stream, name, max_pixels)
@@ -140,11 +147,11 @@ def _image(stream: BinaryIO, found: str, head: bytes) -> Image.Image:
     if found == HEIF:
         import pillow_heif
 
-        image = pillow_heif.HeifImageFile(stream)
-        if "nclx_profile" in image.info:
-            told = image.info["nclx_profile"]
-            image.info[CICP] = (told["color_primaries"], told["transfer_characteristics"])
-        return image
+        heif = pillow_heif.HeifImageFile(stream)
+        if "nclx_profile" in heif.info:
+            told = heif.info["nclx_profile"]
+            heif.info[CICP] = (told["color_primaries"], told["transfer_characteristics"])
+        return heif
     start = stream.read(_NCLX_WITHIN) if found == "AVIF" else b""
     stream.seek(0)
     image = Image.open(stream, formats=(found,))
@@ -152,6 +159,12 @@ def _image(stream: BinaryIO, found: str, head: bytes) -> Image.Image:
     if at >= len(_NCLX) and "icc_profile" not in image.info and len(start) >= at + 4:
         image.info[CICP] = struct.unpack_from(">2H", start, at)
     return image
+
+
+def _is_preview(image: TiffImagePlugin.TiffImageFile) -> bool:
+    """Whether the first picture of a TIFF is a smaller version of another one in it."""
+    kind = image.tag_v2.get(_KIND, 0)
+    return isinstance(kind, int) and bool(kind & _REDUCED)
 
 
 def _png(stream: BinaryIO) -> Image.Image:

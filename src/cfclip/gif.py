@@ -28,13 +28,13 @@ def encode_gif(frames: Sequence[tuple[Image.Image, int]], packet: str | None = N
     """The bytes of an animation that repeats.
 
     `frames` are one or more pictures of one size, each with the milliseconds that it is shown; the
-    format knows 256 colours in a picture. `packet` goes in as XMP. Raises `InputError` for no
+    format knows 256 colours in a picture, and no mark of sRGB, which it is by custom. `packet` goes
+    in as XMP, and nothing else of what the pictures were opened with. Raises `InputError` for no
     frames.
     """
     if not frames:
         raise InputError("an animation of no pictures: give at least one")
-    # Few colours without dither: noise that flickers is worse than steps in a gradient.
-    first, *rest = [image.convert("RGB").quantize(dither=Image.Dither.NONE) for image, _ in frames]
+    first, *rest = [_with_few_colours(image) for image, _ in frames]
     stream = BytesIO()
     first.save(
         stream,
@@ -46,6 +46,13 @@ def encode_gif(frames: Sequence[tuple[Image.Image, int]], packet: str | None = N
     )
     data = stream.getvalue()
     return data if packet is None else with_packet(data, packet)
+
+
+def _with_few_colours(image: Image.Image) -> Image.Image:
+    # Without dither: noise that flickers is worse than steps in a gradient.
+    made = image.convert("RGB").quantize(dither=Image.Dither.NONE)
+    made.info = {}  # Pillow would write what a picture was opened with, such as a comment
+    return made
 
 
 def with_packet(data: bytes, packet: str) -> bytes:

@@ -45,6 +45,7 @@ _MAGIC = {
     b"\xff\xd8\xff": "JPEG",
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
+    b"II*\0\x10\0\0\0CR": "camera's raw",  # before TIFF, which it is too
     b"BM": "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",

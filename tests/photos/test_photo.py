@@ -8,6 +8,7 @@ from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 
 from cfclip.errors import InputError
 from cfclip.images import MAX_PIXELS, write_png
+from cfclip.photos.alignment import Quad
 from cfclip.photos.config import FaceConfig
 from cfclip.photos.landmarks import quad_of
 from cfclip.photos.paste_back import paste_back
@@ -80,6 +81,26 @@ def test_a_photo_far_wider_than_high(tmp_path: Path) -> None:
     made = open_photo(tmp_path / "wide.png", given(tmp_path, points)).crop(SIZE)
     alone = open_photo(portrait(), given(tmp_path)).crop(SIZE)
     assert np.abs(np.asarray(made, float) - np.asarray(alone, float)).mean() < 3.0
+
+
+def test_a_photo_of_more_pixels_than_are_decoded_is_reduced(tmp_path: Path) -> None:
+    width, height = (side * 16 for side in PORTRAIT_SIZE)
+    assert width * height > MAX_PIXELS
+    large = Image.open(portrait()).resize((width, height), Image.Resampling.NEAREST)
+    large.save(tmp_path / "a.jpg", quality=95)
+    points = (np.asarray(PORTRAIT_POINTS) * 16 + 7.5).tolist()
+    photo = open_photo(tmp_path / "a.jpg", given(tmp_path, points))
+    assert photo.image.size == (width // 2, height // 2)
+    assert f"is {width}x{height} pixels; all of it is used at" in photo.warnings[0]
+    alone = open_photo(portrait(), given(tmp_path))
+    assert np.abs(np.asarray(photo.crop(SIZE), float) - np.asarray(alone.crop(SIZE))).mean() < 3.0
+    # Records tell the place in the whole photo, whatever it is reduced to.
+    corners = np.asarray(photo.origin["quad"])
+    np.testing.assert_allclose(corners, np.asarray(alone.quad.corners) * 16 + 7.5, atol=1e-6)
+    again = photo_at(tmp_path / "a.jpg", Quad(tuple(map(tuple, corners.tolist()))))
+    assert again.crop(SIZE).tobytes() == photo.crop(SIZE).tobytes()
+    mask = Image.new("RGB", photo.image.size, "white")
+    assert photo.crop_mask(mask, SIZE).size == (SIZE, SIZE)
 
 
 def test_a_photo_with_too_many_pixels(tmp_path: Path) -> None:
