@@ -19,11 +19,11 @@ FOUNDATION = {
 DESCENT = {"schedule", "descent"}
 PARTS = {
     *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
-    *("photos", "png", "colour_profiles", "colours", "picture_files", "decoding"),
+    *("photos", "png", "colour_profiles", "colours", "picture_files", "decoding", "latent_files"),
     *DESCENT,
 }
 FACADE = {
-    *("session", "sources", "settings", "results", "record", "replay", "devices"),
+    *("session", "sources", "latent_sources", "settings", "results", "record", "replay", "devices"),
     *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
     "charts",
     *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "pickle_names": {"errors", "pickle_values"},
     "torch_layout": {"errors", "pickle_values", "pickle_names", "pickles", "zip_index"},
     "torch_files": {"errors", "pickle_values", "torch_layout"},
+    "latent_files": FOUNDATION,
     "png": {"errors"},
     "gif": {"errors"},
     "colour_profiles": {"errors"},

@@ -18,9 +18,10 @@ from cfclip import (
 )
 from cfclip.editors.base import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.latent_sources import latents_of
 from cfclip.record import image_sha256
 from cfclip.results import edit_result
-from cfclip.sources import latents_of, parse_sample_spec
+from cfclip.sources import parse_sample_spec
 from cfclip.tensors import pil_from_signed
 
 PROMPT = "green hair"

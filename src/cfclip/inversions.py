@@ -17,13 +17,14 @@ from torch import Tensor
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images import check_outputs, decode_image
+from cfclip.latent_sources import latents_of, latents_origin
 from cfclip.packs.pack import ENCODER_FILE
 from cfclip.photos.config import FaceConfig
 from cfclip.photos.landmarks import landmarks_file
 from cfclip.photos.photo import Photo, check_landmarks, open_photo
 from cfclip.record import FORMAT, file_origin, write_json
 from cfclip.session import Session
-from cfclip.sources import Picture, Source, latents_of, latents_origin
+from cfclip.sources import Picture, Source
 
 INVERSION_KIND = "inversion"
 

@@ -63,6 +63,10 @@ class Provenance:
     """Of the tool."""
 
 
+_OWN_KINDS = ("sample", "latents", "latents_file")
+"""Sources that are of the generator's own making."""
+
+
 def provenance_of(record: Mapping[str, Any]) -> Provenance:
     """The statement on an edit from its record, or on a picture from the record's entries "pack"
     and "source". What an edit of an edit was first made from counts, and all of its prompts."""
@@ -71,7 +75,7 @@ def provenance_of(record: Mapping[str, Any]) -> Provenance:
     source, edits = earlier["source"], earlier["edits"]
     prompts = [prompt for edit in edits for prompt in edit["prompts"]]
     return Provenance(
-        source_type=GENERATED if source["kind"] in ("sample", "latents") else COMPOSED,
+        source_type=GENERATED if source["kind"] in _OWN_KINDS else COMPOSED,
         prompts=(*prompts, *record.get("prompts", ())),
         pack=pack["name"],
         pack_version=pack["version"],

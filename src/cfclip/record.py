@@ -11,6 +11,7 @@ Free of torch, like all that only reads records. The layout, format 1::
                         {"kind": "file", "path" (as given), "sha256"}
                         {"kind": "pixels", "sha256"}: given without a file; of what was made of it
                         {"kind": "latents", "float32" (base64), "shape"}
+                        {"kind": "latents_file", "path", "sha256", "index"}: a code in a file
                         of a photo that a face was cut from also "quad", the corners of its square;
                         of the result of an edit "edited_from": the "source" of the first edit
                         (without latents) and all "edits", each with "prompts" and "strength"
@@ -201,6 +202,7 @@ _ORIGIN_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "file": {"path": str, "sha256": str},
     "pixels": {"sha256": str},
     "latents": {"float32": str, "shape": list},
+    "latents_file": {"path": str, "sha256": str, "index": int},
 }
 
 

@@ -10,6 +10,7 @@ from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
 from cfclip.images import open_image, open_whole
+from cfclip.latent_sources import FILE_KIND, latents_of
 from cfclip.packs.pack import Pack
 from cfclip.photos.alignment import Quad
 from cfclip.photos.photo import photo_at
@@ -17,7 +18,7 @@ from cfclip.record import EditRecord, file_origin, image_sha256, read_record
 from cfclip.results import EditResult
 from cfclip.session import Session
 from cfclip.settings import make_config
-from cfclip.sources import Source, SourceMaker, latents_of
+from cfclip.sources import Source, SourceMaker
 from cfclip.tuned_sources import tuned_source
 
 
@@ -110,9 +111,13 @@ def _source(session: Session, read: EditRecord, image: str | Path | None) -> Sou
     origin = read.source
     if origin["kind"] == "sample":
         return session.sample(1, origin["seed"], origin["truncation_psi"])[0]
+    maker = SourceMaker(session.pack, session.device)
     if origin["kind"] == "latents":
-        exact = SourceMaker(session.pack, session.device).from_latents(latents_of(origin))
+        exact = maker.from_latents(latents_of(origin))
         return replace(exact, origin=origin)  # which may tell of earlier edits
+    if origin["kind"] == FILE_KIND:
+        file = _located("image", origin, image, session)
+        return maker.from_code(maker.codes.at(file, origin["index"]))
     if read.projection is None:
         raise InputError("the record is damaged: a picture without an inversion")
     path = _located("image", origin, image, session)

@@ -1,11 +1,10 @@
 """What edits start from: pictures with their latents, sampled, inverted or given."""
 
-import base64
 import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +18,7 @@ from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.base import Generator
 from cfclip.images import Ground, open_image, open_whole, prepare_image
+from cfclip.latent_sources import Code, CodeReader, is_latents_spec, latents_origin
 from cfclip.packs.inverting import invert_images
 from cfclip.packs.pack import Pack
 from cfclip.photos.photo import Photo
@@ -27,12 +27,12 @@ from cfclip.settings import SAMPLE_TRUNCATION, projection_settings
 from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
 
 Picture: TypeAlias = Image.Image | str | Path | Photo
-"""A PIL image, the path of an image file, a photo with a face, or a text "sample:SEED"."""
+"""A PIL image, the path of an image file, a photo with a face, a text "sample:SEED", or a code in a
+file of latents, as "latents.pt" or "latents.pt:3"."""
 
 _MAX_SEED = 2**63 - 1
 _SAMPLE_SPEC = re.compile(r"sample:(\d+)(?:-(\d+))?")
 _SAMPLE_PREFIX = "sample:"
-_LATENTS_DTYPE = "<f4"
 _NAME_DIGITS = 6
 MOST_SAMPLES = 10_000
 """Samples of one call: a slip of the keyboard should not fill the memory."""
@@ -174,6 +174,21 @@ class SourceMaker:
     def __init__(self, pack: Pack, device: torch.device) -> None:
         self.pack = pack
         self.device = device
+        self._reader: CodeReader | None = None
+
+    @property
+    def codes(self) -> CodeReader:
+        """What reads files of latents for the pack's generator."""
+        if self._reader is None:
+            generator = self.pack.generator(self.device)
+            self._reader = CodeReader(generator.num_ws, generator.w_dim)
+        return self._reader
+
+    def from_code(self, code: Code) -> Source:
+        """The generator's own picture of a code in a file."""
+        generator = self.pack.generator(self.device)
+        latents = code.latents.expand(generator.num_ws, -1).clone()
+        return replace(self._exact(latents, code.origin, code.name), warnings=code.file.warnings)
 
     def sample(self, n: int, seed: int, truncation_psi: float) -> list[Source]:
         """Samples of the seeds `seed`, `seed + 1`, ...; see `Session.sample`."""
@@ -242,6 +257,8 @@ class SourceMaker:
                 if len(seeds) > 1:
                     raise InputError(f"{image!r} is several samples; give one at a time, in a list")
                 found.append(self._sample(seeds[0], SAMPLE_TRUNCATION))
+            elif isinstance(image, str | Path) and is_latents_spec(image):
+                found.append(self.from_code(self.codes.one(image)))
             else:
                 found.append(open_picture(image, resolution))
         return [
@@ -290,26 +307,6 @@ class SourceMaker:
 def sample_origin(seed: int, truncation_psi: float = SAMPLE_TRUNCATION) -> dict[str, Any]:
     """The record's form of a sample."""
     return {"kind": "sample", "seed": seed, "truncation_psi": truncation_psi}
-
-
-def latents_origin(latents: Tensor) -> dict[str, Any]:
-    """The record's form of latents (CPU, float32); `latents_of` reads it back exactly."""
-    numbers = latents.numpy().astype(_LATENTS_DTYPE).tobytes()
-    return {
-        "kind": "latents",
-        "float32": base64.b64encode(numbers).decode(),
-        "shape": list(latents.shape),
-    }
-
-
-def latents_of(origin: Mapping[str, Any]) -> Tensor:
-    """The latents in the record of a source that was given as latents. Raises `InputError`."""
-    try:
-        numbers = base64.b64decode(origin["float32"], validate=True)
-        flat = torch.frombuffer(bytearray(numbers), dtype=torch.float32)
-        return flat.reshape([int(side) for side in origin["shape"]])
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"the latents of the record are damaged: {error}") from error
 
 
 def _inverted(

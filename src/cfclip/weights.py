@@ -114,9 +114,27 @@ def read_model(
     of cfclip).
     """
     tensors, header = read_tensors(path, model_format.noun)
+    return _config(path, header, model_format, parse), tensors
+
+
+def read_config(
+    path: str | Path, model_format: ModelFormat, parse: Callable[[dict[str, Any]], Config]
+) -> Config:
+    """The configuration alone, without reading the tensors; otherwise as `read_model`."""
+    with _opened(path, model_format.noun) as handle:
+        header = handle.metadata() or {}
+    return _config(path, header, model_format, parse)
+
+
+def _config(
+    path: str | Path,
+    header: Mapping[str, str],
+    model_format: ModelFormat,
+    parse: Callable[[dict[str, Any]], Config],
+) -> Config:
     _check_format(header, model_format, path)
     try:
-        return parse(json.loads(header[CONFIG_KEY])), tensors
+        return parse(json.loads(header[CONFIG_KEY]))
     except (KeyError, TypeError, ValueError, RuntimeError, CfclipError) as error:
         raise CheckpointError(
             f"{path} has no usable {model_format.noun} configuration: {reason_of(error)}"

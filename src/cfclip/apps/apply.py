@@ -53,7 +53,8 @@ class Apply(PackWork):
     of CF-CLIP or StyleCLIP for the pack's models."""
 
     images: Images
-    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST, files
+    of latents such as codes.pt or codes.pt:0-9."""
 
     out: Path = field(default=Path("applied"), kw_only=True)
     """Folder for the results; made if needed."""
@@ -79,7 +80,7 @@ class Apply(PackWork):
         """Edit all pictures; those that fail are named at the end and lose no others."""
         check_number("batch", self.batch, 1)
         check_texts(self.text)
-        tasks, failures = find_tasks(self.images)
+        tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
 
         from cfclip.editors.config import LatentOptimisationConfig

@@ -183,7 +183,7 @@ class Batch(Marked):
         usual = self.settings.strength if mapper is None else 1.0
         strength = usual if self.strength is None else self.strength
         replace(self.settings.config(), strength=strength)  # which knows the limits
-        entries = find_entries(self.inputs, self.root, console.warning)
+        entries = find_entries(self.inputs, self.root, console.warning, session.generator)
         rows, refused = make_rows(entries, RowDefaults(texts, strength, self.seed))
         if not rows:
             first = f": {refused[0].line}" if refused else ""

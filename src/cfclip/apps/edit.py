@@ -52,8 +52,9 @@ class Edit(PackWork):
     """
 
     images: Images
-    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST. Of a
-    single picture, its texts may follow it, without --text."""
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST, files
+    of latents such as codes.pt or codes.pt:0-9. Of a single picture, its texts may follow it,
+    without --text."""
 
     text: Texts = ()
     """What the pictures shall show. Given several times, all of it together."""
@@ -93,7 +94,7 @@ class Edit(PackWork):
 
         pictures, texts = pictures_and_texts(self.images, self.text, self.out)
         prompts = tuple(check_prompt(text) for text in texts)
-        tasks, failures = find_tasks(pictures)
+        tasks, failures = find_tasks(pictures, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
         strengths = self._strengths()
         pasted = self.paste.chosen is not None

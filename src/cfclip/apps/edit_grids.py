@@ -39,7 +39,8 @@ class EditGrid(GridFile):
     """Options of a grid of edits."""
 
     images: Images
-    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST, files
+    of latents such as codes.pt or codes.pt:0-9."""
 
     text: Texts
     """What the pictures shall show; may be given several times."""
@@ -89,7 +90,7 @@ class EditGrid(GridFile):
         check_texts(self.text)
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}, it must be at least 0")
-        return find_tasks(self.images)
+        return find_tasks(self.images, self.pack)
 
     def _draw(self, rows: Sequence[Row], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""

@@ -30,7 +30,8 @@ class GridContact(GridFile):
     """Show pictures beside each other, with their names."""
 
     images: Images
-    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST, files
+    of latents such as codes.pt or codes.pt:0-9."""
 
     columns: int = 6
     """Pictures in a row."""
@@ -41,7 +42,7 @@ class GridContact(GridFile):
     def run(self) -> int:
         """Open, place, write; pictures that fail are left out and told at the end."""
         check_number("columns", self.columns, 1)
-        tasks, failures = find_tasks(self.images, once=False)
+        tasks, failures = find_tasks(self.images, self.pack, once=False)
         marking = self.start(tasks)
         from cfclip.provenance import joint_provenance
         from cfclip.session import Session

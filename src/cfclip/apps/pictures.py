@@ -92,7 +92,8 @@ class Invert(PackWork):
     """
 
     images: Images
-    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST."""
+    """Picture files, folders, patterns such as 'in/*.png', sample:SEED or sample:FIRST-LAST, files
+    of latents such as codes.pt or codes.pt:0-9."""
 
     face: FaceOptions = field(default_factory=FaceConfig)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
@@ -100,7 +101,7 @@ class Invert(PackWork):
     def run(self) -> int:
         """Invert each picture; one that fails does not lose the others."""
         console = self.console
-        tasks, failures = find_tasks(self.images)
+        tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face)
         planned = [_inversion_files(self.out, task.name) for task in tasks]
         check_plan(tasks, planned, self.overwrite)

@@ -17,17 +17,19 @@ class Task:
     """One picture to work on."""
 
     picture: str | Path
-    """A file or "sample:SEED"."""
+    """A file, "sample:SEED" or a code in a file of latents, as "latents.pt:3"."""
     name: str
     """Base name of what is made of it."""
 
 
-def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], list[str]]:
+def find_tasks(images: Sequence[str], pack: str, once: bool = True) -> tuple[list[Task], list[str]]:
     """The pictures that arguments name, and a line for each argument that names none, or also some
     that cannot be opened.
 
     Args:
-        images: files, folders, patterns of names, sample:SEED or sample:FIRST-LAST.
+        images: files, folders, patterns of names, sample:SEED or sample:FIRST-LAST; files of
+            latents, of which FILE:NUMBER, FILE:FIRST-LAST or FILE:NAME takes some.
+        pack: the one whose generator latents are of.
         once: whether a picture that is named several times is worked on once.
 
     Raises:
@@ -39,7 +41,7 @@ def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], li
     failures: list[str] = []
     for image in images:
         try:
-            found, complaint = _pictures(image)
+            found, complaint = _pictures(image, pack)
             pictures += found
             failures += [] if complaint is None else [f"{image}: {complaint}"]
         except InputError as error:
@@ -53,11 +55,18 @@ def find_tasks(images: Sequence[str], once: bool = True) -> tuple[list[Task], li
     return [*dict(zip(places, tasks, strict=True)).values()] if once else tasks, failures
 
 
-def _pictures(image: str) -> tuple[Sequence[str | Path], str | None]:
+def _pictures(image: str, pack: str) -> tuple[Sequence[str | Path], str | None]:
     """What an argument names, and a line about what of it cannot be opened."""
+    from cfclip.latent_sources import CodeReader, is_latents_spec
     from cfclip.picture_files import list_pictures
     from cfclip.sources import is_sample_spec, parse_sample_spec
 
+    if is_latents_spec(image):
+        from cfclip.packs.pack import generator_config
+
+        sizes = generator_config(pack)
+        codes = CodeReader(sizes.num_ws, sizes.w_dim).codes(image)
+        return [code.spec for code in codes], None
     if is_sample_spec(image):
         return [f"sample:{seed}" for seed in parse_sample_spec(image)], None
     listing = list_pictures(image)
@@ -89,10 +98,13 @@ def _distinct_names(places: Sequence[str]) -> dict[str, str]:
 
 def _choices(place: str) -> tuple[str, ...]:
     """What the results of a picture may be called after, from the plainest to one of its own."""
+    from cfclip.latent_sources import name_of_code
     from cfclip.sources import is_sample_spec
 
     if is_sample_spec(place):
         return (place.replace(":", "-"),)
+    if (code := name_of_code(place)) is not None:
+        return code, f"{code}-{short_hash(place)}"
     path = Path(place)
     whole, folder = path.name.replace(".", "_"), path.parent.name
     choices = (path.stem, whole, f"{folder}_{path.stem}", f"{folder}_{whole}")

@@ -94,11 +94,12 @@ def check_texts(texts: Sequence[str]) -> None:
 
 def _names_pictures(given: str, bare_folders: bool = True) -> bool:
     """Whether a word is a file or a folder, fits one, asks for samples, or ends as pictures do."""
+    from cfclip.latent_sources import is_latents_spec
     from cfclip.picture_files import SUFFIXES
     from cfclip.sources import is_sample_spec
 
     path = Path(given)
-    if is_sample_spec(given) or path.suffix.lower() in SUFFIXES:
+    if is_sample_spec(given) or is_latents_spec(given) or path.suffix.lower() in SUFFIXES:
         return True
     try:
         if path.is_dir() and path.name == given:

@@ -53,8 +53,8 @@ class Train(Output):
     (docs/BASELINES.md)."""
 
     latents: Path | None = None
-    """What to train on: a folder of pictures, which are inverted, or a .pt or .safetensors file of
-    latents, (N, num_ws, w_dim) or (N, w_dim); sampled if not given."""
+    """What to train on: a folder of pictures, which are inverted, or a file of latents
+    (.pt, .npy, .npz, .safetensors), or some of it, as latents.pt:0-999; sampled if not given."""
 
     inversions: Path | None = None
     """Folder that keeps inverted pictures, to be used again; in --out if not given."""

@@ -163,6 +163,10 @@ class RowEditor:
     def _start(self, row: Row, samples: Mapping[int, Tensor]) -> _Start:
         if row.place.kind == "sample":
             return _Start(row, samples[row.place.seed], sample_origin(row.place.seed))
+        if row.place.kind == "latents":
+            code = self._samples.codes.one(row.place.path)
+            latents = code.latents.expand(self._generator.num_ws, -1).to(self._session.device)
+            return _Start(row, latents, {"kind": code.origin["kind"]}, None, code.file.warnings)
         if self._inversions is None:
             self._inversions = Inversions(self._session, self._job.inversions, self._job.projection)
         if row.place.kind == "file":

@@ -4,24 +4,30 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cfclip.batches import manifests, shards
-from cfclip.batches.manifests import read_manifest, sample_place
+from cfclip.batches.manifests import latents_place, read_manifest, sample_place
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.batches.shards import read_shard
 from cfclip.errors import InputError
+from cfclip.generators.base import Generator
+from cfclip.latent_sources import CodeReader, is_latents_spec
 from cfclip.picture_files import list_pictures
 from cfclip.sources import is_sample_spec, parse_sample_spec
 
 
 def find_entries(
-    inputs: Sequence[str], root: Path | None, warn: Callable[[str], None]
+    inputs: Sequence[str],
+    root: Path | None,
+    warn: Callable[[str], None],
+    generator: Generator | None = None,
 ) -> Iterator[Entry | Refused]:
     """What the inputs of a command list, in their order.
 
     Args:
         inputs: picture files and folders, patterns such as "in/**/*.png", lists (.csv, .jsonl),
-            webdataset shards (.tar), "sample:FIRST-LAST".
+            webdataset shards (.tar), "sample:FIRST-LAST", files of latents ("latents.pt:0-9").
         root: folder of the pictures that lists name; that of the list if not given.
         warn: told what is not used.
+        generator: whose latents files of latents hold, which are refused without.
 
     Raises:
         InputError: an input that cannot be read, or names nothing.
@@ -33,6 +39,12 @@ def find_entries(
             for seed in parse_sample_spec(each):
                 place, stem = sample_place(seed)
                 yield Entry(f"sample:{seed}", f"sample:{seed}", place, stem)
+            continue
+        if is_latents_spec(each):
+            if generator is None:
+                raise InputError(f"{each} cannot be used without a pack; give pictures or samples")
+            for code in CodeReader(generator.num_ws, generator.w_dim).codes(each):
+                yield Entry(code.spec, code.spec, latents_place(Path(code.spec)), code.name)
             continue
         listing = list_pictures(each, (*manifests.SUFFIXES, shards.SUFFIX))
         for path in listing.pictures:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.errors import InputError, reason_of
+from cfclip.latent_sources import name_of_code
 from cfclip.sources import is_sample_spec, parse_sample_spec
 
 IMAGE = "image"
@@ -134,6 +135,11 @@ def sample_place(seed: int) -> tuple[Place, str]:
     return Place("sample", seed=seed), f"sample-{seed}"
 
 
+def latents_place(spec: Path) -> Place:
+    """Where a code in a file of latents is."""
+    return Place("latents", path=str(spec.absolute()))
+
+
 def _file(image: str, folder: Path, inside: Path) -> tuple[Place, str]:
     try:
         path = folder / image
@@ -144,6 +150,8 @@ def _file(image: str, folder: Path, inside: Path) -> tuple[Place, str]:
             )
     except (OSError, ValueError, RuntimeError) as error:  # a null byte, a loop of links
         raise InputError(f"{image!r} is no usable path: {error}") from error
+    if (code := name_of_code(path)) is not None:
+        return latents_place(path), code
     return Place("file", path=str(path.absolute())), path.stem
 
 

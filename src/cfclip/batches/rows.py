@@ -22,7 +22,7 @@ _LONGEST_NAME = 120
 _PLAIN_NAME = re.compile(r"\w[\w+ -]*")
 _NOT_PLAIN = re.compile(r"[^\w+-]+")
 
-PlaceKind: TypeAlias = Literal["sample", "file", "member"]
+PlaceKind: TypeAlias = Literal["sample", "file", "member", "latents"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Place:
     seed: int = 0
     """Of a sample."""
     path: str = ""
-    """Of the picture's file, or of the shard that holds it."""
+    """Of the picture's file, or of the shard that holds it; of latents with their name in it, as
+    "latents.pt:3"."""
     offset: int = 0
     size: int = 0
     """Where in the shard its bytes are."""

@@ -112,6 +112,8 @@ def _source(session: Session, place: Place, name: str) -> Image.Image:
     size = session.pack.manifest.resolution
     if place.kind == "sample":
         return session.sample(1, place.seed)[0].image
+    if place.kind == "latents":
+        return session.invert(place.path).image
     if place.kind == "file":
         return open_image(place.path, size).image
     return decode_image(read_member(place), size, name).image

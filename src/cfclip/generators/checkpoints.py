@@ -16,6 +16,7 @@ from cfclip.weights import (
     ModelFormat,
     build_with,
     check_tensors,
+    read_config,
     read_model,
     save_model,
     shapes_of,
@@ -53,6 +54,14 @@ def load_generator_file(path: str | Path, device: str | torch.device = "cpu") ->
     """
     config, tensors = read_model(path, FORMAT, _parse_config)
     return build_generator(config, tensors, str(path)).to(device)
+
+
+def read_generator_config(path: str | Path) -> StyleGAN2Config:
+    """The sizes in a file of `save_generator`, without reading the tensors.
+
+    Raises `CheckpointError` when it is missing, damaged or of another kind.
+    """
+    return read_config(path, FORMAT, _parse_config)
 
 
 def build_generator(

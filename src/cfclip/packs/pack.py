@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     from cfclip.features.identity import IdentityNetwork
     from cfclip.generators.base import Generator
     from cfclip.generators.latent_statistics import LatentStatistics
+    from cfclip.generators.stylegan2 import StyleGAN2Config
 
 GENERATOR_FILE = "generator.safetensors"
 ENCODER_FILE = "encoder.safetensors"
@@ -253,6 +254,16 @@ class Pack:
         from cfclip.features.identity import load_identity
 
         return load_identity(self.folder / IDENTITY_FILE)
+
+
+def generator_config(name_or_folder: str | Path) -> "StyleGAN2Config":
+    """The sizes of a pack's generator, which is not loaded, nor the pack checked.
+
+    Raises `PackError` for no such pack, `CheckpointError` for one without a generator.
+    """
+    from cfclip.generators.checkpoints import read_generator_config
+
+    return read_generator_config(resolve(name_or_folder) / GENERATOR_FILE)
 
 
 def assemble_pack(folder: str | Path, manifest: PackManifest) -> Pack:

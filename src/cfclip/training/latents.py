@@ -4,7 +4,6 @@ Training and validation never share a latent: samples of the two come from diffe
 given latents some are held out.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +11,13 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import InputError
 from cfclip.files import sha256_of
-from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.generators.base import Generator
-from cfclip.torch_files import read_torch_object
+from cfclip.latent_files import LATENT_SUFFIXES, read_latents_file, split_spec
 from cfclip.training.config import TrainingConfig
 from cfclip.training.draws import Purpose, seeded
 from cfclip.training.processes import Processes
-from cfclip.weights import read_tensors
-
-LATENT_SUFFIXES = (".pt", ".pth", ".safetensors")
 
 SAMPLED = "sampled"
 
@@ -67,7 +62,8 @@ def latents_from_file(path: str | Path, generator: Generator, config: TrainingCo
     Raises `InputError` as `read_latents` does, or for a single latent.
     """
     latents = read_latents(path, generator)
-    origin = f"{Path(path).name} ({sha256_of(path)[:_HASH_CHARACTERS]})"
+    file, _ = split_spec(path) or (Path(path), None)
+    origin = f"{Path(path).name} ({sha256_of(file)[:_HASH_CHARACTERS]})"
     return split_latents(latents, origin, config)
 
 
@@ -95,7 +91,7 @@ def split_latents(latents: Tensor, origin: str, config: TrainingConfig) -> Laten
     if len(latents) < 2:
         raise InputError(
             f"{len(latents)} latents are too few: at least 2 are needed, to train and to validate "
-            "on different ones"
+            "on different ones; of a file, (N, 1, w_dim) is always N codes of W"
         )
     count = min(config.validation, max(1, len(latents) // _MOST_HELD_OUT))
     order = torch.randperm(len(latents), generator=seeded(config.seed, Purpose.SPLIT))
@@ -105,29 +101,18 @@ def split_latents(latents: Tensor, origin: str, config: TrainingConfig) -> Laten
 def read_latents(path: str | Path, generator: Generator) -> Tensor:
     """The latents of a file, `(N, num_ws, w_dim)` or `(N, 1, w_dim)` float32.
 
-    A `.pt` or `.safetensors` file holds one tensor, `(N, num_ws, w_dim)` or `(N, w_dim)`, as those
-    do that were released with StyleCLIP and CF-CLIP. Nothing in it is executed.
+    What a file may hold is told in `cfclip.latent_files`; "FILE:FIRST-LAST" takes some of them.
 
     Raises `InputError` when it is missing, damaged, holds something else, or latents that cannot
     be of `generator`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no latents file {path}")
-    latents = _only_tensor(path)
-    rows, width = generator.num_ws, generator.w_dim
-    shape = tuple(latents.shape)
-    if latents.ndim not in (2, 3) or not shape[0] or shape[1:] not in ((rows, width), (width,)):
-        raise InputError(
-            f"{path} holds a tensor of shape {shape}, expected (N, {rows}, {width}) or "
-            f"(N, {width}); latents of another generator cannot be used"
-        )
-    if not latents.is_floating_point():
-        raise InputError(f"{path} holds {latents.dtype}, expected floating point numbers")
-    latents = latents.float().reshape(shape[0], -1, width)
-    if not bool(torch.isfinite(latents).all()):
-        raise InputError(f"{path} holds values that are not finite")
-    _check_place(path, latents, generator)
+    file, which = split_spec(path) or (Path(path), None)
+    if file.suffix.lower() not in LATENT_SUFFIXES:
+        raise InputError(f"{path} is no latents file; give {', '.join(LATENT_SUFFIXES)}")
+    found = read_latents_file(file, generator.num_ws, generator.w_dim)
+    indices = found.indices(which)
+    latents = found.codes[indices.start : indices.stop]
+    _check_place(file, latents, generator)
     return latents
 
 
@@ -145,27 +130,6 @@ def _compact(ws: Tensor) -> Tensor:
     """`(batch, 1, w_dim)` if all layers share their code: it saves most of the memory."""
     first = ws[:, :1]
     return first.clone() if torch.equal(first.expand_as(ws), ws) else ws
-
-
-def _only_tensor(path: Path) -> Tensor:
-    if path.suffix not in LATENT_SUFFIXES:
-        raise InputError(f"{path} is no latents file; give {', '.join(LATENT_SUFFIXES)}")
-    try:
-        if path.suffix == ".safetensors":
-            content: object = read_tensors(path, "latents")[0]
-            if isinstance(content, Mapping) and len(content) == 1:
-                content = next(iter(content.values()))
-        else:
-            content = read_torch_object(path)
-    except CheckpointError as error:
-        raise InputError(str(error)) from error
-    if not isinstance(content, Tensor):
-        raise InputError(f"{path} holds a {type(content).__name__}, expected one tensor of latents")
-    try:
-        (latents,) = state_dict_of({"latents": content}, str(path)).values()
-    except CheckpointError as error:
-        raise InputError(str(error)) from error
-    return latents.detach()
 
 
 def _check_place(path: Path, latents: Tensor, generator: Generator) -> None:
