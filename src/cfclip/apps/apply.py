@@ -95,10 +95,11 @@ class Apply(PackWork):
         prompts = mapper.choose(self.text, self.all_texts)
         session.embedder.text_features(prompts)  # which refuses what it cannot read
         work = _Work(session, mapper, prompts, strengths, self)
-        check_plan(tasks, [f.all for task in tasks for f in work.files(task)], self.overwrite)
+        check_plan(tasks, [f.all for task in tasks for f in work.files(task)], work.writing)
         for warning in (*session.text_warnings(prompts), *mapper.warnings(prompts)):
             work.console.warning(warning)
-        return work.do(tasks, failures)
+        with work.writing:
+            return work.do(tasks, failures)
 
 
 class _Work:
@@ -117,8 +118,9 @@ class _Work:
         self._mapper = mapper
         self._prompts = prompts
         self._options = options
+        self.writing = options.writing()
         self._saving = Saving(
-            self.console, strengths, options.overwrite, options.marking(), options.paste.chosen
+            self.console, strengths, self.writing, options.marking(), options.paste.chosen
         )
 
     def files(self, task: Task) -> list[EditFiles]:

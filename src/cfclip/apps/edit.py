@@ -101,9 +101,11 @@ class Edit(PackWork):
         planned = [
             edit_files(self.out, edit_name(task.name, prompts), strengths, pasted) for task in tasks
         ]
-        check_plan(tasks, [files.all for files in planned], self.overwrite)
-        saving = Saving(self.console, strengths, self.overwrite, self.marking(), self.paste.chosen)
-        return self._edit_all(tasks, failures, planned, prompts, saving)
+        writing = self.writing()
+        check_plan(tasks, [files.all for files in planned], writing)
+        saving = Saving(self.console, strengths, writing, self.marking(), self.paste.chosen)
+        with writing:
+            return self._edit_all(tasks, failures, planned, prompts, saving)
 
     def _strengths(self) -> tuple[float, ...]:
         given = [strength for group in self.strength for strength in group]
@@ -234,8 +236,9 @@ class Rerun(Work):
         paste = None if record.paste_back is None else make_config(PasteBack, record.paste_back)
         files = edit_files(self.out, self.record.stem, strengths, paste is not None)
         task = Task(self.record, self.record.stem)
-        check_plan([task], [files.all], self.overwrite)
-        saving = Saving(console, strengths, self.overwrite, self.marking(), paste)
+        writing = self.writing()
+        check_plan([task], [files.all], writing)
+        saving = Saving(console, strengths, writing, self.marking(), paste)
         from cfclip.replay import rerun
 
         with console.progress(f"{task.name}: editing again") as update:
@@ -250,7 +253,7 @@ class Rerun(Work):
             )
         if again.result.interrupted:
             raise KeyboardInterrupt
-        with uninterrupted():
+        with writing, uninterrupted():
             saving.save(again.result, files, task, again.identical)
         if again.identical:
             console.note("identical to the recorded image")

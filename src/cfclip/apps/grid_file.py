@@ -36,7 +36,7 @@ class GridFile(PackWork):
         """Check all that can be checked before the work. Raises `InputError`."""
         check_number("size", self.size, _SMALLEST, _LARGEST)
         check_png(self.out)
-        check_plan(tasks, [[self.out]], self.overwrite)
+        check_plan(tasks, [[self.out]], self.writing(self.out.parent))
         return self.marking()
 
     def finish(
@@ -45,7 +45,8 @@ class GridFile(PackWork):
         """Write the picture and tell where it is."""
         from cfclip.marking import write_picture
 
-        write_picture(picture, self.out, provenance, marking, self.overwrite)
+        with self.writing(self.out.parent) as writing, writing.together([self.out]) as folder:
+            write_picture(picture, folder / self.out.name, provenance, marking)
         self.console.result({"grid": str(self.out)}, str(self.out))
 
 

@@ -1,13 +1,14 @@
 """Options that commands share, and the editing options with the defaults of a pack."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
 
 from cfclip.apps.console import Console
+from cfclip.apps.writing import Writing
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
@@ -91,7 +92,13 @@ class Work(Marked):
     """Folder for the results; made if needed."""
 
     overwrite: bool = False
-    """Replace files that exist. Without it, nothing is ever replaced."""
+    """Replace files that exist. Without it, nothing is ever replaced but what the same command
+    wrote before it was killed."""
+
+    def writing(self, folder: Path | None = None) -> Writing:
+        """What puts the files of this run in place, in --out or another folder."""
+        same = replace(self, out=Path(), overwrite=False, quiet=False, json=False)
+        return Writing(folder or self.out, repr(same), self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import INTERRUPTED, OK, Images, PackWork
 from cfclip.apps.photos import FaceOptions, check_photos, picture_of
-from cfclip.apps.tasks import check_plan, find_tasks, interruption, report_failure, summarise
+from cfclip.apps.tasks import (
+    Task,
+    check_plan,
+    check_written,
+    find_tasks,
+    interruption,
+    report_failure,
+    summarise,
+)
+from cfclip.apps.writing import Writing
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError
 from cfclip.photos.config import FaceConfig
@@ -48,10 +57,15 @@ class Sample(PackWork):
         paths = [self.out / f"sample-{self.seed + i}.png" for i in range(self.count)]
         last = self.seed + self.count - 1
         sheet_path = self.out / f"samples-{self.seed}-{last}.png" if self.count > 1 else None
-        from cfclip.images import check_outputs
+        writing, marking = self.writing(), self.marking()
+        check_written([*paths, *([sheet_path] if sheet_path else [])], writing)
+        with writing:
+            self._make(paths, sheet_path, writing, marking)
+        return OK
 
-        check_outputs([*paths, *([sheet_path] if sheet_path else [])], self.overwrite)
-        marking = self.marking()
+    def _make(
+        self, paths: Sequence[Path], sheet_path: Path | None, writing: Writing, marking: "Marking"
+    ) -> None:
         from cfclip.marking import write_picture
         from cfclip.provenance import joint_provenance
         from cfclip.session import Session
@@ -64,7 +78,8 @@ class Sample(PackWork):
         for index, path in enumerate(paths):
             source = session.sample(1, self.seed + index, self.truncation)[0]
             provenance = _provenance(session, source)
-            write_picture(source.image, path, provenance, marking, self.overwrite)
+            with writing.together([path]) as folder:
+                write_picture(source.image, folder / path.name, provenance, marking)
             told: dict[str, Any] = {
                 "seed": self.seed + index,
                 "truncation": self.truncation,
@@ -78,9 +93,9 @@ class Sample(PackWork):
         if sheet_path is not None:
             tiles = [(source.image, source.name) for source in sources]
             picture = sheet(in_rows(tiles, _SHEET_COLUMNS))
-            write_picture(picture, sheet_path, joint_provenance(stated), marking, self.overwrite)
+            with writing.together([sheet_path]) as folder:
+                write_picture(picture, folder / sheet_path.name, joint_provenance(stated), marking)
             console.result({"sheet": str(sheet_path)}, str(sheet_path))
-        return OK
 
 
 @dataclass(frozen=True)
@@ -100,14 +115,25 @@ class Invert(PackWork):
 
     def run(self) -> int:
         """Invert each picture; one that fails does not lose the others."""
-        console = self.console
         tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face)
         planned = [_inversion_files(self.out, task.name) for task in tasks]
-        check_plan(tasks, planned, self.overwrite)
-        marking = self.marking()
+        writing, marking = self.writing(), self.marking()
+        check_plan(tasks, planned, writing)
+        with writing:
+            return self._invert_all(tasks, failures, planned, writing, marking)
+
+    def _invert_all(
+        self,
+        tasks: Sequence[Task],
+        failures: list[str],
+        planned: Sequence[Sequence[Path]],
+        writing: Writing,
+        marking: "Marking",
+    ) -> int:
         from cfclip.session import Session
 
+        console = self.console
         session = Session.open(self.pack, self.device)
         finished, total = 0, len(tasks) + len(failures)
         for task, files in zip(tasks, planned, strict=True):
@@ -117,8 +143,9 @@ class Invert(PackWork):
                     source = session.invert(picture, self.projection, update)
                 for warning in source.warnings:
                     console.warning(warning, task.name)
-                with uninterrupted():
-                    _save(source, files, _provenance(session, source), marking, self.overwrite)
+                with uninterrupted(), writing.together(files) as folder:
+                    beside = [folder / path.name for path in files]
+                    _save(source, beside, _provenance(session, source), marking)
                 _tell(console, source, str(task.picture), files)
                 finished += 1
             except (CfclipError, MemoryError, RuntimeError) as error:
@@ -152,7 +179,6 @@ def _save(
     files: Sequence[Path],
     provenance: "Provenance",
     marking: "Marking",
-    overwrite: bool,
 ) -> None:
     from cfclip.inversions import inversion_content
     from cfclip.marking import write_picture
@@ -160,9 +186,9 @@ def _save(
     from cfclip.sheets import strip
 
     image, beside, facts = files
-    write_picture(source.reconstruction, image, provenance, marking, overwrite)
+    write_picture(source.reconstruction, image, provenance, marking)
     tiles = [(source.image, "source"), (source.reconstruction, "reconstruction")]
-    write_picture(strip(tiles), beside, provenance, marking, overwrite)
+    write_picture(strip(tiles), beside, provenance, marking)
     write_json(inversion_content(source), facts)
 
 

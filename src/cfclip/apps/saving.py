@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cfclip.apps.console import Console
 from cfclip.apps.tasks import Task
+from cfclip.apps.writing import Writing
 from cfclip.outputs import EditFiles
 from cfclip.photos.config import PasteBack
 
@@ -21,8 +22,8 @@ class Saving:
     """Where they are told."""
     strengths: tuple[float, ...]
     """Strengths that each is rendered at."""
-    overwrite: bool
-    """Whether files may be replaced."""
+    writing: Writing
+    """What puts them in place."""
     marking: "Marking"
     """What the pictures tell of how they were made."""
     paste: PasteBack | None
@@ -33,16 +34,12 @@ class Saving:
     ) -> None:
         """Save the edit of a task and tell where; also if it is `identical` to one recorded before.
 
-        Raises `InputError` as `EditResult.save` does.
+        Raises `InputError` as `EditResult.save` and `Writing.together` do.
         """
-        result.save(
-            files.record.parent,
-            files.record.stem,
-            self.strengths,
-            self.overwrite,
-            marking=self.marking,
-            paste=self.paste,
-        )
+        with self.writing.together(files.all) as folder:
+            result.save(
+                folder, files.record.stem, self.strengths, marking=self.marking, paste=self.paste
+            )
         for warning in result.warnings:
             self.console.warning(warning, task.name)
         content = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, OK
+from cfclip.apps.writing import Writing
 from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
 from cfclip.outputs import short_hash
 
@@ -113,16 +114,14 @@ def _choices(place: str) -> tuple[str, ...]:
     return tuple(each.lstrip("._") or "picture" for each in (*choices, own))
 
 
-def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], overwrite: bool) -> None:
+def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], writing: Writing) -> None:
     """Raise `InputError` before any work if an output cannot be written or must not be.
 
     Args:
         tasks: what is worked on; no output may replace one of these pictures.
         planned: the outputs of each task.
-        overwrite: whether other files may be replaced.
+        writing: what tells which other files may be replaced.
     """
-    from cfclip.images import check_outputs
-
     paths = [path for files in planned for path in files]
     if twice := [path for path, count in Counter(paths).items() if count > 1]:
         raise InputError(
@@ -133,7 +132,16 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], overwri
         raise InputError(
             f"{lost[0]} would be replaced by a result, but is to be worked on; choose another --out"
         )
-    check_outputs(paths, overwrite)
+    check_written(paths, writing)
+
+
+def check_written(paths: Sequence[Path], writing: Writing) -> None:
+    """Raise `InputError` if one of these files cannot be written, or must not be replaced."""
+    from cfclip.images import check_outputs
+
+    free = dict.fromkeys(path for path in paths if writing.may_replace(path))
+    check_outputs([*free], overwrite=True)
+    check_outputs([path for path in paths if path not in free])
 
 
 def report_failure(console: Console, task: Task, error: Exception) -> str:
