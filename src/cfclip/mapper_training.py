@@ -193,8 +193,8 @@ def train_mapper(
         start: an earlier mapper (file or folder of a run) whose weights this one begins with, such
             as one for fewer prompts. What it knew and `prompts` does not name fades.
         resume: go on with the run in `out`, which has to have the same prompts, latents, models
-            and settings; it comes to the same weights as if it had never stopped, bit for bit if
-            as many processes go on.
+            and settings, but for more steps if it is finished; it comes to the same weights as if
+            it had never stopped, bit for bit if as many processes go on.
         networks: files of the networks whose terms have a weight in `config`.
         callback: called after each step; returning False ends the run, to be resumed.
         checkpoint_seconds: the most work that a power cut can lose.
@@ -228,6 +228,12 @@ def train_mapper(
         facts["networks"] = networks.hashes()
     outcome = train(trainer, out, facts, facts, callback, checkpoint_seconds)
     warnings = _warnings(session, task, begun)
+    if trainer.schedule.extended and (config.ramp_up or config.ramp_down):
+        warnings += (
+            f"a finished training of {trainer.schedule.extended[-1]} steps was extended: its "
+            f"learning rate had fallen and rose again, so this is not the mapper of {config.steps} "
+            "steps at once (which --ramp-up 0 --ramp-down 0 gives)",
+        )
     if not outcome.curves:
         warnings += (
             "there are no curves: tensorboard is missing or does not load (pip install "

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from refusals import refused
+from safetensors.torch import load_file
 
 from cfclip.apps.cli import main, parse
 from cfclip.apps.console import stop_requests
@@ -44,6 +45,13 @@ def train(out: Path, *arguments: object, text: str | None = "green hair") -> int
     texts = [] if text is None else ["--text", text]
     options = [*FEW.split(), *texts, *map(str, arguments)]
     return main(["train", "--pack", "tiny", "--out", str(out), *options])
+
+
+def assert_same_tensors(found: Path, expected: Path) -> None:
+    """Bit for bit; what files tell of themselves may differ."""
+    tensors, others = load_file(found), load_file(expected)
+    assert tensors.keys() == others.keys()
+    assert all(torch.equal(tensors[name], others[name]) for name in tensors)
 
 
 def pictures(tiny_pack: Path, folder: Path, count: int = 4) -> Path:
@@ -100,6 +108,52 @@ def test_resuming(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(out, "--resume", "--lr", "0.1") == 2
     assert "(lr 0.5, now 0.1)" in refused(capsys)
     assert train(out, "--resume") == 0
+
+
+def extended(out: Path, *options: str) -> int:
+    return train(out, "--resume", "--steps", "8", *options)
+
+
+def test_a_finished_training_is_extended_as_if_it_had_been_longer(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    even = ("--ramp-up", "0", "--ramp-down", "0")
+    assert train(out, *even) == 0
+    capsys.readouterr()
+    assert extended(out, *even) == 0
+    assert "warning" not in capsys.readouterr().err
+    whole = out.with_name("whole")
+    assert train(whole, *even, "--steps", "8") == 0
+    for name in (BEST, LAST):
+        assert_same_tensors(out / name, whole / name)
+    assert text_mapper_metadata(out / LAST)["extended"] == [4]
+    assert "extended" not in text_mapper_metadata(whole / LAST)
+
+
+def test_an_extended_training_says_that_its_rate_rose_again(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(out) == 0
+    capsys.readouterr()
+    assert extended(out) == 0
+    error = capsys.readouterr().err
+    assert "warning: a finished training of 4 steps was extended: its learning rate had" in error
+    assert "--ramp-up 0 --ramp-down 0" in error
+    assert extended(out) == 0  # nothing is left to do
+    assert train(out, "--resume", "--steps", "10") == 0
+    assert text_mapper_metadata(out / LAST)["extended"] == [4, 8]
+    assert text_mapper_metadata(out / LAST)["step"] == 10
+
+
+def test_only_a_finished_training_is_extended_and_never_cut(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(out) == 0
+    capsys.readouterr()
+    assert train(out, "--resume", "--steps", "3") == 2
+    assert "(steps 4, now 3)" in refused(capsys)
+    assert extended(out, "--lr", "0.1") == 2
+    assert "(lr 0.5, now 0.1)" in refused(capsys)
 
 
 def test_pictures_that_fail_are_named_and_counted(

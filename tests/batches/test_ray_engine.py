@@ -13,10 +13,11 @@ from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
 from cfclip.batches.editing import Job, Outcome, RowEditor
 from cfclip.batches.rows import Row
-from cfclip.errors import InputError
+from cfclip.errors import CfclipWarning, InputError
 
 ray = pytest.importorskip("ray")
 
+from cfclip.batches import ray_engine  # noqa: E402
 from cfclip.batches.ray_engine import RayEngine  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -74,6 +75,20 @@ def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
         pytest.raises(InputError, match="is another one here; make them the same"),
     ):
         list(engine.run(iter(chunks()), lambda: False))
+
+
+def test_a_long_temporary_folder(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    told = rf"TMPDIR is {len(str(long))} bytes long, Ray's sockets allow \d+; Ray works in /tmp/"
+    with pytest.warns(CfclipWarning, match=told) as warned, RayEngine(job, 1):
+        assert ray.get(ray.put(b"through its socket")) == b"through its socket"
+    assert not Path(str(warned[0].message).rpartition(" ")[2]).exists()
+    monkeypatch.setattr(ray_engine, "_SHORT_FOLDER", tmp_path / "none")
+    why = r"and .*/none cannot be taken instead \(No such file or directory\); set TMPDIR to a"
+    with pytest.raises(InputError, match=why), RayEngine(job, 1):
+        pass
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:1", "127.0.0.1:99999"])

@@ -58,6 +58,17 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_more_steps_once_all_are_made(tmp_path: Path) -> None:
+    identity = changed(steps=7)
+    for done, steps, allowed in ((7, 9, True), (7, 5, False), (6, 9, False), (9, 9, False)):
+        write_checkpoint(tmp_path, identity, done, {})
+        if allowed:
+            assert read_checkpoint(tmp_path, changed(steps=steps), {}) == done
+        else:
+            with pytest.raises(CheckpointError, match=rf"\(steps 7, now {steps}\)"):
+                read_checkpoint(tmp_path, changed(steps=steps), {})
+
+
 def test_a_missing_one_is_no_error(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path, IDENTITY, {}) is None
 

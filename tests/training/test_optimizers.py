@@ -1,5 +1,7 @@
 """Ranger and AdamW, and the learning rate by step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -73,3 +75,10 @@ def test_the_schedule_sets_and_remembers_the_rate() -> None:
     other = Schedule(DescentSettings(steps=1, lr=1.0), optimizer)
     other.load_state_dict(schedule.state_dict())
     assert (other.settings, other.rate) == (settings, rates[-1])
+    assert other.extended == ()
+    longer = Schedule(replace(settings, steps=20), optimizer)
+    longer.load_state_dict(schedule.state_dict())
+    assert (longer.settings.steps, longer.extended) == (20, (10,))
+    longest = Schedule(replace(settings, steps=30), optimizer)
+    longest.load_state_dict(longer.state_dict())
+    assert longest.extended == (10, 20)

@@ -343,3 +343,13 @@ def test_latents_of_all_layers_are_trained_on_as_they_are() -> None:
     expected = trainer.compute_gradients(0)
     trainer.latents = wide
     assert trainer.compute_gradients(0) == expected
+
+
+def test_an_extension_that_is_stopped_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    for name, stop in (("whole", 12), ("stopped", 8)):
+        tiny_run(tmp_path / name, steps=6)
+        tiny_run(tmp_path / name, stop_after(stop), steps=12)
+    found, expected = (tiny_run(tmp_path / name, steps=12) for name in ("stopped", "whole"))
+    assert_same(found, expected)
+    assert_same_mappers(tmp_path / "stopped", tmp_path / "whole")
+    assert found.schedule.extended == (6,)

@@ -70,7 +70,8 @@ class Train(Output):
     """Weights of the network for --perceptual: vgg19_conv.pth, or torchvision's VGG19."""
 
     resume: bool = False
-    """Go on with the training in --out, which has to have the same settings."""
+    """Go on with the training in --out, which has to have the same settings; one that is finished
+    may be given more --steps."""
 
     checkpoint_seconds: float = 60.0
     """The most work that a power cut can lose."""

@@ -9,17 +9,27 @@ import logging
 import math
 import os
 import re
+import shutil
 import socket
+import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from cfclip.batches.editing import Job, Outcome, RowEditor
 from cfclip.batches.rows import Row
-from cfclip.errors import CfclipError, InputError, reason_of
+from cfclip.errors import CfclipError, CfclipWarning, InputError, reason_of
 
 _ROW = "row"
 _HOST_AND_PORT = re.compile(r"\[?([\w.:-]+?)\]?:(\d{1,5})")
 _CONNECTION_SECONDS = 10.0
+_LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
+"""Bytes of the path of a Unix socket; the system takes no longer ones."""
+_SOCKET = "/ray/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store.1"
+"""The longest that Ray makes in its temporary folder."""
+_SHORT_FOLDER = Path("/tmp")
 _UNABLE = "cfclip cannot work: "
 """Marks what a worker says, among what Ray says around it."""
 
@@ -68,15 +78,21 @@ class RayEngine:
         self._workers = workers
         self._address = address
         self._prepare = prepare
+        self._folder: Path | None = None
 
     def __enter__(self) -> Self:
-        """Raises `InputError` if there is no such cluster."""
+        """Raises `InputError` if there is no such cluster, or no folder whose name is short enough
+        for Ray's sockets."""
         if self._address:
             _check_reachable(self._address)
+        else:
+            self._folder = _short_folder()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of us
         import ray
 
         here: dict[str, Any] = {"num_cpus": self._workers, "include_dashboard": False}
+        if self._folder is not None:
+            here["_temp_dir"] = str(self._folder)
         try:
             ray.init(
                 address=self._address or "local",
@@ -84,7 +100,8 @@ class RayEngine:
                 logging_level=logging.ERROR,
                 **({} if self._address else here),
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
+            self._remove_folder()
             where = self._address or "on this machine"
             raise InputError(f"cannot work with Ray {where}: {reason_of(error)}") from error
         return self
@@ -93,6 +110,11 @@ class RayEngine:
         import ray
 
         ray.shutdown()
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def run(
         self, chunks: Iterator[Sequence[Row]], stopping: Callable[[], bool]
@@ -147,6 +169,27 @@ def _check_reachable(address: str) -> None:
             f"no Ray cluster answers at {address} ({reason_of(error)}); start one there (ray "
             "start --head), or leave out --address"
         ) from error
+
+
+def _short_folder() -> Path | None:
+    """A folder for Ray to work in, where the one that it takes by itself has too long a name.
+
+    None if that will do. Raises `InputError` if no other can be made.
+    """
+    name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    usual, most = os.environ.get(name, ""), _LONGEST_SOCKET - len(_SOCKET)
+    if len(os.fsencode(usual)) <= most:
+        return None
+    long = f"{name} is {len(os.fsencode(usual))} bytes long, Ray's sockets allow {most}"
+    try:
+        folder = Path(tempfile.mkdtemp(dir=_SHORT_FOLDER, prefix="cfclip-ray-"))
+    except OSError as error:
+        raise InputError(
+            f"{long}, and {_SHORT_FOLDER} cannot be taken instead ({reason_of(error)}); set "
+            f"{name} to a folder with a shorter name"
+        ) from error
+    warnings.warn(f"{long}; Ray works in {folder}", CfclipWarning, stacklevel=2)
+    return folder
 
 
 def _outcome(content: dict[str, Any]) -> Outcome:

@@ -32,6 +32,8 @@ CHECKPOINT = "checkpoint.pt"
 
 FORMAT = "cfclip.training.v1"
 
+_STEPS = "steps"
+"""The setting that may grow once all of them are made."""
 _LONGEST_SHOWN = 40  # characters of a setting in a message
 
 
@@ -83,7 +85,8 @@ def read_checkpoint(
 ) -> int | None:
     """Restore the parts of a run from its checkpoint; returns the steps done.
 
-    None if there is no checkpoint. The first of several processes reads it for all.
+    None if there is no checkpoint. The first of several processes reads it for all. A run that has
+    made all its steps may be given more of them; nothing else of the identity may differ.
 
     Raises `CheckpointError` when it is damaged, of another version of this format, made with
     another identity (naming what differs), or does not fit the parts.
@@ -94,7 +97,7 @@ def read_checkpoint(
         return None
     content = _load(path, data)
     found, asked = content["identity"], plain_identity(identity)
-    if differences := ", ".join(_differences(found, asked)):
+    if differences := ", ".join(_differences(found, asked, content["step"])):
         raise CheckpointError(
             f"{path} was made with other settings ({differences}); give the same settings, or "
             "start anew in another folder"
@@ -165,12 +168,14 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
     )
 
 
-def _differences(made: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
-    """`steps 100, now 200` for each setting that differs, in nested tables too."""
+def _differences(made: Mapping[str, Any], asked: Mapping[str, Any], done: int) -> Iterator[str]:
+    """`lr 0.5, now 0.1` for each setting that differs, in nested tables too, after `done` steps."""
     for name in {**made, **asked}:
         before, now = made.get(name), asked.get(name)
         if isinstance(before, Mapping) and isinstance(now, Mapping):
-            yield from _differences(before, now)
+            yield from _differences(before, now, done)
+        elif name == _STEPS and before == done and isinstance(now, int) and now > done:
+            continue  # it was finished, and is extended
         elif before != now:
             yield f"{name} {_shown(before)}, now {_shown(now)}"
 

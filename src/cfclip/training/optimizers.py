@@ -47,11 +47,19 @@ def make_optimizer(
 
 
 class Schedule:
-    """Gives an optimizer the learning rate of each step; part of a checkpoint."""
+    """Gives an optimizer the learning rate of each step; part of a checkpoint.
+
+    Attributes:
+        settings: the steps and the rates.
+        rate: of the last step.
+        extended: how many steps a run had when it was finished, for each time that it was given
+            more afterwards.
+    """
 
     def __init__(self, settings: DescentSettings, optimizer: torch.optim.Optimizer) -> None:
         self.settings = settings
         self.rate = learning_rate(settings, 0)
+        self.extended: tuple[int, ...] = ()
         self._optimizer = optimizer
 
     def apply(self, step: int) -> None:
@@ -61,8 +69,14 @@ class Schedule:
             group["lr"] = self.rate
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rate": self.rate, **asdict(self.settings)}
+        return {"rate": self.rate, "extended": list(self.extended), **asdict(self.settings)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.settings = DescentSettings(**{n: v for n, v in state.items() if n != "rate"})
-        self.rate = float(state["rate"])
+        known = {**state}
+        self.rate = float(known.pop("rate"))
+        self.extended = tuple(known.pop("extended", ()))
+        settings = DescentSettings(**known)
+        if settings.steps < self.settings.steps:
+            self.extended += (settings.steps,)
+        else:
+            self.settings = settings

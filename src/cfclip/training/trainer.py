@@ -30,6 +30,8 @@ from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
 
 GRADIENT = "gradient"
 VALIDATION = "validation"
+EXTENDED = "extended"
+"""Of a mapper that was trained for more steps after it had made all of them: after how many."""
 
 _IMAGES_SHOWN = 8
 
@@ -290,6 +292,9 @@ def _train(
         checkpoint_seconds,
         processes=processes,
     )
+    about = {**(about or {})}
+    if trainer.schedule.extended:
+        about[EXTENDED] = list(trainer.schedule.extended)
     board = Board(out if processes.first else None, run.step)
     try:
         for step in run:
@@ -307,12 +312,12 @@ def _train(
             board.images(validation.sources, validation.edited, step)
             board.text("prompts of the images", ", ".join(validation.prompts), step)
             if trainer.best.improves(loss, done) and processes.first:
-                _save(trainer, out / BEST, {**(about or {}), "step": done, VALIDATION: loss})
+                _save(trainer, out / BEST, {**about, "step": done, VALIDATION: loss})
     finally:
         board.close()
     trainer.averaged.load_state_dict(trainer.average.values)
     if processes.first:
-        _save(trainer, out / LAST, {**(about or {}), "step": run.step})
+        _save(trainer, out / LAST, {**about, "step": run.step})
     best = trainer.best
     return TrainingOutcome(run.step, run.finished, best.step, best.loss, board.available)
 
