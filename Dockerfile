@@ -1,6 +1,8 @@
 # cfclip on a CPU, as a user without rights. README.md has the commands.
+#
+# The digest is that of the tag's index for all platforms: what is built on never changes unseen.
 
-FROM python:3.11.14-slim-bookworm AS build
+FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d AS build
 
 # An index with builds of PyTorch for the CPU alone, if there is one: the usual ones bring gigabytes
 # of CUDA.
@@ -22,7 +24,7 @@ COPY src ./src
 RUN pip install -c constraints.txt ".[$EXTRAS]"
 
 
-FROM python:3.11.14-slim-bookworm
+FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 
 COPY --from=build /opt/cfclip /opt/cfclip
 ENV PATH=/opt/cfclip/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1

@@ -4,6 +4,7 @@
 # make test-quick  without the slow ones
 # make lint        ruff and mypy
 # make fuzz        malformed inputs by the thousand (CASES=10000 PROCESSES=200 SEED=0, ONLY=NUMBER)
+# make audit       known vulnerabilities of constraints.txt, for maintainers (asks advisory services)
 # make docs        the pages of docs/ and the reference as a site, in build/site
 # make clean       remove .venv and what the targets above made
 #
@@ -17,12 +18,13 @@ WORKERS ?= 2
 CASES ?= 10000
 PROCESSES ?= 200
 SEED ?= 0
+AUDIT := build/audit
 TORCH := $(shell grep -E '^torch(vision)?==' constraints.txt)
 
 # Workers share the cores; more threads than cores make each of them slower.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo web test test-quick fuzz lint docs clean
+.PHONY: demo web test test-quick fuzz lint audit docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m examples.demo --out $(DEMO)
@@ -46,12 +48,21 @@ lint: $(VENV)/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# In an environment of its own: pip-audit is no part of the project, and looks at versions alone.
+audit: $(AUDIT)/bin/pip-audit
+	$(AUDIT)/bin/pip-audit --requirement constraints.txt --disable-pip --no-deps --strict \
+		--progress-spinner off
+
+$(AUDIT)/bin/pip-audit:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet 'pip-audit>=2.9,<3'
+
 # The variable silences an advertisement about another program.
 docs: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf build/site build/fuzz $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
+	rm -rf build/site build/fuzz $(AUDIT) $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
 
 # torch comes first and alone: an installation of it that is already there (a CPU build, say) is
 # kept if its version fits, and the rest then only has to agree with it.

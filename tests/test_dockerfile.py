@@ -46,3 +46,9 @@ def test_its_extras_and_its_python_are_those_of_the_project() -> None:
 
 def test_it_gives_up_the_rights_of_root() -> None:
     assert re.search(r"^USER 1000:1000\n(?:.*\n)*ENTRYPOINT", TEXT, re.MULTILINE)
+
+
+def test_what_it_is_built_on_is_pinned_by_digest() -> None:
+    bases = re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)
+    assert len(set(bases)) == 1  # both stages have the same Python
+    assert re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", bases[0])
