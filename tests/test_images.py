@@ -75,6 +75,8 @@ def test_the_suffix_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_not_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    assert refusal(tmp_path / "a.png").endswith("incomplete (no header); export it again")
     (tmp_path / "a.png").write_text("hello")
     assert "not a picture; give a PNG" in refusal(tmp_path / "a.png")
 

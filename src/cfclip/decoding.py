@@ -111,6 +111,8 @@ def decoding(name: str, max_pixels: int) -> Iterator[None]:
         raise InputError(f"{name} needs more memory than there is; scale it down first") from error
     except Image.DecompressionBombError as error:
         raise InputError(too_many_pixels(name, max_pixels)) from error
+    except Image.UnidentifiedImageError as error:  # whose text names objects in memory
+        raise InputError(f"{name} is damaged or incomplete (no header); export it again") from error
     except PermissionError as error:
         raise InputError(f"cannot read {name}: {error.strerror}") from error
     except Exception as error:  # decoders meet damaged bytes with every kind of exception

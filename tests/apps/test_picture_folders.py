@@ -1,6 +1,9 @@
 """Folders with pictures of many kinds, through the commands: the rest of them is told."""
 
 import json
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from captioned import write_captioned_folder
 from colour_files import p3_profile
 from PIL import Image
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE
+from tiny_process import environment
 
 from cfclip.apps.cli import main
 
@@ -111,3 +115,20 @@ def test_a_photo_put_back_is_srgb_and_says_so(tmp_path: Path) -> None:
         with Image.open(path) as written:
             assert written.info["srgb"] == 0
             assert not {"icc_profile", "exif", "gamma"} & set(written.info)
+
+
+def test_nothing_but_our_line_is_said_about_a_damaged_picture(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.tif")
+    data = (tmp_path / "a.tif").read_bytes()
+    samples = struct.pack("<HHIH", 277, 3, 1, 3)  # tag, kind, count, value
+    (tmp_path / "a.tif").write_bytes(data.replace(samples, samples[:-2] + struct.pack("<H", 278)))
+    run = subprocess.run(
+        [sys.executable, "-m", "cfclip", "inspect", str(tmp_path / "a.tif")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment({}),
+    )
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("cfclip: error: ")
+    assert run.stderr.count("\n") == 1

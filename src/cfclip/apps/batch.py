@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from cfclip.apps.console import Console
+from cfclip.apps.console import Console, silence_pillow
 from cfclip.apps.options import (
     DEFAULT_PACK,
     FAILED,
@@ -228,7 +228,7 @@ class Batch(Marked):
         on_cpu = self.device == "cpu"
         workers = self.workers or ((cores or 1) if on_cpu else 1)
         threads = max(1, (cores or 1) // workers)
-        prepare = partial(limit_threads, threads)
+        prepare = partial(prepare_worker, threads)
         if self.engine == "ray":
             from cfclip.batches.ray_engine import RayEngine
 
@@ -341,8 +341,9 @@ class Batch(Marked):
         return facts
 
 
-def limit_threads(count: int) -> None:
+def prepare_worker(threads: int) -> None:
     """Set the threads of a worker process: all workers together have as many as there are cores."""
     import torch
 
-    torch.set_num_threads(count)
+    silence_pillow()
+    torch.set_num_threads(threads)

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Annotated, Any, Protocol, Union
@@ -12,7 +11,7 @@ import tyro
 from cfclip.apps.apply import Apply
 from cfclip.apps.batch import Batch
 from cfclip.apps.bench import Bench
-from cfclip.apps.console import Console
+from cfclip.apps.console import Console, silence_pillow
 from cfclip.apps.convert import Convert
 from cfclip.apps.doctor import Doctor
 from cfclip.apps.edit import Edit, Rerun
@@ -93,8 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(given: list[str]) -> int:
-    # Pillow has its own words on odd files; ours come as errors and warnings of one line.
-    warnings.filterwarnings("ignore", module="PIL")
+    silence_pillow()
     console = Console(quiet="--quiet" in given, as_json=False)
     try:
         if given == ["--version"]:

@@ -1,6 +1,7 @@
 """What commands say, and where: results on stdout, everything else on stderr."""
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -140,6 +141,12 @@ def _encodable(text: str) -> str:
 def one_line(text: str) -> str:
     """`text` without line breaks or characters that would act on a terminal."""
     return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
+def silence_pillow() -> None:
+    """Pillow has its own words on odd files; ours come as errors and warnings of one line."""
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 @contextmanager
