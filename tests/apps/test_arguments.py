@@ -124,10 +124,10 @@ def test_results_of_pictures_of_one_name_do_not_collide() -> None:
 )
 def test_every_picture_has_a_name_of_its_own(names: list[str]) -> None:
     paint(*names)
-    tasks, _ = find_tasks(names)
+    tasks, _ = find_tasks(names, "avatars")
     assert len({task.name.casefold() for task in tasks}) == len(names)
     # Alone each is called as plainly as can be.
-    assert find_tasks(names[:1])[0][0].name == Path(names[0]).stem.lstrip("._")
+    assert find_tasks(names[:1], "avatars")[0][0].name == Path(names[0]).stem.lstrip("._")
 
 
 def test_a_picture_that_is_named_twice_is_worked_on_once() -> None:
