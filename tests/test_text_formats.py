@@ -109,14 +109,14 @@ def test_toml_may_have_dots_in_texts_and_comments(quotes: str) -> None:
 
 
 def test_numbers() -> None:
-    assert [whole_number(each) for each in (3, 3.0, "3", "3.0", "3.", "+3")] == [3] * 6
+    assert [whole_number("seed", each) for each in (3, 3.0, "3", "3.0", "3.", "+3")] == [3] * 6
     for value in (-1, True, None, 1.5, "1.5", "1e3", "x", "1" * 5000, 1e300, 2**65, [], "²", ""):
-        with pytest.raises(FormatError, match="expected a whole number"):
-            whole_number(value)
-    assert [finite_number(each) for each in (2, 2.0, "2", " 2e0 ")] == [2.0] * 4
+        with pytest.raises(FormatError, match=r"^seed is .*, expected a whole number"):
+            whole_number("seed", value)
+    assert [finite_number("lr", each) for each in (2, 2.0, "2", " 2e0 ")] == [2.0] * 4
     for value in (True, None, "inf", "nan", "1e999", 10**400, "x", "1" * 5000, [1], 1e308 * 10):
-        with pytest.raises(FormatError, match="expected a number"):
-            finite_number(value)
+        with pytest.raises(FormatError, match=r"^lr is .*, expected a number"):
+            finite_number("lr", value)
 
 
 def test_errors_tell_where_and_what_to_do() -> None:

@@ -33,7 +33,8 @@ MOST_NUMBER = 2**64
 
 _MOST_DIGITS = 400
 """Of a number as it is written; the longest float that is not zero has fewer."""
-_LONGEST_NAME = 200
+_LONGEST_NAME = 80
+_LONGEST_PLACE = 200
 _NO_TEXT = re.compile("[\0\ud800-\udc7f\udd00-\udfff]")
 """What is in no text and no name of a file; Python keeps bytes of names that are not UTF-8 as
 U+DC80 to U+DCFF."""
@@ -87,10 +88,15 @@ def shown(value: object) -> str:
     return _SHOWN.repr(value)
 
 
+def plain(name: str) -> str:
+    """A name as messages show it, without quotes; its beginning, if it is long."""
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
+
+
 def short_place(where: str | Path) -> str:
-    """A path as messages show it."""
+    """A path as messages show it; its end, if it is long."""
     text = str(where)
-    return text if len(text) <= _LONGEST_NAME else "..." + text[-_LONGEST_NAME:]
+    return text if len(text) <= _LONGEST_PLACE else "..." + text[-_LONGEST_PLACE:]
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -137,13 +143,13 @@ def parse_toml(text: str) -> dict[str, Any]:
     return content
 
 
-def whole_number(value: object) -> int:
+def whole_number(name: str, value: object) -> int:
     """A whole number of at least 0, also as a text or in the way of floats, such as 1.0.
 
-    Raises `FormatError` for anything else.
+    Raises `FormatError` for anything else, which `name` is told to be.
 
-    >>> whole_number("7"), whole_number(7.0), whole_number("7.0")
-    (7, 7, 7)
+    >>> [whole_number("seed", value) for value in ("7", 7.0, "7.0")]
+    [7, 7, 7]
     """
     found = -1
     if isinstance(value, str) and (match := _WHOLE.fullmatch(value)):
@@ -153,11 +159,11 @@ def whole_number(value: object) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         found = value
     if not 0 <= found <= MOST_NUMBER:
-        raise FormatError(f"is {shown(value)}, expected a whole number of at least 0")
+        raise FormatError(f"{name} is {shown(value)}, expected a whole number of at least 0")
     return found
 
 
-def finite_number(value: object) -> float:
+def finite_number(name: str, value: object) -> float:
     """A number, also as a text. Raises `FormatError` for anything else, and what is not finite."""
     try:
         if isinstance(value, str):
@@ -166,7 +172,7 @@ def finite_number(value: object) -> float:
             return _finite(float(value))
     except (ValueError, OverflowError, FormatError):
         pass
-    raise FormatError(f"is {shown(value)}, expected a number")
+    raise FormatError(f"{name} is {shown(value)}, expected a number")
 
 
 def _check_count(text: str, marks: str, most: int) -> None:

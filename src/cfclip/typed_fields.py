@@ -19,13 +19,15 @@ from typing import (
     get_type_hints,
 )
 
-from cfclip.text_formats import FormatError, finite_number, shown
+from cfclip.text_formats import FormatError, finite_number, plain, shown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Class = TypeVar("Class", bound="DataclassInstance")
 
+_MOST_NAMES = 3
+"""Of unknown fields that a message names."""
 _KINDS: Mapping[Any, str] = {
     str: "a text",
     int: "a whole number",
@@ -35,32 +37,26 @@ _KINDS: Mapping[Any, str] = {
 }
 
 
-def build(cls: type[Class], content: object) -> Class:
+def build(cls: type[Class], content: object, name: str = "") -> Class:
     """An instance of a dataclass from a table with its fields, each of the type of its annotation.
 
     Lists become tuples, tables of nested dataclasses these; fields with defaults may be left out.
-    Raises `FormatError` for anything else.
+    Raises `FormatError` for anything else; `name` is what the table is called, if it has a name.
     """
     hints = _hints(cls)
-    table = table_of(content, hints)
-    given = {name: field_of(table, name, hints[name]) for name in hints if name in table}
-    missing = [
+    table = _table(content, name)
+    inside = f" in {name}" if name else ""
+    if unknown := sorted(set(table) - set(hints)):
+        found = ", ".join(map(plain, unknown[:_MOST_NAMES]))
+        raise FormatError(f"unknown field {found}{inside}; known are {', '.join(hints)}")
+    needed = [
         each.name
         for each in fields(cls)
-        if each.name not in given and each.default is MISSING and each.default_factory is MISSING
+        if each.default is MISSING and each.default_factory is MISSING
     ]
-    if missing:
-        raise FormatError(f"has no {', '.join(missing)}")
-    return cls(**given)
-
-
-def table_of(content: object, known: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """`content`, if it is a table, with no other than `known` fields. Raises `FormatError`."""
-    if not isinstance(content, Mapping):
-        raise FormatError(f"is {shown(content)}, expected a table of names and values")
-    if known is not None and (unknown := [shown(name) for name in content if name not in known]):
-        raise FormatError(f"unknown field {', '.join(unknown[:3])}; known are {', '.join(known)}")
-    return content
+    if missing := [each for each in needed if each not in table]:
+        raise FormatError(f"missing field {', '.join(missing)}{inside}")
+    return cls(**{each: _fit(table[each], hints[each], _joined(name, each)) for each in table})
 
 
 def field_of(table: object, name: str, hint: Any, *default: Any) -> Any:
@@ -68,15 +64,22 @@ def field_of(table: object, name: str, hint: Any, *default: Any) -> Any:
 
     `default`, if given, is what a missing field stands for. Raises `FormatError`.
     """
-    table = table_of(table)
+    table = _table(table, "")
     if name not in table:
         if default:
             return default[0]
-        raise FormatError(f"has no {name}")
-    try:
-        return _fit(table[name], hint)
-    except FormatError as error:
-        raise FormatError(f"{name} {error.problem}") from error
+        raise FormatError(f"missing field {name}")
+    return _fit(table[name], hint, name)
+
+
+def _table(content: object, name: str) -> Mapping[str, Any]:
+    if isinstance(content, Mapping):
+        return content
+    raise FormatError(f"{name} is {shown(content)}, expected a table".lstrip())
+
+
+def _joined(name: str, field: str) -> str:
+    return f"{name}.{plain(field)}" if name else field
 
 
 @lru_cache
@@ -85,42 +88,43 @@ def _hints(cls: "type[DataclassInstance]") -> dict[str, Any]:
     return {each.name: hints[each.name] for each in fields(cls)}
 
 
-def _fit(value: object, hint: Any) -> Any:
+def _fit(value: object, hint: Any, name: str) -> Any:
+    """`value` as what `hint` asks for."""
     if hint is Any:
         return value
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return _fit_one(value, arguments)
+        return _fit_one(value, arguments, name)
+    expected = _KINDS.get(hint, "")
     if origin is Literal:
-        if not isinstance(value, str) or value not in arguments:
-            raise FormatError(f"is {shown(value)}, expected one of {', '.join(arguments)}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise FormatError(f"is {shown(value)}, expected a list")
-        parts = [arguments[0]] * len(value) if arguments[-1] is ... else list(arguments)
-        if len(parts) != len(value):
-            raise FormatError(f"is {shown(value)}, expected a list of {len(parts)}")
-        return tuple(_fit(each, part) for each, part in zip(value, parts, strict=True))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {name: _fit(each, arguments[1]) for name, each in table_of(value).items()}
-    if isinstance(hint, type) and is_dataclass(hint):
-        return build(hint, value)
-    if hint is float and type(value) in (int, float):
-        return finite_number(value)
-    if type(value) is not hint:
-        raise FormatError(f"is {shown(value)}, expected {_KINDS[hint]}")
-    return value
+        expected = "one of " + ", ".join(arguments)
+        if isinstance(value, str) and value in arguments:
+            return value
+    elif origin is tuple:
+        several = arguments[-1] is ...
+        expected = "a list" if several else f"a list of {len(arguments)}"
+        if isinstance(value, list | tuple) and (several or len(value) == len(arguments)):
+            parts = [arguments[0]] * len(value) if several else arguments
+            pairs = zip(value, parts, strict=True)
+            return tuple(_fit(each, part, f"one of {name}") for each, part in pairs)
+    elif isinstance(origin, type) and issubclass(origin, Mapping):
+        table = _table(value, name)
+        return {each: _fit(table[each], arguments[1], _joined(name, each)) for each in table}
+    elif isinstance(hint, type) and is_dataclass(hint):
+        return build(hint, value, name)
+    elif type(value) is hint or (hint is float and type(value) is int):
+        return finite_number(name, value) if hint is float else value
+    raise FormatError(f"{name} is {shown(value)}, expected {expected}")
 
 
-def _fit_one(value: object, hints: tuple[Any, ...]) -> Any:
+def _fit_one(value: object, hints: tuple[Any, ...], name: str) -> Any:
     """A value of one of several types: null, or else that of the others which it fits."""
     if value is None and NoneType in hints:
         return None
     others = [hint for hint in hints if hint is not NoneType]
     for hint in others[:-1]:
         try:
-            return _fit(value, hint)
+            return _fit(value, hint, name)
         except FormatError:
             continue
-    return _fit(value, others[-1])
+    return _fit(value, others[-1], name)

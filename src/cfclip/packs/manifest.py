@@ -36,7 +36,6 @@ File names are relative, with forward slashes. Unknown fields, wrong types and m
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
@@ -44,14 +43,19 @@ from typing import Any
 
 import tomli_w
 
-from cfclip.errors import PackError
+from cfclip.errors import CfclipError, PackError
 from cfclip.files import atomic_write
+from cfclip.text_files import read_text
+from cfclip.text_formats import named, parse_toml, plain, shown
+from cfclip.typed_fields import build
 
 MANIFEST_FILE = "pack.toml"
 FORMAT_VERSION = 1
 ALLOWED_SUFFIXES = (".safetensors", ".json", ".toml", ".txt", ".gz")
 """Formats that hold data only; nothing in a pack is ever executed or unpickled."""
 
+_LONGEST = 1 << 20
+"""Characters; the shipped pack's has 5,000."""
 _PLACE = "{}"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -109,24 +113,18 @@ class PackManifest:
 
 def parse_manifest(text: str, where: str = MANIFEST_FILE) -> PackManifest:
     """Read the text of a `pack.toml`; `where` names it in messages. Raises `PackError`."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PackError(f"{where} is not valid TOML: {error}") from error
+    with named(where, "get the pack again", PackError):
+        content = parse_toml(text)
     try:
         return _from_content(content)
-    except PackError as error:
+    except CfclipError as error:
         raise PackError(f"{where}: {error}") from error
 
 
 def read_manifest(path: str | Path) -> PackManifest:
     """Read a `pack.toml`. Raises `PackError` naming the file and what is wrong with it."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise PackError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise PackError(f"{path} is not UTF-8 text; get the pack again") from error
+    with named(path, "get the pack again", PackError):
+        text = read_text(path, _LONGEST)
     return parse_manifest(text, str(path))
 
 
@@ -160,113 +158,68 @@ def check_file_name(name: str) -> None:
     """Raise `PackError` unless `name` is a plain relative name of an allowed kind of file."""
     parts = name.split("/")
     if not name or "\\" in name or name.startswith("/") or _DRIVE.match(name):
-        raise PackError(f"file name {name!r} is not relative with forward slashes")
+        raise PackError(f"file name {shown(name)} is not relative with forward slashes")
     if any(part.startswith(".") or not part for part in parts):
-        raise PackError(f"file name {name!r} has an empty, hidden or '..' part")
+        raise PackError(f"file name {shown(name)} has an empty, hidden or '..' part")
     if name == MANIFEST_FILE:
         raise PackError(f"{MANIFEST_FILE} cannot list itself under files")
     if PurePosixPath(name).suffix not in ALLOWED_SUFFIXES:
         raise PackError(
-            f"file {name!r} is of a kind that packs do not hold; use {', '.join(ALLOWED_SUFFIXES)}"
+            f"file {shown(name)} is of a kind that packs do not hold; use "
+            f"{', '.join(ALLOWED_SUFFIXES)}"
         )
 
 
 def check_name(name: str) -> None:
     """Raise `PackError` unless `name` can be that of a pack."""
     if not _NAME.fullmatch(name):
-        raise PackError(f"name {name!r} is not lower-case letters, digits and hyphens")
+        raise PackError(f"name {shown(name)} is not lower-case letters, digits and hyphens")
 
 
 def _from_content(content: dict[str, Any]) -> PackManifest:
     version = content.pop("format", None)
     if version != FORMAT_VERSION or isinstance(version, bool):
-        found = "missing" if version is None else repr(version)
+        found = "missing" if version is None else shown(version)
         raise PackError(
             f"format is {found}, this version of cfclip reads {FORMAT_VERSION}; "
             "get a pack made for it, or another version of cfclip"
         )
-    known = [each.name for each in fields(PackManifest)]
-    _check_keys(content, known, "field")
-    optional = (*_OPTIONAL_TEXTS, "defaults", "aspects", "card")
-    if missing := [name for name in known if name not in content and name not in optional]:
-        raise PackError(f"missing field {', '.join(missing)}")
-    templates = content["templates"]
-    if not isinstance(templates, list):
-        raise PackError(f"templates is {templates!r}, expected a list of texts")
-    tables = content.get("defaults", {})
-    if not isinstance(tables, dict):
-        raise PackError(f"defaults is {tables!r}, expected tables [defaults.edit] and so on")
-    _check_keys(tables, [each.name for each in fields(PackDefaults)], "table under defaults:")
-    aspects = content.get("aspects", {})
-    if isinstance(aspects, dict):
-        aspects = {n: tuple(t) if isinstance(t, list) else t for n, t in aspects.items()}
-    return PackManifest(
-        **{
-            **content,
-            "templates": tuple(templates),
-            "defaults": PackDefaults(**tables),
-            "aspects": aspects,
-        }
-    )
-
-
-def _check_keys(content: Mapping[str, Any], known: list[str], kind: str) -> None:
-    if unknown := sorted(set(content) - set(known)):
-        raise PackError(f"unknown {kind} {', '.join(unknown)}; known are {', '.join(known)}")
+    if "files" not in content:
+        raise PackError("missing field files")
+    return build(PackManifest, content)
 
 
 def _check(manifest: PackManifest) -> None:
     for each in fields(PackManifest):
         value = getattr(manifest, each.name)
-        if each.type is str and not isinstance(value, str):
-            raise PackError(f"{each.name} is {value!r}, expected a text")
         if each.type is str and not value.strip() and each.name not in _OPTIONAL_TEXTS:
             raise PackError(f"{each.name} is empty")
     check_name(manifest.name)
-    resolution: object = manifest.resolution
-    if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
-        raise PackError(f"resolution is {resolution!r}, expected a whole number of pixels")
+    if manifest.resolution < 1:
+        raise PackError(f"resolution is {manifest.resolution}, expected a number of pixels")
     if not manifest.templates:
         raise PackError('templates is empty; the plainest is "{}"')
     for template in manifest.templates:
         _check_template(template)
-    _check_files(manifest.files)
+    for name, digest in manifest.files.items():
+        check_file_name(name)
+        if not _SHA256.fullmatch(digest):
+            raise PackError(
+                f"files: {shown(name)} has {shown(digest)}, expected a SHA-256 in lower-case hex"
+            )
     if manifest.vocabulary and not manifest.vocabulary.endswith(".txt"):
-        raise PackError(f"vocabulary is {manifest.vocabulary!r}, expected the name of a .txt file")
-    for each in fields(PackDefaults):
-        table = getattr(manifest.defaults, each.name)
-        if not isinstance(table, Mapping):
-            raise PackError(f"defaults.{each.name} is {table!r}, expected a table")
-    aspects: object = manifest.aspects
-    if not isinstance(aspects, Mapping):
-        raise PackError(f"aspects is {aspects!r}, expected a table of aspect to texts")
-    for name, texts in aspects.items():
-        if (
-            not isinstance(texts, tuple)
-            or len(set(texts)) < 2
-            or not all(isinstance(text, str) and text.strip() for text in texts)
-        ):
-            raise PackError(f"aspects.{name} is {texts!r}, expected a list of two or more texts")
-    card: object = manifest.card
-    if not isinstance(card, Mapping):
-        raise PackError(f"card is {card!r}, expected a table of heading to text")
-    for heading, text in card.items():
-        if not isinstance(text, str) or not text.strip():
-            raise PackError(f"card.{heading} is {text!r}, expected a text")
+        raise PackError(
+            f"vocabulary is {shown(manifest.vocabulary)}, expected the name of a .txt file"
+        )
+    for name, texts in manifest.aspects.items():
+        if len(set(texts)) < 2 or not all(text.strip() for text in texts):
+            raise PackError(f"aspects.{plain(name)} is {shown(texts)}, expected two or more texts")
+    for heading, text in manifest.card.items():
+        if not text.strip():
+            raise PackError(f"card.{plain(heading)} is empty")
 
 
-def _check_template(template: object) -> None:
-    if not isinstance(template, str):
-        raise PackError(f"template {template!r} is not a text")
+def _check_template(template: str) -> None:
     rest = template.replace(_PLACE, "")
     if template.count(_PLACE) != 1 or "{" in rest or "}" in rest:
-        raise PackError(f"template {template!r} must contain exactly one {_PLACE}")
-
-
-def _check_files(files: object) -> None:
-    if not isinstance(files, Mapping):
-        raise PackError(f"files is {files!r}, expected a table of file name to SHA-256")
-    for name, digest in files.items():
-        check_file_name(name)
-        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise PackError(f"files: {name!r} has {digest!r}, expected a SHA-256 in lower-case hex")
+        raise PackError(f"template {shown(template)} must contain exactly one {_PLACE}")
