@@ -10,9 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
 RECIPES = Path(__file__).parents[1] / "recipes"
 
+TEXT = {"text_formats", "text_files", "typed_fields"}
 FOUNDATION = {
     *("errors", "locking", "files", "reach", "tensors", "version", "weights"),
-    *("text_formats", "text_files", "typed_fields"),
+    *TEXT,
     *("pickle_values", "pickle_names", "pickles", "zip_index", "torch_layout", "torch_files"),
     *("gif", "foreign_checkpoints", "given_settings"),
 }
@@ -82,7 +83,14 @@ ALLOWED: dict[str, set[str]] = {
         *(*FOUNDATION, "generators", "embedders", "encoders", "features"),
         *("editors.channel_statistics", "editors.linear_text_map"),
     },
-    "photos": {"errors", "files", "schedule", "images", "record"},  # pixels, points: no model
+    "photos": {
+        *TEXT,
+        "errors",
+        "files",
+        "schedule",
+        "images",
+        "record",
+    },  # pixels, points: no model
     # What puts the parts together.
     **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
     "settings": {*FOUNDATION, *PARTS, *FACADE, "training.config", "training.presets"},
@@ -94,9 +102,9 @@ ALLOWED: dict[str, set[str]] = {
     "xmp": {"errors"},
     "memory": set(),
     "provenance": {"version", "xmp"},
-    "credentials": {"errors", "provenance"},
+    "credentials": {*TEXT, "errors", "provenance"},
     "marking": {"errors", "images", "png", "provenance", "credentials"},
-    "captions": {"errors", "picture_files", "embedders.prompts"},
+    "captions": {*TEXT, "errors", "picture_files", "embedders.prompts"},
     "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},
     "training": {*FOUNDATION, *PARTS},
@@ -263,3 +271,60 @@ def test_every_module_imports_without_output() -> None:
     code = "import importlib\nfor name in " + repr(names) + ":\n    importlib.import_module(name)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, ""), run.stderr
+
+
+TEXT_READERS = {
+    "json.load",
+    "json.loads",
+    "json.JSONDecoder",
+    "csv.reader",
+    "csv.DictReader",
+    "tomllib.load",
+    "tomllib.loads",
+    "literal_eval",
+    "eval",
+}
+"""What takes text at its word; `text_formats` and `text_files` bound it first."""
+
+
+def text_readers_in(source: str) -> set[str]:
+    """The readers of text that a source names, under whatever name it imports them."""
+    tree, names = ast.parse(source), dict[str, str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {each.asname or each.name: each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            base = ast.unparse(node.value)
+            found.add(f"{names.get(base, base)}.{node.attr}")
+        elif isinstance(node, ast.Name):
+            found.add(names.get(node.id, node.id))
+    return {name for name in found if name in TEXT_READERS or name.split(".")[-1] == "literal_eval"}
+
+
+@pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)
+def test_text_from_outside_has_one_door(path: Path) -> None:
+    if name_of(path) not in ("text_formats", "text_files"):
+        assert text_readers_in(path.read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import json\njson.loads('1')",
+        "import json as j\nread = j.load",
+        "from json import loads as read\nread('1')",
+        "def f():\n    import tomllib\n    return tomllib.load",
+        "import csv\ncsv.DictReader([])",
+        "import ast\nast.literal_eval('1')",
+    ],
+)
+def test_the_check_of_the_door_finds_readers(source: str) -> None:
+    assert len(text_readers_in(source)) == 1
+
+
+def test_the_check_of_the_door_allows_writers() -> None:
+    assert text_readers_in("import json, csv\njson.dumps(1)\ncsv.writer(x)") == set()

@@ -120,7 +120,7 @@ def test_numbers() -> None:
 
 
 def test_errors_tell_where_and_what_to_do() -> None:
-    with pytest.raises(PackError, match=r"^pack.toml: not TOML \(.*\); get it again$"):  # noqa: SIM117
+    with pytest.raises(PackError, match=r"^pack.toml: is not TOML \(.*\); get it again$"):  # noqa: SIM117
         with named("pack.toml", "get it again", PackError):
             parse_toml("=")
     assert len(shown("x" * 10_000)) < 100

@@ -70,5 +70,5 @@ def test_missing_fields_and_defaults() -> None:
     assert field_of({}, "a", int, 5) == 5
     with pytest.raises(FormatError, match="missing field a"):
         field_of({}, "a", int)
-    with pytest.raises(FormatError, match="is 3, expected a table"):
+    with pytest.raises(FormatError, match="it is 3, expected a table"):
         field_of(3, "a", int)

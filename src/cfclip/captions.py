@@ -11,19 +11,20 @@ A picture may have several captions. "source", optional, names the picture that 
 from by the edit that the text describes, everything else being kept.
 """
 
-import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.picture_files import list_pictures, skipped_line
+from cfclip.text_files import read_lines
+from cfclip.text_formats import FormatError, named, parse_json, shown
+from cfclip.typed_fields import build
 
 IMAGES_FOLDER = "images"
 CAPTIONS_FILE = "captions.jsonl"
-
-_FIELDS = ("image", "text", "source")
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
     pictures: dict[str, Path] = {}
     for line, caption in captions:
         for name in filter(None, (caption.image, caption.source)):
-            if Path(name).name != name or not (images / name).is_file():
-                raise InputError(f"{file}:{line}: there is no picture {name!r} in {images}")
+            # Path.is_file raises for a name that is too long.
+            if Path(name).name != name or not os.path.isfile(images / name):
+                raise InputError(f"{file}:{line}: there is no picture {shown(name)} in {images}")
             pictures[name] = images / name
     return CaptionedFolder(
         captions=tuple(caption for _, caption in captions),
@@ -81,21 +83,13 @@ def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
 
 def _read_captions(file: Path) -> list[tuple[int, Caption]]:
     """The captions with the numbers of their lines."""
-    try:
-        # Not splitlines: JSON texts may hold other line breaks than "\n".
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text; save it as such") from error
     captions: list[tuple[int, Caption]] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            captions.append((number, _parse_caption(line)))
-        except InputError as error:
-            raise InputError(f"{file}:{number}: {error}") from error
+    for number, line in read_lines(file):
+        with named(f"{file}:{number}"):
+            if isinstance(line, FormatError):
+                raise line
+            if line.strip():
+                captions.append((number, _parse_caption(line)))
     if not captions:
         raise InputError(
             f'{file} has no captions; write one a line: {{"image": "NAME.png", "text": "..."}}'
@@ -104,20 +98,12 @@ def _read_captions(file: Path) -> list[tuple[int, Caption]]:
 
 
 def _parse_caption(line: str) -> Caption:
-    try:
-        content = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise InputError('expected an object such as {"image": "NAME.png", "text": "..."}')
-    if unknown := sorted(set(content) - set(_FIELDS)):
-        raise InputError(f"unknown field {', '.join(unknown)}; known are {', '.join(_FIELDS)}")
-    for name in _FIELDS:
-        value = content.get(name)
-        optional = name == "source" and value is None
-        if not optional and not (isinstance(value, str) and value):
-            raise InputError(f"{name} is {value!r}, expected a text")
-    caption = Caption(content["image"], check_prompt(content["text"]), content.get("source"))
+    caption = build(Caption, parse_json(line))
+    for name in ("image", "source"):
+        if getattr(caption, name) == "":
+            raise FormatError(f"{name} is empty, expected the name of a picture")
     if caption.source == caption.image:
-        raise InputError(f"source and image are both {caption.image!r}, expected another picture")
-    return caption
+        raise FormatError(
+            f"source and image are both {shown(caption.image)}, expected another picture"
+        )
+    return replace(caption, text=check_prompt(caption.text))

@@ -15,8 +15,10 @@ from typing import Any
 
 from PIL import Image
 
-from cfclip.errors import InputError
+from cfclip.errors import InputError, reason_of
 from cfclip.provenance import GENERATED, Provenance
+from cfclip.text_formats import FormatError, parse_json
+from cfclip.typed_fields import field_of
 
 _PNG = "image/png"
 _LARGEST_KEY_BYTES = 1_000_000
@@ -30,6 +32,7 @@ _OFFLINE = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
 }
 
+_GENERATOR = ("name", "version")
 _GOOD_STATES = ("Valid", "Trusted")
 _UNTRUSTED = "signingCredential.untrusted"
 
@@ -111,28 +114,34 @@ def read_credentials(path: str | Path) -> Credentials | None:
         with open(path, "rb") as stream:
             context = c2pa.Context.from_dict(_OFFLINE)
             reader = c2pa.Reader.try_create(None, stream, None, context)
-            return None if reader is None else _credentials(json.loads(reader.json()))
+            return None if reader is None else _credentials(parse_json(reader.json()))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except c2pa.C2paError.NotSupported:  # a format that cannot hold any, as BMP
         return None
-    except (c2pa.C2paError, ValueError) as error:
-        raise InputError(f"the content credentials in {path} are damaged: {error}") from error
+    except (c2pa.C2paError, ValueError, FormatError) as error:
+        raise InputError(
+            f"the content credentials in {path} are damaged: {reason_of(error)}"
+        ) from error
 
 
-def _credentials(store: Mapping[str, Any]) -> Credentials:
-    manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
-    signature = manifest.get("signature_info", {})
-    generator = (manifest.get("claim_generator_info") or [{}])[0]
-    problems = [str(each.get("code")) for each in store.get("validation_status", [])]
-    state = store.get("validation_state")
+def _credentials(store: object) -> Credentials:
+    """What the library tells of a file in JSON; names and codes in it are the file's own."""
+    manifests = field_of(store, "manifests", Mapping[str, Any], {})
+    manifest = manifests.get(field_of(store, "active_manifest", str, ""), {})
+    signature = field_of(manifest, "signature_info", Mapping[str, Any], {})
+    generators = field_of(manifest, "claim_generator_info", tuple[Any, ...], ())
+    generator = [field_of(generators[0] if generators else {}, n, str, "") for n in _GENERATOR]
+    status = field_of(store, "validation_status", tuple[Any, ...], ())
+    problems = {field_of(each, "code", str) for each in status}
+    state = field_of(store, "validation_state", str, "")
     return Credentials(
         intact=state in _GOOD_STATES,
         trusted=state == _GOOD_STATES[-1],
-        name=str(signature.get("common_name", "")),
-        issuer=str(signature.get("issuer", "")),
-        generator=f"{generator.get('name', '')} {generator.get('version', '')}".strip(),
-        problems=tuple(sorted({code for code in problems if code != _UNTRUSTED})),
+        name=field_of(signature, "common_name", str, ""),
+        issuer=field_of(signature, "issuer", str, ""),
+        generator=" ".join(filter(None, generator)),
+        problems=tuple(sorted(problems - {_UNTRUSTED})),
     )
 
 

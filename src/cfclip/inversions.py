@@ -25,6 +25,8 @@ from cfclip.photos.photo import Photo, check_landmarks, open_photo
 from cfclip.record import FORMAT, file_origin, write_json
 from cfclip.session import Session
 from cfclip.sources import Picture, Source
+from cfclip.text_files import read_json
+from cfclip.typed_fields import field_of
 
 INVERSION_KIND = "inversion"
 
@@ -177,12 +179,12 @@ class Inversions:
         """What is in a file; None if there is none, or it is damaged and to be made again."""
         generator = self._session.generator
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            latents = latents_of(content["latents"])
-            psnr = float(content["inversion"]["psnr"])
-            warnings = tuple(map(str, content["warnings"]))
-            faces = int(content.get("faces", 1))
-        except (OSError, ValueError, KeyError, TypeError, InputError):
+            content = read_json(file)
+            latents = latents_of(field_of(content, "latents", Mapping[str, Any]))
+            psnr = field_of(field_of(content, "inversion", Mapping[str, Any]), "psnr", float)
+            warnings = field_of(content, "warnings", tuple[str, ...])
+            faces = field_of(content, "faces", int, 1)
+        except InputError:
             return None
         fits = tuple(latents.shape) == (generator.num_ws, generator.w_dim)
         return Inverted(latents, psnr, True, warnings, faces) if fits else None

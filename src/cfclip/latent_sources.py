@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.errors import InputError
+from cfclip.errors import InputError, reason_of
 from cfclip.latent_files import LatentsFile, read_latents_file, split_spec
 from cfclip.outputs import short_hash
+from cfclip.typed_fields import field_of
 
 MOST_CODES = 10_000
 """Of one call, as of samples."""
@@ -130,9 +131,14 @@ def latents_origin(latents: Tensor) -> dict[str, Any]:
 
 def latents_of(origin: Mapping[str, Any]) -> Tensor:
     """The latents in the record of a source that was given as latents. Raises `InputError`."""
+    shape = field_of(origin, "shape", tuple[int, ...])
     try:
-        numbers = base64.b64decode(origin["float32"], validate=True)
-        flat = torch.frombuffer(bytearray(numbers), dtype=torch.float32)
-        return flat.reshape([int(side) for side in origin["shape"]])
+        numbers = base64.b64decode(field_of(origin, "float32", str), validate=True)
+        latents = torch.frombuffer(bytearray(numbers), dtype=torch.float32).reshape(shape)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"the latents of the record are damaged: {error}") from error
+        raise InputError(
+            f"the latents of the record are damaged: {reason_of(error)}; give another record"
+        ) from error
+    if not latents.isfinite().all():
+        raise InputError("the latents of the record are not finite; give another record")
+    return latents

@@ -40,13 +40,15 @@ from PIL import Image
 
 from cfclip.errors import InputError
 from cfclip.files import atomic_write, sha256_of
+from cfclip.text_files import read_json
+from cfclip.text_formats import FormatError, named, shown
+from cfclip.typed_fields import field_of, table_of
 
 FORMAT = 1
 EDIT_KIND = "edit"
 APPLY_KIND = "apply"
 """An edit by a trained mapper: the same layout with "mapper" (the file, its hash and step) and
 "strength" in place of unrealistic_text, mask, text_map, seed and settings, and without steps."""
-_LARGEST_RECORD_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -143,87 +145,96 @@ def read_record(record: str | Path | Mapping[str, Any]) -> EditRecord:
         raise InputError(f"{where} is not the record of an edit; give the .json beside an edit")
     if content["format"] != FORMAT:
         raise InputError(
-            f"{where} has format {content['format']!r}, this version of cfclip reads {FORMAT}"
+            f"{where} has format {shown(content['format'])}, this version of cfclip reads {FORMAT}"
         )
-    try:
+    with named(where, "it is damaged; give another"):
         return _parse(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        detail = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{where} is damaged: {detail}") from error
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_RECORD_BYTES:
-            raise InputError(f"{path} is too large for a record; give the .json beside an edit")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read record {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON; give the .json beside an edit") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not the record of an edit; give the .json beside an edit")
-    return content
+    with named(path, "give the .json beside an edit"):
+        return table_of(read_json(path))
+
+
+@dataclass(frozen=True)
+class _Pack:
+    name: str
+    version: str
+    fingerprint: str
+    files: Mapping[str, str]
 
 
 def _parse(content: Mapping[str, Any]) -> EditRecord:
-    inversion = content["inversion"]
-    tuning = (inversion or {}).get("tuning")
-    outputs = [(float(each["strength"]), str(each["pixels_sha256"])) for each in content["outputs"]]
+    def of(name: str, hint: Any, *default: Any) -> Any:
+        return field_of(content, name, hint, *default)
+
+    inversion = of("inversion", Mapping[str, Any] | None)
+    tuning = field_of(inversion or {}, "tuning", Mapping[str, Any] | None, None)
+    pack = of("pack", _Pack)
+    outputs = [
+        (field_of(each, "strength", float), field_of(each, "pixels_sha256", str))
+        for each in of("outputs", tuple[Mapping[str, Any], ...])
+    ]
     if not outputs:
-        raise ValueError("no outputs")
+        raise FormatError("outputs is empty")
     return EditRecord(
         content=content,
-        pack=str(content["pack"]["name"]),
-        fingerprint=str(content["pack"]["fingerprint"]),
-        pack_files=dict(content["pack"]["files"]),
-        device=str(content["device"]),
-        prompts=tuple(content["prompts"]),
-        source_text=str(content["source_text"]),
-        unrealistic_text=str(content["unrealistic_text"]),
-        source=_origin(content["source"]),
-        projection=None if inversion is None else dict(inversion["settings"]),
+        pack=pack.name,
+        fingerprint=pack.fingerprint,
+        pack_files=pack.files,
+        device=of("device", str),
+        prompts=of("prompts", tuple[str, ...]),
+        source_text=of("source_text", str),
+        unrealistic_text=of("unrealistic_text", str),
+        source=_origin(of("source", Mapping[str, Any])),
+        projection=None if inversion is None else _settings(inversion),
         projection_stop=None if inversion is None else _outside_stop(inversion),
-        tuning=None if tuning is None else dict(tuning["settings"]),
+        tuning=None if tuning is None else _settings(tuning),
         tuning_stop=None if tuning is None else _outside_stop(tuning),
-        mask=None if content["mask"] is None else _origin(content["mask"]),
-        text_map=None if content.get("text_map") is None else _origin(content["text_map"]),
-        seed=int(content["seed"]),
-        settings=dict(content["settings"]),
+        mask=_origin_or_none(of("mask", Mapping[str, Any] | None)),
+        text_map=_origin_or_none(of("text_map", Mapping[str, Any] | None, None)),
+        seed=of("seed", int),
+        settings=_settings(content),
         edit_stop=_outside_stop(content),
-        batch=int(content["batch"]),
+        batch=of("batch", int),
         outputs=tuple(outputs),
-        paste_back=None if content.get("paste_back") is None else dict(content["paste_back"]),
+        paste_back=of("paste_back", Mapping[str, Any] | None, None),
     )
 
 
 _ORIGIN_FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "sample": {"seed": int, "truncation_psi": (int, float)},
+    "sample": {"seed": int, "truncation_psi": float},
     "file": {"path": str, "sha256": str},
     "pixels": {"sha256": str},
-    "latents": {"float32": str, "shape": list},
+    "latents": {"float32": str, "shape": tuple[int, ...]},
     "latents_file": {"path": str, "sha256": str, "index": int},
 }
+_QUAD = tuple[tuple[float, float], ...]
+
+
+def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = field_of(entry, "settings", Mapping[str, Any])
+    return settings
+
+
+def _origin_or_none(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if entry is None else _origin(entry)
 
 
 def _origin(entry: Mapping[str, Any]) -> dict[str, Any]:
-    kind = entry["kind"]
+    kind = field_of(entry, "kind", str)
     if kind not in _ORIGIN_FIELDS:
-        raise ValueError(f"unknown kind of source {kind!r}")
-    for name, kinds in _ORIGIN_FIELDS[kind].items():
-        if not isinstance(entry[name], kinds):
-            raise ValueError(f"{name} is {entry[name]!r}")
+        raise FormatError(f"unknown kind of source {shown(kind)}")
+    checked = {name: field_of(entry, name, hint) for name, hint in _ORIGIN_FIELDS[kind].items()}
     if "quad" in entry:
-        return {**entry, "quad": tuple((float(x), float(y)) for x, y in entry["quad"])}
-    return dict(entry)
+        checked["quad"] = field_of(entry, "quad", _QUAD)
+    return {**entry, **checked}
 
 
 def _outside_stop(entry: Mapping[str, Any]) -> int | None:
     """The step at which Ctrl-C or a callback stopped a descent; None if it ended by itself."""
-    steps, stopped = entry["steps"], entry["stopped_from_outside"]
-    if not isinstance(steps, int) or not isinstance(stopped, bool):
-        raise ValueError(f"steps is {steps!r}, stopped_from_outside is {stopped!r}")
-    return steps if stopped else None
+    steps: int = field_of(entry, "steps", int)
+    return steps if field_of(entry, "stopped_from_outside", bool) else None
 
 
 def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "") -> list[str]:

@@ -50,7 +50,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str | FormatError]]:
         with _opened(path) as stream:
             lines = _Lines(stream)
             while (line := lines.next_or_error()) is not None:
-                yield lines.number, line
+                yield lines.number, line.rstrip("\r\n") if isinstance(line, str) else line
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -71,7 +71,7 @@ def read_csv(path: str | Path) -> Iterator[tuple[int, list[str] | FormatError]]:
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    row = FormatError(f"not CSV ({reason_of(error)})")
+                    row = FormatError(f"is not CSV ({reason_of(error)})")
                 except FormatError as error:
                     row = error
                 yield lines.number, row
@@ -126,14 +126,14 @@ def _opened(path: str | Path) -> TextIO:
     """A plain file, whose bytes that are not UTF-8 become characters that `_NOT_UTF8` finds."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe or a device may never end
-            raise FormatError("is no file", short_place(path))
+            raise FormatError("cannot read it (it is no plain file)", short_place(path))
         return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
     except (OSError, ValueError) as error:  # ValueError: no name of a file
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: str | Path, error: Exception) -> FormatError:
-    return FormatError(f"cannot be read ({reason_of(error)})", short_place(path))
+    return FormatError(f"cannot read it ({reason_of(error)})", short_place(path))
 
 
 def _in_file(parse: Callable[[str], Value], path: str | Path, longest: int) -> Value:

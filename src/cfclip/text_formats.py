@@ -14,7 +14,7 @@ import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from reprlib import Repr
@@ -78,14 +78,24 @@ def named(
     """What is wrong with a text in the block is raised as `kind`, with its place and a remedy."""
     try:
         yield
-    except FormatError as error:
-        line = f"{error.where or short_place(where)}: {error.problem}"
+    except InputError as error:
+        told = isinstance(error, FormatError) and error.where
+        line = str(error) if told else f"{short_place(where)}: {error}"
         raise kind(f"{line}; {remedy}" if remedy else line) from error
 
 
 def shown(value: object) -> str:
     """What a message shows of a value: its beginning and end, if it is long."""
     return _SHOWN.repr(value)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Those of some names that are there more than once, each once.
+
+    >>> repeated(["a", "b", "a"])
+    ['a']
+    """
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def plain(name: str) -> str:
@@ -118,7 +128,7 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
-        raise FormatError(f"not JSON ({reason_of(error)})") from error
+        raise FormatError(f"is not JSON ({reason_of(error)})") from error
     _check(content)
     return content
 
@@ -136,7 +146,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise _too_deep() from error
     except tomllib.TOMLDecodeError as error:
-        raise FormatError(f"not TOML ({reason_of(error)})") from error
+        raise FormatError(f"is not TOML ({reason_of(error)})") from error
     except ValueError as error:  # of `int`, whose remedy is not for users
         raise FormatError("a number has too many digits") from error
     _check(content)
@@ -205,7 +215,7 @@ def _finite(number: float) -> float:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
-        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+        twice = repeated(name for name, _ in pairs)[0]
         raise FormatError(f"the name {shown(twice)} is given twice")
     return table
 

@@ -44,7 +44,7 @@ def build(cls: type[Class], content: object, name: str = "") -> Class:
     Raises `FormatError` for anything else; `name` is what the table is called, if it has a name.
     """
     hints = _hints(cls)
-    table = _table(content, name)
+    table = table_of(content, name or "it")
     inside = f" in {name}" if name else ""
     if unknown := sorted(set(table) - set(hints)):
         found = ", ".join(map(plain, unknown[:_MOST_NAMES]))
@@ -56,7 +56,14 @@ def build(cls: type[Class], content: object, name: str = "") -> Class:
     ]
     if missing := [each for each in needed if each not in table]:
         raise FormatError(f"missing field {', '.join(missing)}{inside}")
-    return cls(**{each: _fit(table[each], hints[each], _joined(name, each)) for each in table})
+    return cls(**{each: fit(table[each], hints[each], _joined(name, each)) for each in table})
+
+
+def table_of(content: object, name: str = "it") -> Mapping[str, Any]:
+    """`content`, called `name`, if it is a table. Raises `FormatError`."""
+    if isinstance(content, Mapping):
+        return content
+    raise FormatError(f"{name} is {shown(content)}, expected a table")
 
 
 def field_of(table: object, name: str, hint: Any, *default: Any) -> Any:
@@ -64,32 +71,16 @@ def field_of(table: object, name: str, hint: Any, *default: Any) -> Any:
 
     `default`, if given, is what a missing field stands for. Raises `FormatError`.
     """
-    table = _table(table, "")
+    table = table_of(table)
     if name not in table:
         if default:
             return default[0]
         raise FormatError(f"missing field {name}")
-    return _fit(table[name], hint, name)
+    return fit(table[name], hint, name)
 
 
-def _table(content: object, name: str) -> Mapping[str, Any]:
-    if isinstance(content, Mapping):
-        return content
-    raise FormatError(f"{name} is {shown(content)}, expected a table".lstrip())
-
-
-def _joined(name: str, field: str) -> str:
-    return f"{name}.{plain(field)}" if name else field
-
-
-@lru_cache
-def _hints(cls: "type[DataclassInstance]") -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    return {each.name: hints[each.name] for each in fields(cls)}
-
-
-def _fit(value: object, hint: Any, name: str) -> Any:
-    """`value` as what `hint` asks for."""
+def fit(value: object, hint: Any, name: str) -> Any:
+    """`value`, called `name`, as what the annotation `hint` asks for. Raises `FormatError`."""
     if hint is Any:
         return value
     origin, arguments = get_origin(hint), get_args(hint)
@@ -106,15 +97,25 @@ def _fit(value: object, hint: Any, name: str) -> Any:
         if isinstance(value, list | tuple) and (several or len(value) == len(arguments)):
             parts = [arguments[0]] * len(value) if several else arguments
             pairs = zip(value, parts, strict=True)
-            return tuple(_fit(each, part, f"one of {name}") for each, part in pairs)
+            return tuple(fit(each, part, f"one of {name}") for each, part in pairs)
     elif isinstance(origin, type) and issubclass(origin, Mapping):
-        table = _table(value, name)
-        return {each: _fit(table[each], arguments[1], _joined(name, each)) for each in table}
+        table = table_of(value, name)
+        return {each: fit(table[each], arguments[1], _joined(name, each)) for each in table}
     elif isinstance(hint, type) and is_dataclass(hint):
         return build(hint, value, name)
     elif type(value) is hint or (hint is float and type(value) is int):
         return finite_number(name, value) if hint is float else value
     raise FormatError(f"{name} is {shown(value)}, expected {expected}")
+
+
+def _joined(name: str, field: str) -> str:
+    return f"{name}.{plain(field)}" if name else field
+
+
+@lru_cache
+def _hints(cls: "type[DataclassInstance]") -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {each.name: hints[each.name] for each in fields(cls)}
 
 
 def _fit_one(value: object, hints: tuple[Any, ...], name: str) -> Any:
@@ -124,7 +125,7 @@ def _fit_one(value: object, hints: tuple[Any, ...], name: str) -> Any:
     others = [hint for hint in hints if hint is not NoneType]
     for hint in others[:-1]:
         try:
-            return _fit(value, hint, name)
+            return fit(value, hint, name)
         except FormatError:
             continue
-    return _fit(value, others[-1], name)
+    return fit(value, others[-1], name)

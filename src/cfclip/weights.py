@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from cfclip.errors import CfclipError, CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
+from cfclip.text_formats import parse_json
+from cfclip.typed_fields import table_of
 
 FORMAT_KEY = "format"
 CONFIG_KEY = "config"
@@ -134,7 +136,7 @@ def _config(
 ) -> Config:
     _check_format(header, model_format, path)
     try:
-        return parse(json.loads(header[CONFIG_KEY]))
+        return parse(_table_in(header, CONFIG_KEY))
     except (KeyError, TypeError, ValueError, RuntimeError, CfclipError) as error:
         raise CheckpointError(
             f"{path} has no usable {model_format.noun} configuration: {reason_of(error)}"
@@ -169,11 +171,15 @@ def read_facts(path: str | Path, model_format: ModelFormat, key: str) -> dict[st
     Raises `CheckpointError` when the file is missing, damaged, of another format or tells none.
     """
     try:
-        return dict(json.loads(read_metadata(path, model_format)[key]))
-    except (KeyError, TypeError, ValueError) as error:
+        return _table_in(read_metadata(path, model_format), key)
+    except (KeyError, InputError) as error:
         raise CheckpointError(
             f"{path} tells no usable facts about its {model_format.noun}: {reason_of(error)}"
         ) from error
+
+
+def _table_in(header: Mapping[str, str], key: str) -> dict[str, Any]:
+    return dict(table_of(parse_json(header[key]), key))
 
 
 def read_format(path: str | Path, noun: str) -> str | None:

@@ -26,7 +26,7 @@ def test_a_batch_goes_on(folder: BatchFolder) -> None:
     folder.tell([{"name": "row-1", "error": None}])
     again = BatchFolder(folder.path)
     assert again.claim(ABOUT, ROWS) == 0
-    assert again.told("row-1") == {"name": "row-1", "error": None}
+    assert again.told("row-1") == {"error": None, "psnr": None, "warnings": None}
     assert again.told("row-2") == {}
 
 
@@ -78,7 +78,7 @@ def test_torn_lines(folder: BatchFolder) -> None:
 def test_a_damaged_list_of_rows_is_told(folder: BatchFolder) -> None:
     folder.claim(ABOUT, ROWS)
     (folder.path / ROWS_FILE).write_text("{}\n")
-    with pytest.raises(InputError, match=r"rows\.jsonl:1 is damaged"):
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: missing field name, .* it is damaged"):
         BatchFolder(folder.path).claim(ABOUT, ROWS)
 
 

@@ -165,16 +165,18 @@ def test_a_bad_line_of_csv_is_refused_alone(tmp_path: Path, line: str, why: str)
     ("line", "why"),
     [
         ("{", "is not JSON"),
-        ("[" * 10_000, "is not JSON"),
+        ("[" * 10_000, "is nested deeper than 64 levels"),
         ("3", "is not a JSON object"),
         ("{}", "has no image"),
         ('{"image": 3}', "image is 3, expected a text"),
         ('{"image": "a.png", "text": ["x"]}', "text is ['x'], expected a text"),
         ('{"image": "a.png", "strength": true}', "strength is True, expected a number"),
-        ('{"image": "a.png", "strength": Infinity}', "strength is inf, expected a number"),
+        ('{"image": "a.png", "strength": Infinity}', "a number is not finite"),
         ('{"image": "a.png", "seed": 1.5}', "seed is 1.5, expected a whole number"),
         ('{"image": "a.png", "seed": -1}', "seed is -1, expected a whole number"),
-        ('{"image": "a\\u0000.png"}', "is no usable path"),
+        ('{"image": "a\\u0000.png"}', "has the character U+0000"),
+        ('{"image": "a.png", "seed": 1' + "0" * 5000 + "}", "a number has 5,001 digits"),
+        ('{"image": "a.png", "image": "b.png"}', "the name 'image' is given twice"),
     ],
 )
 def test_a_bad_line_of_jsonl_is_refused_alone(tmp_path: Path, line: str, why: str) -> None:
@@ -191,7 +193,7 @@ def test_a_bad_line_of_jsonl_is_refused_alone(tmp_path: Path, line: str, why: st
         (b"picture,text\na.png,x\n", "its first line has to name the columns"),
         (b"image,image\na.png,x\n", "each once"),
         (b"", "its first line has to name the columns"),
-        (b"image\n\xff\xfe\n", "is not UTF-8"),
+        (b"\xff\xfei\0m\0", "is not UTF-8"),
     ],
 )
 def test_a_list_that_is_none(tmp_path: Path, content: bytes, why: str) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from cfclip.batches.rows import Entry, Place, Refused, Row, RowDefaults, make_rows, plain_stem
+from cfclip.text_formats import FormatError
 
 SAMPLE = Place("sample", seed=7)
 DEFAULTS = RowDefaults(("green hair",), 1.0, 0)
@@ -108,5 +109,5 @@ def test_a_row_survives_its_line() -> None:
 
 @pytest.mark.parametrize("line", ["", "3", "{}", '{"name": 3}', '{"place": {"x": 1}}'])
 def test_a_line_that_is_no_row(line: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(FormatError, match=r"missing|JSON|table|expected"):
         Row.from_json(line)

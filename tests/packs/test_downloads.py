@@ -154,7 +154,7 @@ def test_a_kept_file_that_was_changed(server: Server, downloads: Downloads) -> N
 def test_damaged_pins_are_not_forgotten_silently(server: Server, downloads: Downloads) -> None:
     downloads.folder.mkdir()
     (downloads.folder / "pins.json").write_text("{")
-    assert "pins.json is damaged" in refused(downloads, server)
+    assert "pins.json: is not JSON" in refused(downloads, server)
 
 
 def test_a_file_that_changes_between_two_parts(server: Server, downloads: Downloads) -> None:

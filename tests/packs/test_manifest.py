@@ -62,12 +62,12 @@ def test_write_and_read(tmp_path: Path) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(PackError, match=r"pack\.toml: cannot be read"):
+    with pytest.raises(PackError, match=r"pack\.toml: cannot read it"):
         read_manifest(tmp_path / "pack.toml")
     (tmp_path / "pack.toml").write_bytes(b'name = "\xff"')
     with pytest.raises(PackError, match="not UTF-8"):
         read_manifest(tmp_path / "pack.toml")
-    with pytest.raises(PackError, match=r"pack\.toml: not TOML"):
+    with pytest.raises(PackError, match=r"pack\.toml: is not TOML"):
         parse_manifest("name = ")
 
 

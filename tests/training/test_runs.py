@@ -178,7 +178,7 @@ def test_a_log_is_read_without_the_steps_that_were_made_again(tmp_path: Path) ->
     ]
     for text in ("{", "[1]", '{"loss": 1}', '{"step": "x"}'):
         (tmp_path / LOG).write_text(text)
-        with pytest.raises(InputError, match="cannot be read as the log of a training"):
+        with pytest.raises(InputError, match="give the folder of a run"):
             read_log(tmp_path)
     (tmp_path / LOG).write_text("")
     with pytest.raises(InputError, match="has no lines yet"):

@@ -11,7 +11,7 @@ summary.html     to look at
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,16 @@ from cfclip.errors import InputError
 from cfclip.files import remove_partials, whole_lines, write_whole
 from cfclip.locking import alone_in
 from cfclip.record import differences, write_json
+from cfclip.text_files import read_json
+from cfclip.text_formats import FormatError, named, parse_json
+from cfclip.typed_fields import field_of
 
 ABOUT_FILE = "batch.json"
 ROWS_FILE = "rows.jsonl"
 RESULTS_FILE = "results.jsonl"
 SUMMARY_FILE = "summary.html"
 _KIND = "batch"
+_TOLD: Mapping[str, Any] = {"error": str | None, "psnr": float | None, "warnings": tuple[str, ...]}
 
 
 class BatchFolder:
@@ -62,7 +66,7 @@ class BatchFolder:
             InputError: a folder of something else, a batch that was begun differently (every
                 difference is named), or a folder that cannot be written.
         """
-        wanted: dict[str, Any] = json.loads(json.dumps({"kind": _KIND, **about}))
+        wanted: dict[str, Any] = parse_json(json.dumps({"kind": _KIND, **about}))
         file = self.path / ABOUT_FILE
         remove_partials(self.path)
         if file.exists():
@@ -87,32 +91,25 @@ class BatchFolder:
         write_json(wanted, file)
         lines = [*(row.to_json() for row in rows), *(row.to_json() for row in known.values())]
         write_whole(self.path / ROWS_FILE, _joined(lines))
-        for content in self._read_results():
-            self._told[content["name"]] = content
-        for row in known.values():
-            if row.name not in self._told:  # its line is gone, though its picture may be there
-                self._told[row.name] = outcome_of(row)
+        self._told.update(self._read_results())
+        for row in known.values():  # its picture may be there
+            self._told[row.name] = {**self.told(row.name), **outcome_of(row)}
         return len(known)
 
     def _read_rows(self) -> Iterable[Row]:
         file = self.path / ROWS_FILE
         for number, line in enumerate(whole_lines(file), 1):
-            try:
+            with named(f"{file}:{number}", "it is damaged; choose another --out"):
                 yield Row.from_json(line)
-            except ValueError as error:
-                raise InputError(
-                    f"{file}:{number} is damaged: {error}; choose another --out"
-                ) from error
 
-    def _read_results(self) -> Iterable[dict[str, Any]]:
-        """What was told of rows; a damaged line is left out, for the results say what is done."""
+    def _read_results(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """What was told of rows, by name, besides what rows say themselves; a damaged line is left
+        out, for the results say what is done."""
         for line in whole_lines(self.path / RESULTS_FILE):
-            try:
-                content = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(content, dict) and isinstance(content.get("name"), str):
-                yield content
+            with suppress(FormatError):
+                content = parse_json(line)
+                found = {each: field_of(content, each, hint, None) for each, hint in _TOLD.items()}
+                yield field_of(content, "name", str), found
 
     def told(self, name: str) -> Mapping[str, Any]:
         """What was told of a row last; nothing if nothing was."""
@@ -141,10 +138,9 @@ def _joined(lines: Iterable[str]) -> bytes:
 
 
 def _read_about(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}: {error}; choose another --out") from error
-    if not isinstance(content, dict) or content.get("kind") != _KIND:
-        raise InputError(f"{file} is not the record of a batch; choose another --out")
-    return content
+    with named(file, "choose another --out"):
+        content = read_json(file)
+        if field_of(content, "kind", Any, None) != _KIND:
+            raise FormatError("is not the record of a batch")
+    about: dict[str, Any] = content
+    return about

@@ -110,7 +110,7 @@ def _told(value: Any) -> Any:
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
         return {name: _told(each) for name, each in value.items()}
-    return [_told(each) for each in value] if isinstance(value, list) else value
+    return [_told(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class WebdatasetPacker:

@@ -15,6 +15,8 @@ from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.outputs import edit_name, short_hash
+from cfclip.text_formats import FormatError, parse_json
+from cfclip.typed_fields import build
 
 _MAX_SEED = 2**63 - 1
 _LONGEST_NAME = 120
@@ -90,12 +92,10 @@ class Row:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> "Row":
-        """A row of `to_json`. Raises `ValueError` for any other text."""
-        content = json.loads(line)
-        try:
-            return cls(**{**content, "place": Place(**content["place"])})
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"not the row of a batch: {error}") from error
+        """A row of `to_json`. Raises `FormatError` for any other text."""
+        row = build(cls, parse_json(line))
+        _check_seed(row.seed)
+        return row
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,7 @@ def _rows_of(entry: Entry, defaults: RowDefaults) -> list[Row]:
     strength = defaults.strength if entry.strength is None else entry.strength
     LatentOptimisationConfig(strength=strength)  # which knows the limits
     seed = defaults.seed if entry.seed is None else entry.seed
-    if not 0 <= seed <= _MAX_SEED:
-        raise InputError(f"seed is {seed}, it must be from 0 to 2^63 - 1")
+    _check_seed(seed)
     named = entry.name is not None
     base = plain_stem(entry.stem) if entry.name is None else _checked_name(entry.name)
     row = Row(base, entry.image, entry.place, "", float(strength), seed)
@@ -154,6 +153,11 @@ def _rows_of(entry: Entry, defaults: RowDefaults) -> list[Row]:
     if named and len(rows) == 1:
         return rows
     return [replace(each, name=_result_name(base, each)) for each in rows]
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= _MAX_SEED:
+        raise FormatError(f"seed is {seed}, it must be from 0 to 2^63 - 1")
 
 
 def _result_name(base: str, row: Row) -> str:

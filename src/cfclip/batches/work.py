@@ -140,7 +140,7 @@ def _shard_facts(batch: Batch) -> Callable[[str], dict[str, Any]]:
     def facts(name: str) -> dict[str, Any]:
         # What was told may be lost; what the row itself says is not.
         row = outcome_of(rows[name]) if name in rows else {}
-        told = {**row, **batch.folder.told(name)}
+        told = {**batch.folder.told(name), **row}
         return {name: told.get(name) for name in TOLD}
 
     return facts

@@ -1,6 +1,5 @@
 """Which methods a benchmark compares, and the small form of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,9 @@ from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.methods import METHODS, OPTIMISATIONS, Method, open_method
 from cfclip.evaluation.variants import Renamed, Variant
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack
+from cfclip.text_files import read_json
+from cfclip.text_formats import named, repeated, shown
+from cfclip.typed_fields import field_of
 
 QUICK_SETTINGS: Mapping[str, Any] = {"steps": 2, "augmentations": 1}
 """Of optimisations, where the benchmark itself is to be tried and not the methods."""
@@ -35,7 +37,7 @@ def parse_files(given: Sequence[str]) -> dict[str, list[Path]]:
     for text in given:
         name, assigned, path = text.partition(_ASSIGNED)
         if not assigned or not path:
-            raise InputError(f"files is {text!r}, expected METHOD=PATH")
+            raise InputError(f"files is {shown(text)}, expected METHOD=PATH")
         _check_name(name)
         files.setdefault(name, []).extend(mapper_runs(path))
     return files
@@ -58,8 +60,8 @@ def choose_methods(
         return tuple(name for name in METHODS if name in without or name in files)
     for name in names:
         _check_name(name)
-        if names.count(name) > 1:
-            raise InputError(f"method {name} is named twice; name it once")
+    if twice := repeated(names):
+        raise InputError(f"method {twice[0]} is named twice; name it once")
     if unused := sorted(set(files) - set(names)):
         raise InputError(f"files are given for {unused[0]}, which is not among --methods")
     return tuple(names)
@@ -111,13 +113,8 @@ def read_settings(file: Path) -> dict[str, Any]:
     """
     if not file.exists():
         return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        settings = content["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} holds no settings of cfclip tune; remove it") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{file} holds no settings of cfclip tune; remove it")
+    with named(file, "it holds no settings of cfclip tune; remove it"):
+        settings: dict[str, Any] = field_of(read_json(file), "settings", Mapping[str, Any])
     return settings
 
 
@@ -131,4 +128,4 @@ def quick_edits(edits: Sequence[Edit]) -> tuple[Edit, ...]:
 
 def _check_name(name: str) -> None:
     if name not in METHODS:
-        raise InputError(f"method is {name!r}, expected one of {', '.join(METHODS)}")
+        raise InputError(f"method is {shown(name)}, expected one of {', '.join(METHODS)}")

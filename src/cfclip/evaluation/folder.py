@@ -22,6 +22,9 @@ from cfclip.evaluation.rows import ROWS_FILE
 from cfclip.files import remove_partials, write_whole
 from cfclip.locking import alone_in
 from cfclip.record import differences, write_json
+from cfclip.text_files import read_json
+from cfclip.text_formats import named, parse_json
+from cfclip.typed_fields import field_of
 
 ABOUT_FILE = "bench.json"
 _METHODS = "methods"
@@ -93,7 +96,7 @@ class BenchmarkFolder:
                 written.
         """
         with self.alone():
-            self._claim(json.loads(json.dumps(about)), resume)
+            self._claim(parse_json(json.dumps(about)), resume)
 
     def _claim(self, wanted: dict[str, Any], resume: bool) -> None:
         file = self.path / ABOUT_FILE
@@ -121,12 +124,9 @@ class BenchmarkFolder:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}: {error}; choose another --out") from error
-    if not isinstance(content, dict) or not isinstance(content.get(_METHODS), dict):
-        raise InputError(f"{file} is not the record of a benchmark; choose another --out")
+    with named(file, "choose another --out"):
+        content: dict[str, Any] = read_json(file)
+        field_of(content, _METHODS, Mapping[str, Any])
     return content
 
 

@@ -7,13 +7,15 @@ that is torn is dropped when the file is opened again.
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cfclip.errors import InputError
 from cfclip.files import whole_lines
+from cfclip.text_formats import named, parse_json
+from cfclip.typed_fields import build
 
 ROWS_FILE = "rows.jsonl"
 Key = tuple[str, str, int]
@@ -77,17 +79,9 @@ class Row:
         return json.dumps({k: _finite(v) for k, v in asdict(self).items()}, allow_nan=False)
 
     @classmethod
-    def from_json(cls, line: str) -> "Row":
-        """A row of `to_json`. Raises `ValueError` for any other text."""
-        content = json.loads(line)
-        if not isinstance(content, Mapping) or set(content) != {each.name for each in fields(cls)}:
-            raise ValueError("not the row of a benchmark")
-        try:
-            strengths = tuple(StrengthScore(**each) for each in content["strengths"])
-            values: dict[str, Any] = {**content, "strengths": strengths}
-            return cls(**{**values, "lost": tuple(content["lost"])})
-        except TypeError as error:
-            raise ValueError(f"not the row of a benchmark: {error}") from error
+    def from_json(cls, line: str | bytes) -> "Row":
+        """A row of `to_json`. Raises `FormatError` for any other text."""
+        return build(cls, parse_json(line))
 
 
 def _finite(value: Any) -> Any:
@@ -109,13 +103,9 @@ class RowLog:
         self._path = path
         self._rows: dict[Key, Row] = {}
         for number, line in enumerate(whole_lines(path), 1):
-            try:
-                row = Row.from_json(line.decode("utf-8"))
-            except ValueError as error:
-                raise InputError(
-                    f"{path}:{number} is damaged ({error}); remove that line, its edit is then made"
-                    " again"
-                ) from error
+            remedy = "the line is damaged; remove it, and its edit is made again"
+            with named(f"{path}:{number}", remedy):
+                row = Row.from_json(line)
             self._rows[row.key] = row
 
     @property

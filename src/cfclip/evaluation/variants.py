@@ -9,7 +9,7 @@ files = ["runs/other"]               # what the method takes; may be left out
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError
 from cfclip.evaluation.candidates import ORACLE
 from cfclip.evaluation.methods import METHODS, Method
-from cfclip.evaluation.toml_files import read_toml
+from cfclip.text_files import read_toml
+from cfclip.text_formats import FormatError, named, repeated, shown
+from cfclip.typed_fields import build
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_NEEDED, _OPTIONAL = {"name", "method"}, {"settings", "files"}
 
 
 @dataclass(frozen=True)
@@ -65,31 +66,42 @@ def read_variants(path: str | Path) -> tuple[Variant, ...]:
         InputError: a file that cannot be read, or an entry that is none: an unknown field or
             method, a name that is none or is taken.
     """
-    content = read_toml(path)
-    entries = content.get("variant")
-    if set(content) != {"variant"} or not isinstance(entries, list) or not entries:
-        raise InputError(f"{path}: expected one [[variant]] or more, and nothing else")
-    variants = tuple(_variant(entry, f"{path}, variant {i}") for i, entry in enumerate(entries, 1))
-    names = [variant.name for variant in variants]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{path} has {twice[0]!r} twice; rename one of them")
+    with named(path):
+        entries = build(_Variants, read_toml(path)).variant
+        if not entries:
+            raise FormatError("there is no [[variant]]; give one or more")
+    variants = tuple(_variant(each, f"{path}, variant {i}") for i, each in enumerate(entries, 1))
+    if twice := repeated(variant.name for variant in variants):
+        raise InputError(f"{path} has {shown(twice[0])} twice; rename one of them")
     return variants
 
 
-def _variant(entry: Any, where: str) -> Variant:
-    if not isinstance(entry, Mapping) or not _NEEDED <= set(entry) <= _NEEDED | _OPTIONAL:
-        raise InputError(f"{where}: expected the fields name, method, and at most settings, files")
-    name, method = entry["name"], entry["method"]
-    settings, files = entry.get("settings", {}), entry.get("files", [])
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError(f"{where}: name is {name!r}, expected small letters, digits and hyphens")
-    if name == ORACLE or name in METHODS:
-        raise InputError(f"{where}: name {name!r} is taken; choose another")
-    if method not in METHODS:
-        raise InputError(f"{where}: method is {method!r}, expected one of {', '.join(METHODS)}")
-    if not isinstance(settings, Mapping):
-        raise InputError(f"{where}: settings is {settings!r}, expected name = value")
-    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
-        raise InputError(f"{where}: files is {files!r}, expected a list of paths")
-    runs = tuple(run for file in files for run in mapper_runs(file))
-    return Variant(name, method, dict(settings), runs)
+@dataclass(frozen=True)
+class _Entry:
+    """What a file says of a variant."""
+
+    name: str
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Variants:
+    """What is in a file."""
+
+    variant: tuple[Any, ...] = ()
+
+
+def _variant(content: object, where: str) -> Variant:
+    with named(where):
+        entry = build(_Entry, content)
+        name, method = entry.name, entry.method
+        if not _NAME.fullmatch(name):
+            raise FormatError(f"name is {shown(name)}, expected small letters, digits and hyphens")
+        if name == ORACLE or name in METHODS:
+            raise FormatError(f"name {shown(name)} is taken; choose another")
+        if method not in METHODS:
+            raise FormatError(f"method is {shown(method)}, expected one of {', '.join(METHODS)}")
+        runs = tuple(run for file in entry.files for run in mapper_runs(file))
+    return Variant(name, method, entry.settings, runs)

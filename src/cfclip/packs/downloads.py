@@ -9,9 +9,9 @@ import os
 import shutil
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -33,6 +33,9 @@ from cfclip.packs.http_answers import (
     request,
 )
 from cfclip.reach import SECONDS, why_unreachable
+from cfclip.text_files import read_json
+from cfclip.text_formats import FormatError, named, plain
+from cfclip.typed_fields import build, fit
 
 PINS_FILE = "pins.json"
 MOST_BYTES = 8 << 30
@@ -56,6 +59,16 @@ class DownloadProgress:
     terms: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Notes:
+    """What is known of a file that is not there whole yet."""
+
+    address: str | None = None
+    total: int | None = None
+    validator: str | None = None
+
+
+_Pins = Mapping[str, Mapping[str, str]]
 _PASSING = (BrokenAnswer, URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
 
 Callback = Callable[[DownloadProgress], None]
@@ -199,10 +212,10 @@ class Downloads:
         """Ask for what is missing of a file, and add it. Raises what `_PASSING` names if it is
         still not all."""
         part, notes = self._unfinished(name)
-        known = _read_json(notes)
-        total, validator = known.get("total"), known.get("validator")
+        known = _read_notes(notes)
+        total, validator = known.total, known.validator
         # Bytes of another server, or of a file that nothing tells from others, are not continued.
-        if known.get("address") != address or (total is None and validator is None):
+        if known.address != address or (total is None and validator is None):
             part.unlink(missing_ok=True)
             total = validator = None
         have = _size(part)
@@ -214,8 +227,8 @@ class Downloads:
             if answer.start != have:
                 part.unlink(missing_ok=True)
             with atomic_write(notes) as temporary:
-                told = {"address": address, "total": answer.total, "validator": answer.validator}
-                temporary.write_text(json.dumps(told), encoding="utf-8")
+                told = _Notes(address, answer.total, answer.validator)
+                temporary.write_text(json.dumps(asdict(told)), encoding="utf-8")
             self._add(response, answer, part, callback)
         size = _size(part)
         if not size or (answer.total is not None and size < answer.total):
@@ -264,15 +277,13 @@ class Downloads:
 
     def _pins(self) -> dict[str, dict[str, str]]:
         path = self.folder / PINS_FILE
-        pins = _read_json(path)
-        if path.exists() and not (
-            pins
-            and all(
-                isinstance(pin, dict) and {"sha256", "first_used"} <= pin.keys()
-                for pin in pins.values()
-            )
-        ):
-            raise DownloadError(f"{path} is damaged; restore it, or remove it to trust anew")
+        if not path.exists():
+            return {}
+        with named(path, "restore it, or remove it to trust anew", DownloadError):
+            pins: dict[str, dict[str, str]] = fit(read_json(path), _Pins, "it")
+            for name, pin in pins.items():
+                if not {"sha256", "first_used"} <= pin.keys():
+                    raise FormatError(f"{plain(name)} has no sha256 or first_used")
         return pins
 
 
@@ -280,15 +291,12 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """The table in a file; an empty one where there is no such file, or no table in it."""
+def _read_notes(path: Path) -> _Notes:
+    """What an earlier run noted; nothing where there is no such file, or something else in it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        content = None
-    return content if isinstance(content, dict) else {}
+        return build(_Notes, read_json(path))
+    except FormatError:
+        return _Notes()
 
 
 def _reason(error: Exception) -> str:

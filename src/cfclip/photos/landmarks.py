@@ -4,15 +4,15 @@ Points are `(x, y)` in pixels of the photo as it is seen upright, `(0, 0)` the c
 one; left and right are those of the picture, which are the reverse of the person's.
 """
 
-import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from cfclip.errors import InputError
+from cfclip.errors import InputError, reason_of
 from cfclip.photos.alignment import Points, Quad, face_quad
+from cfclip.text_files import read_text
+from cfclip.text_formats import FormatError, finite_number, named, parse_json
 
 _LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)
 _MOUTH_LEFT, _MOUTH_RIGHT = 48, 54
@@ -27,7 +27,7 @@ KNOWN_LAYOUTS = {
 
 _SUFFIXES = (".txt", ".json")
 _COMMENT = "#"
-_LARGEST_BYTES = 1_000_000
+_LONGEST = 1_000_000
 _ONE_FACE, _SEVERAL_FACES = 2, 3  # dimensions
 
 
@@ -86,26 +86,19 @@ def by_size(quads: Iterable[Quad]) -> tuple[Quad, ...]:
 
 
 def _read(path: Path) -> list[Points]:
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise InputError(f"{path} is too large for a file of landmarks; {_expected()}")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read landmarks {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no text; {_expected()}") from error
-    try:
-        faces = _from_json(text) if text.lstrip()[:1] in ("[", "{") else _from_lines(text)
-    except (ValueError, TypeError, RecursionError) as error:
-        detail = " ".join(str(error).split())
-        raise InputError(f"{path} has no landmarks ({detail}); {_expected()}") from error
-    if not faces:
-        raise InputError(f"{path} has no landmarks; {_expected()}")
+    with named(path, _expected()):
+        text = read_text(path, _LONGEST)
+        try:
+            faces = _from_json(text) if text.lstrip()[:1] in ("[", "{") else _from_lines(text)
+        except (ValueError, TypeError) as error:
+            raise FormatError(f"it has no landmarks ({reason_of(error)})") from error
+        if not faces:
+            raise FormatError("it has no landmarks")
     return faces
 
 
 def _from_json(text: str) -> list[Points]:
-    points = np.asarray(json.loads(text), np.float64)
+    points = np.asarray(parse_json(text), np.float64)
     return list(points) if points.ndim == _SEVERAL_FACES else [points]
 
 
@@ -114,22 +107,12 @@ def _from_lines(text: str) -> list[Points]:
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition(_COMMENT)[0].replace(",", " ").split()
         if len(words) == 2:
-            faces[-1].append([_number(word, number) for word in words])
+            faces[-1].append([finite_number(f"a number of line {number}", word) for word in words])
         elif words:
-            raise ValueError(f"line {number} has {len(words)} numbers, not 2")
+            raise FormatError(f"line {number} has {len(words)} numbers, not 2")
         elif faces[-1] and not line.strip():
             faces.append([])
     return [np.asarray(face) for face in faces if face]
-
-
-def _number(word: str, line: int) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{word!r} in line {line} is no number")
-    return value
 
 
 def _expected() -> str:

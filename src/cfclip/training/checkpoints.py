@@ -23,6 +23,7 @@ from torch import Tensor
 from cfclip.errors import CheckpointError, TrainingError, reason_of
 from cfclip.files import atomic_write
 from cfclip.pickle_values import Budget
+from cfclip.text_formats import parse_json
 from cfclip.torch_files import map_file
 from cfclip.torch_layout import read_torch_data
 from cfclip.training.processes import ALONE, Processes
@@ -49,7 +50,7 @@ class Stateful(Protocol):
 
 def plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     """`identity` as it reads when it comes back from a file: JSON values, the rest as text."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(identity), default=str))
+    plain: dict[str, Any] = parse_json(json.dumps(dict(identity), default=str))
     return plain
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
+from cfclip.text_files import read_lines
+from cfclip.text_formats import FormatError, named, repeated, shown
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,20 @@ def gather_prompts(texts: Sequence[str], file: str | Path | None = None) -> Prom
         where = "" if file is None else f" in {file}"
         raise InputError(f'no prompt{where}; describe the edit, for example "green hair"')
     prompts = tuple(dict.fromkeys(given))
-    return Prompts(prompts, tuple(_repetitions(given, prompts)))
+    return Prompts(prompts, tuple(_repetitions(given)))
 
 
 def _lines(file: Path) -> Iterable[str]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text; save it as such") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield check_prompt(line)
-        except InputError as error:
-            raise InputError(f"{file}:{number}: {error}") from error
+    for number, line in read_lines(file):
+        with named(f"{file}:{number}"):
+            if isinstance(line, FormatError):
+                raise line
+            prompt = check_prompt(line) if line.strip() else ""
+        if prompt:
+            yield prompt
 
 
-def _repetitions(given: Sequence[str], prompts: Sequence[str]) -> Iterable[str]:
-    repeated = [prompt for prompt in prompts if given.count(prompt) > 1]
-    if repeated:
-        more = f" and {len(repeated) - 1} more" if len(repeated) > 1 else ""
-        yield f"the prompt {repeated[0]!r}{more} was given more than once; it is used once"
+def _repetitions(given: Sequence[str]) -> Iterable[str]:
+    if twice := repeated(given):
+        more = f" and {len(twice) - 1} more" if len(twice) > 1 else ""
+        yield f"the prompt {shown(twice[0])}{more} was given more than once; it is used once"

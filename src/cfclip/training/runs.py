@@ -13,10 +13,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cfclip.errors import InputError, TrainingError, reason_of
+from cfclip.errors import InputError, TrainingError
 from cfclip.files import remove_partials
+from cfclip.text_files import read_lines
+from cfclip.text_formats import FormatError, named, parse_json
 from cfclip.training.checkpoints import Stateful, read_checkpoint, write_checkpoint
 from cfclip.training.processes import ALONE, Processes
+from cfclip.typed_fields import field_of, fit
 
 LOG = "log.jsonl"
 LOG_SECONDS = 15.0
@@ -48,12 +51,12 @@ def logged_seconds(out: Path) -> float | None:
     """
     try:
         rows = _log_rows(out)
-        steps = [0, *(row["step"] for row in rows)]
+        steps = [0.0, *(row["step"] for row in rows)]
         took = [
             max(0, step - before) / row["steps_per_second"]
             for before, step, row in zip(steps, steps[1:], rows, strict=False)
         ]
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (InputError, KeyError, ArithmeticError):
         return None
     return sum(took) if took else None
 
@@ -67,25 +70,24 @@ def read_log(out: Path) -> list[dict[str, float]]:
         InputError: the folder has no log, or one that cannot be read.
     """
     rows: list[dict[str, float]] = []
-    try:
+    with named(out / LOG, "give the folder of a run"):
         for row in reversed(_log_rows(out)):
-            numbers = {name: float(value) for name, value in row.items()}
-            step = numbers["step"]
-            if not rows or step < rows[-1]["step"]:
-                rows.append(numbers)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{out / LOG} cannot be read as the log of a training ({reason_of(error)}); give the "
-            "folder of a run"
-        ) from error
+            if not rows or row["step"] < rows[-1]["step"]:
+                rows.append(row)
     if not rows:
         raise InputError(f"{out / LOG} has no lines yet; wait until the run has written some")
     return rows[::-1]
 
 
-def _log_rows(out: Path) -> list[Any]:
-    lines = (out / LOG).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+def _log_rows(out: Path) -> list[dict[str, float]]:
+    rows = []
+    for number, line in read_lines(out / LOG):
+        if isinstance(line, FormatError):
+            raise line
+        row = fit(parse_json(line), Mapping[str, float], f"line {number}")
+        field_of(row, "step", float)
+        rows.append(row)
+    return rows
 
 
 class Run:

@@ -79,15 +79,21 @@ def test_controls_are_of_the_natural_distribution() -> None:
     [
         ("family =", "is not TOML"),
         (ENTRY.format("test", "green", "green"), "validation: there are no prompts"),
-        (GOOD + ENTRY.format("train", "blue", "blue"), "has train; expected validation, test"),
+        (
+            GOOD + ENTRY.format("train", "blue", "blue"),
+            "unknown field train; known are validation, test",
+        ),
         (GOOD + ENTRY.format("test", "red", "red"), "has 'red-hair' twice"),
         (GOOD + ENTRY.format("test", "blue", "loud"), "test 2: no word 'loud' for hair_colour"),
         (GOOD.replace("hair_colour", "hat"), "no attribute 'hat'; known are hair, "),
         (GOOD.replace('"hair"', '"hat"'), "family is 'hat', expected one of hair, skin"),
         (GOOD.replace('"green hair"', "3"), "prompt is 3, expected a text"),
         (GOOD.replace('"green hair"', '" "'), "text is empty|no text|empty"),
-        (GOOD.replace("words", "claims"), "expected the fields family, prompt, words"),
-        (GOOD.replace('{ hair_colour = "green" }', "{}"), "words is {}, expected attribute = word"),
+        (GOOD.replace("words", "claims"), "unknown field claims; known are family, prompt, words"),
+        (
+            GOOD.replace('{ hair_colour = "green" }', "{}"),
+            "words is empty, expected attribute = word",
+        ),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: str, message: str) -> None:

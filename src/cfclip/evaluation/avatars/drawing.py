@@ -6,11 +6,12 @@ colour of their own and a little thicker, drawn over the hair; a larger mouth, d
 beard, with lips as a filled shape of their own colour.
 """
 
-import json
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
+
+from cfclip.text_formats import parse_json
 
 CANVAS = 768  # the style's own units per side
 
@@ -83,7 +84,7 @@ _CLOSED_LIPS = {
 @lru_cache(maxsize=1)
 def _style() -> dict[str, Any]:
     text = (resources.files("dicebear_styles") / "toon-head.json").read_text(encoding="utf-8")
-    style: dict[str, Any] = json.loads(text)
+    style: dict[str, Any] = parse_json(text)
     return style
 
 

@@ -1,24 +1,24 @@
 """The prompts of the benchmark, read from a file: those to choose settings on, those to test on."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.evaluation.avatars import colours
 from cfclip.evaluation.avatars.attributes import COLOURS
 from cfclip.evaluation.avatars.language import SHAPE_WORDS
-from cfclip.evaluation.avatars.scores import Edit, Family
+from cfclip.evaluation.avatars.scores import Edit
 from cfclip.evaluation.avatars.splits import SPLITS, Split
-from cfclip.evaluation.toml_files import read_toml
+from cfclip.text_files import read_toml
+from cfclip.text_formats import FormatError, named, repeated, shown
+from cfclip.typed_fields import build
 
 SHIPPED = Path(__file__).with_name("prompts.toml")
 """The prompts that come with the package; the file tells its own layout."""
-
-_FIELDS = {"family", "prompt", "words"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,21 @@ def read_prompts(path: str | Path = SHIPPED) -> PromptSet:
         InputError: a file that cannot be read, or an entry that is none: an unknown family,
             attribute or word, an unusable prompt, or the same prompt twice.
     """
-    content = read_toml(path)
-    if unknown := sorted(set(content) - set(SPLITS)):
-        raise InputError(f"{path} has {', '.join(unknown)}; expected {', '.join(SPLITS)}")
-    sets = {split: _edits(content.get(split), f"{path}, {split}") for split in SPLITS}
+    with named(path):
+        entries = build(_Entries, read_toml(path))
+    sets = {split: _edits(getattr(entries, split), f"{path}, {split}") for split in SPLITS}
     prompts = [prompt_name(edit.prompt) for edits in sets.values() for edit in edits]
-    if twice := sorted({prompt for prompt in prompts if prompts.count(prompt) > 1}):
-        raise InputError(f"{path} has {twice[0]!r} twice; keep one of them")
+    if twice := repeated(prompts):
+        raise InputError(f"{path} has {shown(twice[0])} twice; keep one of them")
     return PromptSet(**sets)
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What is in a file."""
+
+    validation: tuple[Any, ...] = ()
+    test: tuple[Any, ...] = ()
 
 
 def prompt_name(prompt: str) -> str:
@@ -61,34 +68,27 @@ def prompt_name(prompt: str) -> str:
     return re.sub("[^a-z0-9]+", "-", prompt.lower()).strip("-")
 
 
-def _edits(entries: Any, where: str) -> tuple[Edit, ...]:
-    if not isinstance(entries, list) or not entries:
+def _edits(entries: Sequence[Any], where: str) -> tuple[Edit, ...]:
+    if not entries:
         raise InputError(f"{where}: there are no prompts; give at least one")
     return tuple(_edit(entry, f"{where} {i}") for i, entry in enumerate(entries, 1))
 
 
-def _edit(entry: Any, where: str) -> Edit:
-    if not isinstance(entry, Mapping) or set(entry) != _FIELDS:
-        raise InputError(f"{where}: expected the fields {', '.join(sorted(_FIELDS))}")
-    family, prompt, words = entry["family"], entry["prompt"], entry["words"]
-    if family not in get_args(Family):
-        raise InputError(
-            f"{where}: family is {family!r}, expected one of {', '.join(get_args(Family))}"
-        )
-    if not isinstance(prompt, str):
-        raise InputError(f"{where}: prompt is {prompt!r}, expected a text")
-    if not isinstance(words, Mapping) or not words:
-        raise InputError(f"{where}: words is {words!r}, expected attribute = word")
-    for attribute, word in words.items():
-        known = _words_of(attribute)
-        if not known:
-            names = ", ".join((*SHAPE_WORDS, *COLOURS))
-            raise InputError(f"{where}: no attribute {attribute!r}; known are {names}")
-        if word not in known:
-            raise InputError(
-                f"{where}: no word {word!r} for {attribute}; known are {', '.join(known)}"
-            )
-    return Edit(family, check_prompt(prompt), dict(words))
+def _edit(entry: object, where: str) -> Edit:
+    with named(where):
+        edit = build(Edit, entry)
+        if not edit.words:
+            raise FormatError("words is empty, expected attribute = word")
+        for attribute, word in edit.words.items():
+            known = _words_of(attribute)
+            if not known:
+                names = ", ".join((*SHAPE_WORDS, *COLOURS))
+                raise FormatError(f"no attribute {shown(attribute)}; known are {names}")
+            if word not in known:
+                raise FormatError(
+                    f"no word {shown(word)} for {attribute}; known are {', '.join(known)}"
+                )
+        return replace(edit, prompt=check_prompt(edit.prompt))
 
 
 def _words_of(attribute: str) -> tuple[str, ...]:
