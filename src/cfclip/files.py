@@ -113,6 +113,14 @@ def whole_lines(path: str | Path) -> list[bytes]:
     return content[:whole].splitlines()
 
 
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a file is none of a folder, but is reached by a link.
+
+    Raises `OSError` or `RuntimeError` for a link to nothing.
+    """
+    return not path.resolve(strict=True).is_relative_to(folder.resolve())
+
+
 def sha256_of(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     digest = hashlib.sha256()

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ CONFIG_KEY = "config"
 """Keys of a model file's metadata that its caller cannot use."""
 
 _NAMES_SHOWN = 8
+_LONGEST_PROBLEMS = 250
 _LONGEST_NAME = 120
 _LENGTH_BYTES = 8
 """Of the header of a safetensors file, before it."""
@@ -249,9 +251,10 @@ def check_tensors(
         elif not _is_finite(tensors[name]):
             problems.append(f"{name} holds values that are not finite")
     if problems:
-        shown = "; ".join(problems[:_NAMES_SHOWN])
-        rest = len(problems) - _NAMES_SHOWN
-        more = f"; and {rest} more" if rest > 0 else ""
+        lengths = accumulate(map(len, problems[:_NAMES_SHOWN]))
+        count = max(1, sum(length <= _LONGEST_PROBLEMS for length in lengths))
+        shown = "; ".join(problems[:count])
+        more = f"; and {len(problems) - count} more" if len(problems) > count else ""
         raise CheckpointError(
             f"{source} does not fit its configuration, use the weights and the configuration of "
             f"one model: {shown}{more}"

@@ -12,6 +12,7 @@ from cfclip.apps.options import INTERRUPTED, OK, Output
 from cfclip.embedders.clip_sources import find_clip
 from cfclip.errors import InputError
 from cfclip.packs.addresses import PublishedGenerator, published_generator
+from cfclip.packs.places import free_folder
 from cfclip.packs.registry import PACKS_VARIABLE
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class PacksCreate(Output):
 
     def run(self) -> int:
         """Open, check, write, try; tell what the pack can do."""
-        find_clip(self.clip)  # before anything that takes long
+        free_folder(self.out, self.name)
+        find_clip(self.clip)  # before all that takes long
         from cfclip.packs.creation import UNREALISTIC_TEXT, UNSTATED, PackParts, create_pack
 
         parts = PackParts(
@@ -134,13 +136,12 @@ class PacksDownload(Output):
                 f"{published.name} is under the {published.licence}, {published.terms}; read "
                 f"{published.licence_address} and give --accept-license if you accept it"
             )
-        find_clip(self.clip)  # before the generator, which takes longer
-        from cfclip.packs.creation import create_pack, free_folder
         from cfclip.packs.downloads import Downloads
         from cfclip.packs.fetching import downloads_folder, fetch_generator, published_parts
 
         name = self.name or published.name
         free_folder(self.out, name)
+        find_clip(self.clip)
         kept = Downloads(self.downloads or downloads_folder())
         try:
             with console.progress(f"downloading {published.file} (MB)") as update:
@@ -161,6 +162,8 @@ class PacksDownload(Output):
                 "there"
             )
             return INTERRUPTED
+        from cfclip.packs.creation import create_pack
+
         parts = published_parts(published, path, name, self.clip)
         parts = replace(parts, encoder=self.encoder, identity=self.identity)
         tell_created(console, create_pack(parts, self.out, console.note))

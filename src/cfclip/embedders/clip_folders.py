@@ -9,6 +9,7 @@ from typing import Any
 
 from cfclip.embedders.clip_config import checked_model_config
 from cfclip.errors import CheckpointError, InputError
+from cfclip.files import leads_out
 from cfclip.text_files import read_json
 from cfclip.text_formats import named, shown
 from cfclip.typed_fields import table_of
@@ -48,7 +49,7 @@ def file_in(folder: Path, name: str) -> Path | None:
     try:
         if not path.exists() and not path.is_symlink():
             return None
-        if not path.resolve(strict=True).is_relative_to(whole):
+        if leads_out(path, whole):
             raise CheckpointError(f"{path} is a link out of the folder; put the file itself there")
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
         raise CheckpointError(f"{path} is a link to nothing; put the file itself there") from error

@@ -156,9 +156,12 @@ def _of_collection(name: str, tag: str) -> ClipSource:
             f"{name}:{tag} is not on the Hugging Face hub; fetch its file yourself, and give "
             f"{name}:FILE"
         )
-    path = fetched_file(repository, files)
+    try:
+        path = fetched_file(repository, files)
+    except DownloadError as error:
+        raise DownloadError(f"{name}:{tag}: {error}") from error
     if path is None:
-        raise DownloadError(f"{repository} has no {' or '.join(files)}; give another CLIP")
+        raise DownloadError(f"{name}:{tag}: {repository} has no {files[0]}; give another CLIP")
     return ClipSource(path, origin, name, tag)
 
 

@@ -1,14 +1,15 @@
 """Files of the Hugging Face hub: those that are kept already, and others within bounded time.
 
-The hub's client tries for a minute where nothing answers. Whether anything does is asked first.
+The hub's client tries for minutes where nothing answers. Whether a file is there is asked first.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cfclip.errors import DownloadError, InputError, reason_of
-from cfclip.reach import SECONDS, why_unreachable
+from cfclip.reach import SECONDS, soon
 
 
 def kept_file(repository: str, names: Iterable[str]) -> Path | None:
@@ -33,17 +34,17 @@ def fetched_file(repository: str, names: Iterable[str]) -> Path | None:
         InputError: what is no name of a repository.
         DownloadError: nothing answers, or what answers does not give the file.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     names = tuple(names)
     if (path := kept_file(repository, names)) is not None:
         return path
-    if (reason := why_unreachable(_ask)) is not None:
-        raise _not_fetched(repository, reason)
     try:
         for name in names:
+            address = hf_hub_url(repository, name)
             try:
+                soon(partial(get_hf_file_metadata, address, timeout=SECONDS))
                 return Path(hf_hub_download(repository, name))
             except LocalEntryNotFoundError:  # means that nothing answered
                 raise
@@ -52,17 +53,11 @@ def fetched_file(repository: str, names: Iterable[str]) -> Path | None:
     except MemoryError:
         raise
     except Exception as error:  # its client has a dozen kinds of its own, and those of others
-        first_line = str(error).strip().partition("\n")[0] or type(error).__name__
+        # What it says of a file that is not kept either hides why there was no other.
+        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
+        first_line = str(cause or error).strip().partition("\n")[0] or type(error).__name__
         raise _not_fetched(repository, reason_of(Exception(first_line))) from error
     return None
-
-
-def _ask() -> None:
-    """Any answer will do, in the way that the client will ask, proxies included."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    get_session().head(constants.ENDPOINT, timeout=SECONDS)
 
 
 def _not_fetched(repository: str, reason: str) -> DownloadError:

@@ -5,13 +5,11 @@ tried once, before the pack appears under its name; until then nothing of it can
 """
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 
 from cfclip.embedders.bpe import load_tokenizer
@@ -21,9 +19,9 @@ from cfclip.embedders.opening import OpenedClip, open_clip_model
 from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
 from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
 from cfclip.encoders.style_encoder import StyleEncoderKind
-from cfclip.errors import CheckpointError, InputError, PackError, reason_of
+from cfclip.errors import CheckpointError, PackError
 from cfclip.features.identity import load_identity, save_identity
-from cfclip.files import partial_folder, remove_partials, sha256_of
+from cfclip.files import sha256_of
 from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.latent_statistics import (
     LatentStatistics,
@@ -32,7 +30,7 @@ from cfclip.generators.latent_statistics import (
 )
 from cfclip.generators.opening import OpenedGenerator, open_generator
 from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.packs.manifest import PackManifest, check_name
+from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import (
     CLIP_FOLDER,
     ENCODER_FILE,
@@ -42,7 +40,7 @@ from cfclip.packs.pack import (
     Pack,
     assemble_pack,
 )
-from cfclip.packs.registry import available_packs
+from cfclip.packs.places import built_aside, free_folder
 from cfclip.tensors import RGB_CHANNELS
 
 VERSION = "1"
@@ -120,7 +118,7 @@ def create_pack(
     clip = open_clip_model(parts.clip)
     report(f"CLIP with {clip.activation}")
     report(f"writing and trying {folder}")
-    with _built_aside(folder) as building:
+    with built_aside(folder) as building:
         save_generator(generator, building / GENERATOR_FILE)
         save_latent_statistics(statistics, building / LATENT_STATISTICS_FILE)
         _write_clip(clip, building / CLIP_FOLDER)
@@ -153,49 +151,6 @@ def open_colour_generator(path: Path) -> OpenedGenerator:
             f"{RGB_CHANNELS}; packs are of colour pictures"
         )
     return opened
-
-
-def free_folder(place: str | Path, name: str) -> Path:
-    """The folder that a pack of this name shall get in `place`, which is made if needed.
-
-    What makers of packs that were killed left there is removed. Raises `PackError` for a name of
-    another form, `InputError` for one that is taken or a place that cannot be made.
-    """
-    check_name(name)
-    place = Path(place)
-    folder = place / name
-    _check_free(folder)
-    if (other := available_packs().get(name)) is not None:
-        raise InputError(f"there is a pack {name!r} already, {other}; choose another --name")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {place}: {error.strerror}; choose another") from (
-            error
-        )
-    remove_partials(place)
-    return folder
-
-
-def _check_free(folder: Path) -> None:
-    if folder.exists() or folder.is_symlink():
-        raise InputError(f"{folder} exists; choose another --name or --out, or remove it")
-
-
-@contextmanager
-def _built_aside(folder: Path) -> Iterator[Path]:
-    """An empty folder of the same name in a hidden one beside `folder`; moved there at the end."""
-    try:
-        with partial_folder(folder.parent) as hidden:
-            building = hidden / folder.name
-            building.mkdir()
-            yield building
-            _check_free(folder)  # which another process may have made in the meantime
-            building.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"cannot write {folder}: {reason_of(error)}; choose another --out"
-        ) from error
 
 
 def _write_clip(clip: OpenedClip, folder: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from cfclip.packs.http_answers import (
     read_answer,
     request,
 )
-from cfclip.reach import SECONDS, why_unreachable
+from cfclip.reach import SECONDS, soon
 from cfclip.text_files import read_json
 from cfclip.text_formats import FormatError, named, plain
 from cfclip.typed_fields import build, fit
@@ -174,11 +175,13 @@ class Downloads:
         return self.folder / f"{name}.part", self.folder / f"{name}.part.json"
 
     def _fetch(self, address: str, name: str, callback: Callback | None) -> None:
-        if (why := why_unreachable(lambda: ask(address, SECONDS))) is not None:
+        try:
+            soon(partial(ask, address, SECONDS))
+        except OSError as error:
             raise DownloadError(
-                f"{urlsplit(address).hostname} cannot be reached ({why}); connect to the internet, "
-                "or give the file itself (packs create --generator)"
-            )
+                f"{urlsplit(address).hostname} cannot be reached ({error}); connect to the "
+                "internet, or give the file itself (packs create --generator)"
+            ) from error
         part, notes = self._unfinished(name)
         furthest, failures = _size(part), 0
         while True:

@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cfclip.errors import CheckpointError, DownloadError
 from cfclip.packs.addresses import PublishedGenerator
-from cfclip.packs.creation import PackParts, open_colour_generator
 from cfclip.packs.downloads import Callback, Downloads
+
+if TYPE_CHECKING:  # imports torch, which a download should not wait for
+    from cfclip.packs.creation import PackParts
 
 _CACHE_VARIABLE = "XDG_CACHE_HOME"
 
@@ -38,6 +41,8 @@ def fetch_generator(
     address = address or published.address
 
     def prove(path: Path) -> None:
+        from cfclip.packs.creation import open_colour_generator
+
         try:
             open_colour_generator(path)
         except CheckpointError as error:
@@ -51,8 +56,10 @@ def fetch_generator(
 
 def published_parts(
     published: PublishedGenerator, generator: Path, name: str, clip: str
-) -> PackParts:
+) -> "PackParts":
     """What a pack of a fetched generator is made of; `dataclasses.replace` adds to it."""
+    from cfclip.packs.creation import PackParts
+
     return PackParts(
         name=name,
         generator=generator,

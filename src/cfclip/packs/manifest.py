@@ -44,7 +44,7 @@ from typing import Any
 import tomli_w
 
 from cfclip.errors import CfclipError, PackError
-from cfclip.files import atomic_write
+from cfclip.files import atomic_write, leads_out
 from cfclip.text_files import read_text
 from cfclip.text_formats import named, parse_toml, plain, shown
 from cfclip.typed_fields import build
@@ -123,6 +123,9 @@ def parse_manifest(text: str, where: str = MANIFEST_FILE) -> PackManifest:
 
 def read_manifest(path: str | Path) -> PackManifest:
     """Read a `pack.toml`. Raises `PackError` naming the file and what is wrong with it."""
+    path = Path(path)
+    if path.exists() and leads_out(path, path.parent):
+        raise PackError(f"{path} is a link out of the pack folder; put the file itself there")
     with named(path, "get the pack again", PackError):
         text = read_text(path, _LONGEST)
     return parse_manifest(text, str(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.files import sha256_of
+from cfclip.files import leads_out, sha256_of
 from cfclip.packs.manifest import (
     MANIFEST_FILE,
     PackManifest,
@@ -18,6 +18,8 @@ from cfclip.packs.manifest import (
     write_manifest,
 )
 from cfclip.packs.registry import available_packs, resolve
+from cfclip.text_files import read_text
+from cfclip.text_formats import named
 
 if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
@@ -48,6 +50,8 @@ REQUIRED_FILES = (
     f"{CLIP_FOLDER}/open_clip_model.safetensors",
 )
 
+_LONGEST_VOCABULARY = 1 << 23
+"""Characters; English has a few hundred thousand words."""
 _GET_AGAIN = "get the pack again (a shipped pack: reinstall cfclip)"
 
 _Model = TypeVar("_Model", bound="nn.Module")
@@ -93,10 +97,15 @@ class Pack:
 
     @cached_property
     def vocabulary(self) -> frozenset[str] | None:
-        """The words that the pack's embedder was trained on; None if it knows language at large."""
+        """The words that the pack's embedder was trained on; None if it knows language at large.
+
+        Raises `PackError` for a list that is no text, or too long.
+        """
         if not self.manifest.vocabulary:
             return None
-        text = (self.folder / self.manifest.vocabulary).read_text(encoding="utf-8")
+        path = self.folder / self.manifest.vocabulary
+        with named(path, _GET_AGAIN, PackError):
+            text = read_text(path, _LONGEST_VOCABULARY)
         return frozenset(word.strip().lower() for word in text.splitlines() if word.strip())
 
     @property
@@ -319,7 +328,7 @@ def _files_in(folder: Path) -> set[str]:
 def _checked_hash(folder: Path, name: str) -> str:
     path = folder / name
     try:
-        if not path.resolve(strict=True).is_relative_to(folder.resolve()):
+        if leads_out(path, folder):
             raise PackError(f"{path} is a link out of the pack folder; put the file itself there")
         if not path.is_file():
             raise PackError(f"{path} is not a regular file; {_GET_AGAIN}")
