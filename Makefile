@@ -2,6 +2,7 @@
 # make web         the web app in a browser (sets up .venv first)
 # make test        every test, as CI runs them
 # make test-quick  without the slow ones
+# make test-lowest what users do, with the lowest versions that pyproject.toml allows
 # make lint        ruff and mypy
 # make fuzz        malformed inputs by the thousand (CASES=10000 PROCESSES=200 SEED=0, ONLY=NUMBER)
 # make audit       known vulnerabilities of constraints.txt, for maintainers (asks advisory services)
@@ -13,6 +14,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 DEMO := demo
 WORKERS ?= 2
 CASES ?= 10000
@@ -42,6 +44,9 @@ test-quick: $(VENV)/.development
 fuzz: $(VENV)/.development
 	PYTHONPATH=.:tests $(BIN)/python -m fuzzing --cases $(CASES) --processes $(PROCESSES) \
 		--seed $(SEED) $(if $(ONLY),--only $(ONLY),--unspoilt)
+
+test-lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests/lowest.py
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
@@ -79,4 +84,11 @@ $(VENV)/.web: $(VENV)/.runtime
 
 $(VENV)/.development: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(LOWEST)/.installed: pyproject.toml tests/lowest_requirements.py
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest_requirements.py > $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install --quiet -r $(LOWEST)/requirements.txt
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps -e .
 	touch $@

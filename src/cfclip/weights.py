@@ -217,13 +217,23 @@ def build_with(make: Callable[[], Model], tensors: Mapping[str, Tensor], source:
     return model
 
 
+@contextmanager
+def meta_device() -> Iterator[None]:
+    """What is made in the block gets shapes, but no memory."""
+    # Arithmetic on that device brings it in, and in PyTorch 2.6 it cannot be imported there.
+    import torch._dynamo
+
+    with torch.device("meta"):
+        yield
+
+
 def shapes_of(make: Callable[[], nn.Module], source: str) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of the model of `make`, which gets no memory.
 
     Raises `CheckpointError` that starts with `source` for sizes beyond what can be counted.
     """
     try:
-        with torch.device("meta"):
+        with meta_device():
             return {name: tuple(value.shape) for name, value in make().state_dict().items()}
     except (RuntimeError, OverflowError) as error:
         raise CheckpointError(

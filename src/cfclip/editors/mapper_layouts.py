@@ -8,14 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import GROUPS, Group, LatentMapperConfig, TextMapperConfig
 from cfclip.editors.text_mapper import TextMapper
 from cfclip.errors import CheckpointError, InputError
-from cfclip.weights import check_tensors
+from cfclip.weights import check_tensors, meta_device
 
 _CFCLIP = "CF-CLIP checkpoint"
 _STYLECLIP = "StyleCLIP checkpoint"
@@ -55,7 +54,7 @@ def text_mapper_from_released(state: Mapping[str, Tensor]) -> TextMapper:
         )
     except InputError as error:
         raise CheckpointError(f"{_CFCLIP} is not a usable text mapper: {error}") from error
-    with torch.device("meta"):
+    with meta_device():
         mapper = TextMapper(config)
     return _load(mapper, weights, _CFCLIP)
 
@@ -81,7 +80,7 @@ def latent_mapper_from_styleclip(state: Mapping[str, Tensor], num_ws: int) -> La
         )
     except InputError as error:
         raise CheckpointError(f"{_STYLECLIP} is not a usable latent mapper: {error}") from error
-    with torch.device("meta"):
+    with meta_device():
         mapper = LatentMapper(config)
     return _load(mapper, weights, _STYLECLIP)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError
 from cfclip.tensors import RGB_CHANNELS
-from cfclip.weights import check_tensors, shapes_of
+from cfclip.weights import check_tensors, meta_device, shapes_of
 
 STAGES = (3, 4, 14, 3)
 """Units of each stage; the first of each halves the map, and doubles the channels after stage 0."""
@@ -122,7 +122,7 @@ def load_normed(make: Callable[[], Model], tensors: Mapping[str, Tensor], source
     left_out = {name for name in own if name.endswith(_COUNTER) and name not in tensors}
     shapes = {name: shape for name, shape in own.items() if name not in left_out}
     check_tensors(shapes, tensors, source)
-    with torch.device("meta"):
+    with meta_device():
         model = make()
     model.to_empty(device="cpu")
     model.load_state_dict({**tensors, **{name: torch.zeros(own[name]) for name in left_out}})

@@ -17,7 +17,7 @@ from cfclip.errors import CheckpointError, InputError
 from cfclip.foreign_checkpoints import network_of
 from cfclip.tensors import RGB_CHANNELS, check_images, unit_range_from_signed
 from cfclip.torch_files import read_torch_file
-from cfclip.weights import check_tensors, shapes_of
+from cfclip.weights import check_tensors, meta_device, shapes_of
 
 _STAGES = (2, 2, 4, 4, 4)
 _WIDTHS = (1, 2, 4, 8, 8)
@@ -122,7 +122,7 @@ def load_perceptual(path: str | Path, device: str | torch.device = "cpu") -> VGG
     own = shapes_of(lambda: VGG19Features(width, caffe).convolutions, source)
     names = {name: ".".join((theirs[name.split(".")[0]], name.split(".")[1])) for name in own}
     check_tensors({names[name]: shape for name, shape in own.items()}, tensors, source)
-    with torch.device("meta"):
+    with meta_device():
         network = VGG19Features(width, caffe)
     network.convolutions.to_empty(device="cpu")
     network.convolutions.load_state_dict({name: tensors[names[name]] for name in own})

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
-from cfclip.weights import ModelFormat, build_with, read_model, save_model
+from cfclip.weights import ModelFormat, build_with, meta_device, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_statistics.v1", "latent statistics")
 SAMPLES = 10_000
@@ -90,7 +90,7 @@ def load_latent_statistics(path: str | Path) -> LatentStatistics:
     """Read what `save_latent_statistics` wrote. Raises `CheckpointError` for any other file."""
 
     def parse(values: dict[str, Any]) -> dict[str, Any]:
-        with torch.device("meta"):
+        with meta_device():
             LatentStatistics(**values)  # which knows the limits
         return values
 
