@@ -12,7 +12,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 TEXT = {"text_formats", "text_files", "typed_fields"}
 FOUNDATION = {
-    *("errors", "locking", "files", "reach", "tensors", "version", "weights"),
+    *("plain_text", "errors", "locking", "files", "reach", "tensors", "version", "weights"),
     *TEXT,
     *("pickle_values", "pickle_names", "pickles", "zip_index", "torch_layout", "torch_files"),
     *("gif", "foreign_checkpoints", "given_settings"),
@@ -34,7 +34,8 @@ FACADE = {
 
 ALLOWED: dict[str, set[str]] = {
     # Foundation: needs nothing above itself.
-    "errors": set(),
+    "plain_text": set(),
+    "errors": {"plain_text"},
     "version": set(),
     "locking": {"errors"},
     "files": {"errors", "locking"},

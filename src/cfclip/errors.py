@@ -6,6 +6,8 @@ line prints it and exits with status 2; the library raises it.
 
 import re
 
+from cfclip.plain_text import one_line, shortened
+
 
 class CfclipError(Exception):
     """Base of every error that cfclip raises on purpose."""
@@ -50,6 +52,4 @@ def out_of_memory(error: BaseException) -> bool:
 def reason_of(error: BaseException) -> str:
     """What `error` says, as part of a line: short, and without characters that would break it."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    line = line or type(error).__name__
-    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "..."
+    return shortened(one_line(text) or type(error).__name__, _LONGEST_REASON)

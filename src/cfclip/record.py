@@ -118,8 +118,8 @@ def finished_record(
         for strength, name, image in outputs
     ]
     content = {"format": FORMAT, "kind": EDIT_KIND, **facts, "outputs": written, "strip": strip}
-    finite: dict[str, Any] = _finite(content)
-    return finite
+    made: dict[str, Any] = finite(content)
+    return made
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
@@ -253,11 +253,12 @@ def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "
     return found
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A JSON value with null for each number in it that is not finite, which JSON cannot say."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
+        return {str(key): finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -11,7 +11,7 @@ import refusals
 from PIL import Image
 
 from cfclip.apps.cli import COMMANDS, main
-from cfclip.apps.console import one_line, uninterrupted
+from cfclip.apps.console import uninterrupted
 
 TEXT = "green hair"
 MAX_HELP_SECONDS = 1.5
@@ -326,10 +326,6 @@ def test_existing_outputs_are_refused_before_any_work(
     assert names(out) == {"sample-3_green-hair_strip.png"}
     assert main(edit("sample:3", TEXT, "--out", out, "--overwrite")) == 0
     assert len(names(out)) == 3
-
-
-def test_messages_are_one_plain_line() -> None:
-    assert one_line("a\nb\x1b[31m  c") == "a b?[31m c"
 
 
 def test_ctrl_c_while_saving_waits() -> None:

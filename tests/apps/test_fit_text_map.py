@@ -14,8 +14,6 @@ from refusals import refused
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
-from cfclip.apps.fit_text_map import estimate
-from cfclip.inversions import InversionProgress
 from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
 from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
 
@@ -145,20 +143,6 @@ def test_edits_without_a_map(
     assert "--start text-map" in refused(capsys)
     assert main([*command, *pack, *missing, "--start", "text-map"]) == 2
     assert "there is no linear text map file" in refused(capsys)
-
-
-@pytest.mark.parametrize(
-    ("step", "left", "line"),
-    [
-        (1, 1200.0, "1 of 50 pictures, about 20 min left"),
-        (3, 1200.0, None),
-        (10, 90.0, "10 of 50 pictures, about 2 min left"),
-        (10, 5.0, None),
-        (10, None, None),
-    ],
-)
-def test_long_work_is_estimated(step: int, left: float | None, line: str | None) -> None:
-    assert estimate(InversionProgress(step, 50, {}, left)) == line
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 
 from cfclip.apps.cli import main, parse
 from cfclip.apps.console import stop_requests
-from cfclip.apps.run_watch import progress_line
 from cfclip.apps.train import Train
 from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
 from cfclip.errors import PackError
@@ -25,7 +24,6 @@ from cfclip.session import Session
 from cfclip.settings import training_settings
 from cfclip.training.checkpoints import CHECKPOINT
 from cfclip.training.config import TrainingConfig
-from cfclip.training.runs import RunProgress
 
 FEW = "--steps 4 --batch 2 --validate-every 2 --validation 2 --samples 10 --augmentations 2"
 TIMEOUT = 120.0
@@ -239,13 +237,6 @@ def test_a_second_ctrl_c_is_not_waited_for() -> None:
         assert asked.is_set()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-
-
-def test_progress_in_a_line() -> None:
-    line = progress_line(RunProgress(50, 200, {"total": 0.5}, 90.0))
-    assert line == "step 50 of 200, about 1.5 min left  total 0.500"
-    nothing_yet = progress_line(RunProgress(1, 200, {"failed": 1.0}, 0.0))
-    assert nothing_yet == "step 1 of 200  failed 1.000"  # there is nothing to estimate from
 
 
 def test_a_pack_has_defaults_of_its_own(tiny_pack_copy: Path) -> None:

@@ -304,7 +304,7 @@ class Batch(Marked):
             "per_second": round(run.rate, 3),
             "generator_per_second": round(alone, 3) if alone else None,
         }
-        console.result(content, f"{self.out / RESULTS_FILE}\n{page}")
+        console.result(content, str(self.out / RESULTS_FILE), str(page))
         if run.done:
             console.note(f"{run.done:,} pictures at {run.rate:.1f} per second")
         if alone:

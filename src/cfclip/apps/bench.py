@@ -73,7 +73,7 @@ class Bench(BenchWork):
             "files": [str(file) for file in written],
             "left_out": outcome.left_out,
         }
-        console.result(content, "\n".join(map(str, written)))
+        console.result(content, *map(str, written))
         for name in summary.methods:
             if (exact := summary.get(name, COUNTERFACTUAL, "exact")) is not None:
                 console.note(f"{name}: {exact.mean:.1%} of counterfactual edits are exact")

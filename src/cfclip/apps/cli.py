@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Annotated, Any, Protocol, Union
 
 import tyro
@@ -11,7 +11,7 @@ import tyro
 from cfclip.apps.apply import Apply
 from cfclip.apps.batch import Batch
 from cfclip.apps.bench import Bench
-from cfclip.apps.console import Console, silence_pillow
+from cfclip.apps.console import Console, logs_told, silence_pillow, told_plainly
 from cfclip.apps.convert import Convert
 from cfclip.apps.doctor import Doctor
 from cfclip.apps.edit import Edit, Rerun
@@ -72,6 +72,8 @@ ALIASES = {"pack": "packs"}
 _OF_TWO_WORDS = {"packs", "grid"}
 """Commands of which the second word says what they do."""
 
+_COMPLETION = "--tyro-print-completion"
+
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
 
   cfclip edit sample:7 "green hair" --out out
@@ -93,7 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(given: list[str]) -> int:
     silence_pillow()
-    console = Console(quiet="--quiet" in given, as_json=False)
+    with logs_told():
+        return _run(given, Console(quiet="--quiet" in given, as_json=False))
+
+
+def _run(given: list[str], console: Console) -> int:
     try:
         if given == ["--version"]:
             from cfclip.version import __version__
@@ -123,17 +129,20 @@ def parse(arguments: Sequence[str]) -> Command:
     arguments = [ALIASES.get(each, each) for each in arguments[:1]] + list(arguments[1:])
     words = 2 if _OF_TWO_WORDS & set(arguments[:1]) else 1
     arguments = without_dashes(arguments, words)
-    command: Command = tyro.cli(
-        _command_type(pack_in(arguments), training_in(arguments)),
-        prog="cfclip",
-        description=_DESCRIPTION,
-        args=arguments,
-        config=(
-            tyro.conf.OmitSubcommandPrefixes,
-            tyro.conf.FlagCreatePairsOff,
-            tyro.conf.HelptextFromCommentsOff,
-        ),
-    )
+    commands = _command_type(pack_in(arguments), training_in(arguments))
+    # Help tells the defaults of a pack, and usage errors what was given: anybody's texts.
+    with nullcontext() if _COMPLETION in arguments else told_plainly():
+        command: Command = tyro.cli(
+            commands,
+            prog="cfclip",
+            description=_DESCRIPTION,
+            args=arguments,
+            config=(
+                tyro.conf.OmitSubcommandPrefixes,
+                tyro.conf.FlagCreatePairsOff,
+                tyro.conf.HelptextFromCommentsOff,
+            ),
+        )
     return command
 
 

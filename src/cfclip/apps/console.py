@@ -6,27 +6,19 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
+from typing import TYPE_CHECKING, Any, TextIO
 
+from cfclip.apps.progress import Progress, ProgressDisplay
 from cfclip.errors import CfclipWarning
+from cfclip.plain_text import one_line, plain, shortened
 
 if TYPE_CHECKING:
     from types import FrameType
 
 PROGRAM = "cfclip"
-
-
-class Progress(Protocol):
-    """What the callbacks of inversions and edits are given."""
-
-    @property
-    def step(self) -> int: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def terms(self) -> dict[str, float]: ...
 
 
 class Console:
@@ -41,18 +33,25 @@ class Console:
         self.quiet = quiet
         self.as_json = as_json
         self._warned: set[str] = set()
+        self._progress = ProgressDisplay(None if quiet else self.note)
 
-    def result(self, content: Mapping[str, Any], text: str) -> None:
-        """A result on stdout: `content` as a line of JSON, or `text`."""
+    def result(self, content: Mapping[str, Any], *lines: str) -> None:
+        """A result on stdout: `content` as a line of JSON, or `lines`.
+
+        JSON is not cut, whatever its length: half of it is none. All of it is ASCII, and what is
+        no finite number is null.
+        """
         if self.as_json:
-            print(json.dumps(content, default=str), flush=True)
-        elif not self.quiet:
-            print(_encodable(text), flush=True)
+            from cfclip.record import finite
+
+            print(json.dumps(finite(content), default=str, allow_nan=False), flush=True)
+        elif not self.quiet and lines:
+            tell(lines, sys.stdout)
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
         if not self.quiet:
-            print(_encodable(text), file=sys.stderr, flush=True)
+            tell([text], sys.stderr)
 
     def warning(self, text: str, about: str = "") -> None:
         """Something that may spoil a result, of all or `about` one; each is told once."""
@@ -86,61 +85,65 @@ class Console:
 
     def error(self, text: str) -> None:
         """One line about what went wrong, always."""
-        print(f"{PROGRAM}: error: {one_line(text)}", file=sys.stderr, flush=True)
+        tell([f"{PROGRAM}: error: {one_line(text)}"], sys.stderr)
 
-    @contextmanager
-    def progress(self, label: str) -> Iterator[Callable[[Progress], None]]:
-        """A bar with the loss terms and the time left, on a terminal; give the callback to a task.
-
-        Nothing is drawn when quiet or when stderr is not a terminal.
-        """
-        from rich.console import Console as RichConsole
-        from rich.markup import escape
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
-        terminal = RichConsole(stderr=True)
-        bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[terms]}"),
-            console=terminal,
-            transient=True,
-            disable=self.quiet or not terminal.is_terminal,
-        )
-        with bars:
-            task = bars.add_task(escape(label), total=None, terms="")
-
-            def update(progress: Progress) -> None:
-                bars.update(
-                    task,
-                    completed=progress.step,
-                    total=progress.steps,
-                    terms=escape(terms_text(progress.terms)),
-                )
-
-            yield update
+    def progress(self, label: str) -> AbstractContextManager[Callable[[Progress], None]]:
+        """Give the callback to a task, and it is told how far that is; nothing when quiet."""
+        return self._progress.of(label)
 
 
-def terms_text(terms: Mapping[str, float]) -> str:
-    """Loss terms in a few characters.
+def tell(lines: Iterable[str], stream: TextIO) -> None:
+    """Write lines: the one way by which a text reaches a terminal.
 
-    >>> terms_text({"clip_nce": 3.14159, "total": 4.0})
-    'clip_nce 3.142  total 4.000'
+    A character that would act on it, or that `stream` cannot write, is an escape there, and no line
+    has more than 500 characters.
     """
-    return "  ".join(f"{name} {value:.3f}" for name, value in terms.items())
+    encoding = stream.encoding or "utf-8"
+    text = "\n".join(shortened(plain(line)) for line in lines)
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
-def _encodable(text: str) -> str:
-    # A file name that is no UTF-8 has surrogates, which no stream can write.
-    return text.encode("utf-8", "backslashreplace").decode()
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """What a library prints during the block is told after it; without colours, which would act."""
+    said = {name: _Said(getattr(sys, name)) for name in ("stdout", "stderr")}
+    try:
+        with redirect_stdout(said["stdout"]), redirect_stderr(said["stderr"]):
+            yield
+    finally:
+        for name, stream in said.items():
+            if lines := stream.lines():
+                tell(lines, getattr(sys, name))
 
 
-def one_line(text: str) -> str:
-    """`text` without line breaks or characters that would act on a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+class _Said(TextIOWrapper):
+    """Keeps what is written instead of to `stream`, in whose encoding it has to be."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(BytesIO(), stream.encoding or "utf-8", "backslashreplace", newline="")
+
+    def lines(self) -> list[str]:
+        self.seek(0)
+        lines = self.read().split("\n")
+        return lines if lines[-1] else lines[:-1]
+
+
+class _LogLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(self.format(record).splitlines(), sys.stderr)
+
+
+@contextmanager
+def logs_told() -> Iterator[None]:
+    """Log entries and warnings of libraries are told on stderr during the block, as lines."""
+    handler, root = _LogLines(), logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
 
 
 def silence_pillow() -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from cfclip.apps.console import one_line
 from cfclip.apps.options import DEFAULT_PACK, FAILED, OK, Output
+from cfclip.plain_text import one_line
 
 if TYPE_CHECKING:
     from cfclip.diagnosis import Diagnosis
@@ -36,7 +36,7 @@ class Doctor(Output):
         test = found.self_test
         speed = None if test is None else round(test.steps_per_second, 2)
         content = {**asdict(found), "steps_per_second": speed}
-        console.result(content, "\n".join(_lines(found)))
+        console.result(content, *_lines(found))
         if found.problems:
             console.error("; ".join(found.problems))
             return FAILED

@@ -1,6 +1,5 @@
 """`cfclip fit-text-map`."""
 
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +18,6 @@ from cfclip.photos.config import FaceConfig
 if TYPE_CHECKING:
     from cfclip.inversions import InversionProgress
     from cfclip.text_map_fitting import FittedTextMap
-
-_LONG = 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,6 @@ class FitTextMap(Output):
                     nonlocal done
                     done = progress.step
                     update(progress)
-                    if not sys.stderr.isatty() and (line := estimate(progress)):
-                        console.note(line)
 
                 fitted = fit_captioned_folder(
                     session, folder, kept, self.fit, self.projection, watch, self.face
@@ -116,12 +111,3 @@ class FitTextMap(Output):
         if report.fusion_loss is not None:
             shares.append(f"concatenation fitted to {report.edits} edits")
         console.note("; ".join(shares))
-
-
-def estimate(progress: "InversionProgress") -> str | None:
-    """A line at each tenth of long work, for where no bar shows the time left; else None."""
-    left = progress.seconds_left
-    tenth = max(1, progress.steps // 10)
-    if left is None or left < _LONG or (progress.step > 1 and progress.step % tenth):
-        return None
-    return f"{progress.step} of {progress.steps} pictures, about {left / 60:.0f} min left"

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cfclip.apps.console import one_line
 from cfclip.apps.options import Images, Output
 from cfclip.apps.tasks import summarise
 from cfclip.errors import InputError
+from cfclip.plain_text import one_line
 
 if TYPE_CHECKING:
     from cfclip.credentials import Credentials
@@ -52,7 +52,7 @@ class Inspect(Output):
 
     def _failed(self, image: str | Path, error: InputError) -> str:
         if self.console.as_json:
-            self.console.result({"image": str(image), "error": str(error)}, "")
+            self.console.result({"image": str(image), "error": str(error)})
         return str(error)
 
     def _told(self, image: Path, place: int | None) -> list[str]:
@@ -63,15 +63,14 @@ class Inspect(Output):
         found = inspect_picture(image)
         lines = [_line(name, value) for name, value in _of_picture(found)]
         if place is not None:
-            lines.insert(0, ("\n" if place else "") + _line("picture", str(image)))
-        self.console.result({"image": str(image), **asdict(found)}, "\n".join(lines))
+            lines = [*([""] if place else []), _line("picture", str(image)), *lines]
+        self.console.result({"image": str(image), **asdict(found)}, *lines)
         if found.credentials is not None and not found.credentials.intact:
             return [f"{image} is not as it was signed"]
         return []
 
 
 def _line(name: str, value: str) -> str:
-    # What is in the file may be anybody's: no character of it acts on the terminal.
     return f"{name:<13}{one_line(value)}"
 
 

@@ -1,6 +1,5 @@
 """`cfclip packs create` and `cfclip packs download`: packs of models from elsewhere."""
 
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,12 +16,9 @@ from cfclip.packs.registry import PACKS_VARIABLE
 
 if TYPE_CHECKING:
     from cfclip.packs.creation import CreatedPack
-    from cfclip.packs.downloads import DownloadProgress
 
 DEFAULT_CLIP = "ViT-B-32-quickgelu:openai"
 """The CLIP of the papers on StyleGAN2 with text: StyleCLIP, StyleGAN-NADA, CF-CLIP."""
-
-_NOTED_SHARES = 10
 
 
 @dataclass(frozen=True)
@@ -145,17 +141,7 @@ class PacksDownload(Output):
         kept = Downloads(self.downloads or downloads_folder())
         try:
             with console.progress(f"downloading {published.file} (MB)") as update:
-                noted = 0
-
-                def watch(progress: "DownloadProgress") -> None:
-                    nonlocal noted
-                    update(progress)
-                    share = _NOTED_SHARES * progress.step // max(progress.steps, 1)
-                    if share > noted and not sys.stderr.isatty():
-                        noted = share
-                        console.note(_line(progress))
-
-                path = fetch_generator(published, kept, self.address, watch)
+                path = fetch_generator(published, kept, self.address, update)
         except KeyboardInterrupt:
             console.error(
                 f"interrupted; what came is kept in {kept.folder}, the same command goes on from "
@@ -202,8 +188,3 @@ def _about(published: PublishedGenerator) -> list[str]:
         f"             {published.licence_address}",
         f"attribution  {published.attribution}",
     ]
-
-
-def _line(progress: "DownloadProgress") -> str:
-    left = (progress.steps - progress.step) / max(progress.terms["MB/s"], 1e-3)
-    return f"{progress.step} of {progress.steps} MB, about {left:.0f} s left"

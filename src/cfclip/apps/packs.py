@@ -1,6 +1,7 @@
 """`cfclip packs`: list and show; the actions that make packs are in `make_pack`."""
 
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 from typing import Annotated, TypeAlias
 
 import tyro
@@ -12,6 +13,8 @@ from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
 from cfclip.packs.registry import available_packs, resolve
 
 _MEGABYTE = 1e6
+_WIDTH = 100
+"""Characters of the lines that words fill."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class PacksShow(Output):
             f"source text  {manifest.source_text}",
             f"unrealistic  {manifest.unrealistic_text}",
             f"templates    {len(manifest.templates)}, such as {manifest.templates[0]!r}",
-            f"words        {'any' if pack.vocabulary is None else _words(pack.vocabulary)}",
+            *_words(pack.vocabulary),
             *(
                 f"default      {kind}.{key} = {value}"
                 for kind, table in asdict(manifest.defaults).items()
@@ -86,14 +89,18 @@ class PacksShow(Output):
             ),
             *(f"file         {size / _MEGABYTE:7.2f} MB  {name}" for name, size in sizes.items()),
             *able.lines(),
-            *(f"\n{heading}\n{text.strip()}" for heading, text in manifest.card.items()),
         ]
-        self.console.result(content, "\n".join(lines))
+        for heading, text in manifest.card.items():
+            lines += ["", heading, *text.strip().split("\n")]
+        self.console.result(content, *lines)
         return OK
 
 
-def _words(vocabulary: frozenset[str]) -> str:
-    return f"{len(vocabulary)}: {', '.join(sorted(vocabulary))}"
+def _words(vocabulary: frozenset[str] | None) -> list[str]:
+    if vocabulary is None:
+        return ["words        any"]
+    text = f"{len(vocabulary)}: {', '.join(sorted(vocabulary))}"
+    return wrap(text, _WIDTH, initial_indent="words        ", subsequent_indent=" " * 13)
 
 
 PacksAction: TypeAlias = (

@@ -204,5 +204,5 @@ def _tell(console: Console, source: "Source", picture: str, files: Sequence[Path
         "warnings": source.warnings,
     }
     likeness = "exact" if source.psnr is None else f"{source.psnr:.1f} dB"
-    console.result(content, f"{image}\n{beside}\n{facts}")
+    console.result(content, str(image), str(beside), str(facts))
     console.note(f"{picture}: reproduced at {likeness}")

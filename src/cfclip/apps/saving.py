@@ -57,7 +57,7 @@ class Saving:
             "warnings": result.warnings,
             **({} if identical is None else {"identical": identical}),
         }
-        self.console.result(content, "\n".join(str(path) for path in files.all))
+        self.console.result(content, *map(str, files.all))
         for each in (result.record.get("identity") or {}).get("edited", ()):
             self.console.note(
                 f"{task.name}: strength {each['strength']:g} keeps the identity by "

@@ -156,7 +156,7 @@ def report_failure(console: Console, task: Task, error: Exception) -> str:
     else:
         raise error
     if console.as_json:
-        console.result({"source": str(task.picture), "error": line}, "")
+        console.result({"source": str(task.picture), "error": line})
     return line
 
 

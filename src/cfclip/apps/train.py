@@ -1,6 +1,5 @@
 """`cfclip train`."""
 
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, stop_requests
-from cfclip.apps.fit_text_map import estimate
 from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output, Texts
 from cfclip.apps.photos import FaceOptions
 from cfclip.apps.run_watch import watched_run
@@ -20,7 +18,6 @@ from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TrainingPreset
 
 if TYPE_CHECKING:
-    from cfclip.inversions import InversionProgress
     from cfclip.mapper_training import FoundLatents, TrainedMapper
     from cfclip.session import Session
     from cfclip.training.networks import NetworkFiles
@@ -167,19 +164,13 @@ class Train(Output):
         from cfclip.mapper_training import find_latents
 
         with console.progress("finding latents") as update:
-
-            def watch(progress: "InversionProgress") -> None:
-                update(progress)
-                if not sys.stderr.isatty() and (line := estimate(progress)):
-                    console.note(line)
-
             return find_latents(
                 session,
                 self.settings,
                 self.latents,
                 self.inversions or self.out / _INVERSIONS,
                 self.projection,
-                watch,
+                update,
                 self.face,
             )
 

@@ -51,5 +51,5 @@ class Tune(BenchWork):
             "files": [str(file) for file in written],
             "left_out": outcome.left_out,
         }
-        console.result(content, "\n".join(map(str, written)))
+        console.result(content, *map(str, written))
         return OK

@@ -93,6 +93,7 @@ def serve(app: WebApp, listening: socket.socket, ready: Callable[[str], None]) -
         app.asgi,
         http=limited_protocol(most_connections(app.connections)),
         ws="none",
+        log_config=None,  # its lines are told as those of all libraries
         log_level="error",  # what others send that is no HTTP is no news
         access_log=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
