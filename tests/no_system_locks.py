@@ -10,7 +10,7 @@ def flock(handle: object, operation: int) -> None:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
-if __name__ == "__main__":
+if __name__ != "no_system_locks":  # as plain a program as can be, which workers may not run again
     fcntl.flock = flock
 
     from cfclip.apps.cli import main

@@ -4,11 +4,13 @@ Each worker has the models, and threads of its own. Of the same cores, processes
 different pictures make more of them than threads that share each operation (docs/BATCHES.md).
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, Self
 
 from cfclip.batches.editing import Job, Outcome
@@ -37,7 +39,8 @@ class _Worker:
         context = get_context("spawn")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=serve, args=(other, job, prepare), daemon=True)
-        self.process.start()
+        with _no_program():
+            self.process.start()
         other.close()
         self.chunks: deque[Sequence[Row]] = deque()
         """What it was given and has not answered, in order."""
@@ -70,7 +73,7 @@ class LocalEngine:
     Args:
         job: what is to be done.
         workers: how many, at least 1.
-        prepare: called in each worker first; a function that can be pickled.
+        prepare: called in each worker first; a function of a module, which can be imported there.
     """
 
     def __init__(self, job: Job, workers: int, prepare: Callable[[], None] | None = None) -> None:
@@ -166,6 +169,21 @@ class LocalEngine:
 
     def _new_worker(self) -> _Worker:
         return _Worker(self._job, self._prepare)
+
+
+@contextmanager
+def _no_program() -> Iterator[None]:
+    """Processes that are started do not run the program of this one first.
+
+    They would, to find what it defines. A program that is no more than a call of ours, without a
+    look at its `__name__`, would begin anew in each worker, which then never gets to work.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _handed_on(
