@@ -39,6 +39,11 @@ class Case:
     and wherever it lies, is no attack."""
 
     @property
+    def waits(self) -> bool:
+        """Whether it may go on until it is interrupted: for what it was asked for, or a network."""
+        return self.named or list(self.arguments[:2]) == ["packs", "download"]
+
+    @property
     def seconds(self) -> float:
         """What the unspoilt command computes, where it is much."""
         return _BENCHMARK_SECONDS if self.arguments[0] in ("bench", "tune") else 0.0

@@ -25,6 +25,7 @@ def run_anew(plan: Plan, number: int, scene: Path, place: Path) -> int:
     variables = {
         **{**os.environ, **case.variables},
         **{_VARIABLE: json.dumps(told), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        "TORCHINDUCTOR_CACHE_DIR": str(folder / ".torch"),  # which torch makes when imported
     }
     command = [sys.executable, "-m", "cfclip", *case.arguments]
     os.execve(command[0], command, variables)

@@ -146,7 +146,7 @@ class Runner:
             return
         running.looked = now
         asked_long_ago = now - running.began > _STOPPED_AFTER
-        if asked_long_ago and not running.interrupted and _is_named(running.place):
+        if asked_long_ago and not running.interrupted and _waits(running.place):
             running.interrupted = True
             os.kill(running.process, signal.SIGINT)
         computed, waits_for_turn = _computing(running.process)
@@ -174,9 +174,9 @@ def _computing(session: int) -> tuple[int, bool]:
     return ticks, runnable
 
 
-def _is_named(place: Path) -> bool:
+def _waits(place: Path) -> bool:
     try:
-        return Start.read(place / ABOUT).case.named
+        return Start.read(place / ABOUT).case.waits
     except (OSError, ValueError):
         return False
 

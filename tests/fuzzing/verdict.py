@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fuzzing.cases import Case
 from fuzzing.worker import MEGABYTES, SECONDS, Start
 
 STATUSES = {0, 2, 130}
@@ -73,7 +74,7 @@ def _problems(ended: Ended, start: Start) -> Iterator[str]:
         if len(lines) > _MOST_LINES and name == "stderr":
             yield f"many lines on {name}"
     for line in ended.seen.splitlines():
-        if not _asked_for(line, case.arguments, case.named):
+        if not _asked_for(line, case):
             yield line
 
 
@@ -82,13 +83,10 @@ def _acts(character: str) -> bool:
     return character != "\n" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 
-def _asked_for(line: str, arguments: object, named: bool) -> bool:
+def _asked_for(line: str, case: Case) -> bool:
     """Whether a user who gives such arguments asks for what was seen."""
-    assert isinstance(arguments, list | tuple)
     kind = line.partition(" ")[0]
-    if kind == "network":
-        return named or list(arguments[:2]) == ["packs", "download"]
-    return kind == "write" and named
+    return (kind == "write" and case.named) or (kind == "network" and case.waits)
 
 
 def _last_line(text: str) -> str:
