@@ -20,6 +20,8 @@ KINDS = ("hostile", "weights", "texts", "pictures", "options")
 _SHARES = {"weights": 0.25, "texts": 0.36, "pictures": 0.17, "options": 0.22}
 """Of the cases that are not the corpus of hostile files."""
 _BENCHMARK_SECONDS = 5.0
+_NO_FILE_SHARE = 0.05
+"""Of the files that are spoilt, those in whose place is a device, a pipe, a folder or nothing."""
 _MOST_HOSTILE = 0.05
 """Share of that corpus in few cases; of many, all of it is tried."""
 
@@ -146,6 +148,8 @@ def _through(door: Door, kind: str, scene: Path, folder: Path, random: Random) -
     if victim.parts[0] not in door.copied:
         _unlink_around(victim, scene, folder)
     file = folder / victim
+    if random.random() < _NO_FILE_SHARE:
+        return Case(kind, f"{victim} is {_replaced(file, random)}", door.arguments)
     data = file.read_bytes()
     if door.form == "bytes":
         spoilt, told = spoilt_bytes(data, random)
@@ -171,6 +175,19 @@ def _unlink_around(victim: Path, scene: Path, folder: Path) -> None:
             (folder / parent / path.name).symlink_to(path)
     (folder / victim).unlink()
     shutil.copyfile(scene / victim, folder / victim)
+
+
+def _replaced(file: Path, random: Random) -> str:
+    """Something else in place of a file; what."""
+    file.unlink()
+    what = random.choice(("a pipe", "a folder", "a loop", "/dev/zero", "gone"))
+    if what == "a pipe":
+        os.mkfifo(file)
+    elif what == "a folder":
+        file.mkdir()
+    elif what != "gone":
+        file.symlink_to(file.name if what == "a loop" else what)
+    return what
 
 
 def _seal(pack: Path, name: str, data: bytes, spoilt: bytes) -> None:

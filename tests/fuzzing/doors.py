@@ -33,7 +33,7 @@ class Door:
         return [_TEXT_WORD.get(word, word) for word in self.command.split()]
 
 
-_SHARES = {"bench": 0.3, "tune": 0.3, "packs": 0.6, "train": 0.6}
+_SHARES = {"bench": 0.3, "tune": 0.3, "packs": 0.6, "train": 0.6, "batch": 0.6}
 _TEXT_WORD = {"TEXT": TEXT}
 _OUT = "--pack tiny --out out"
 _QUICK = "--steps 1 --augmentations 1 --projection.steps 0"

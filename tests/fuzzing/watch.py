@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 _READABLE = tuple(
     words(
         "/proc/self /proc/meminfo /proc/cpuinfo /proc/version /proc/mounts /proc/stat /proc/sys "
-        "/sys/fs/cgroup /sys/devices /dev/null /dev/urandom /dev/random /dev/shm "
+        "/sys/fs/cgroup /sys/devices /dev/null /dev/zero /dev/urandom /dev/random /dev/shm "
         "/usr/share/zoneinfo /etc/localtime /etc/os-release /usr/lib/os-release "
         "/etc/mime.types /usr/share/mime"
     )
