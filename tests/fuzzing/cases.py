@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from fuzzing.byte_mutations import spoilt_bytes
-from fuzzing.doors import PICTURES, TEXTS, WEIGHTS, Door
+from fuzzing.doors import PICTURES, TEXTS, WEIGHTS, Door, form_of
 from fuzzing.odd_values import FIFO
 from fuzzing.options import with_odd_option
 from fuzzing.pictures import spoilt_picture
@@ -133,7 +133,7 @@ def _of_hostile(name: str, random: Random) -> Case:
     commands = [["convert", file, "out.safetensors", "--licence", "mine"]]
     create = ["packs", "create", "--name", "made", "--source-text", "face", "--out", "out"]
     commands.append([*create, "--clip", "clip", "--generator", file])
-    commands.append([*create, "--clip", file, "--generator", "weights/own.safetensors"])
+    commands.append([*create, "--clip", file, "--generator", "weights/generators/own.safetensors"])
     commands.append(["apply", file, "sample:1", "--pack", "tiny", "--out", "out"])
     commands.append(["edit", "sample:1", "green hair", "--pack", "tiny", "--out", "out",
                      "--steps", "1", "--identity-network", file])  # fmt: skip
@@ -142,28 +142,29 @@ def _of_hostile(name: str, random: Random) -> Case:
 
 def _through(door: Door, kind: str, scene: Path, folder: Path, random: Random) -> Case:
     """A case of a door: its file is spoilt, what the command writes to is copied."""
-    victims = sorted(scene.glob(door.victim))
+    victims = sorted(scene.glob(door.victims))
     victim = random.choice(victims).relative_to(scene)
     link_scene(scene, folder, door.copied)
     if victim.parts[0] not in door.copied:
         _unlink_around(victim, scene, folder)
-    file = folder / victim
+    file, arguments = folder / victim, door.arguments(victim)
     if random.random() < _NO_FILE_SHARE:
-        return Case(kind, f"{victim} is {_replaced(file, random)}", door.arguments)
+        return Case(kind, f"{victim} is {_replaced(file, random)}", arguments)
     data = file.read_bytes()
-    if door.form == "bytes":
+    form = form_of(victim)
+    if form == "bytes":
         spoilt, told = spoilt_bytes(data, random)
-    elif door.form == "picture":
+    elif form == "picture":
         spoilt, told = spoilt_picture(data, random)
     else:
-        spoilt, told = spoilt_text(data, door.form, random)
+        spoilt, told = spoilt_text(data, form, random)
     file.write_bytes(spoilt)
     if door.seals:
         _seal(folder / door.seals, victim.relative_to(door.seals).as_posix(), data, spoilt)
     variables = {}
-    if door.arguments[:2] == ["packs", "list"]:
+    if arguments[:2] == ["packs", "list"]:
         variables["CFCLIP_PACKS"] = door.copied[0]
-    return Case(kind, f"{victim}: {told}", door.arguments, variables)
+    return Case(kind, f"{victim}: {told}", arguments, variables)
 
 
 def _unlink_around(victim: Path, scene: Path, folder: Path) -> None:

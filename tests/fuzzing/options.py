@@ -21,7 +21,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("packs", "list"): (),
     ("packs", "show"): ("tiny",),
     ("packs", "create"): (
-        *("--name", "made", "--generator", "weights/own.safetensors", "--clip", "clip"),
+        *("--name", "made", "--generator", "weights/generators/own.safetensors", "--clip", "clip"),
         *("--source-text", "face", "--out", "out"),
     ),
     ("packs", "download"): ("ffhq", "--downloads", "kept", "--out", "out"),
@@ -38,7 +38,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("batch",): ("sample:1-2", "--text", TEXT, "--mapper", "mapper", "--workers", "1", *_OUT),
     ("bench",): (*_BENCH, *_ONE_METHOD, "--judge-clip", "tiny/clip", "--out", "out"),
     ("tune",): (*_BENCH, *_ONE_METHOD, "--trials", "1", "--out", "out"),
-    ("convert",): ("weights/own.safetensors", "out.safetensors", "--licence", "mine"),
+    ("convert",): ("weights/generators/own.safetensors", "out.safetensors", "--licence", "mine"),
     ("grid", "contact"): ("faces", "sample:1", "--pack", "tiny", "--out", "out.png"),
     ("grid", "strengths"): (
         *("sample:1", "--text", TEXT, "--pack", "tiny", "--out", "out.png", "--steps", "1"),

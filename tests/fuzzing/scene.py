@@ -80,11 +80,12 @@ def _weights() -> None:
     from cfclip.session import Session
 
     folder = Path("weights")
-    folder.mkdir()
+    for kind in ("generators", "encoders", "mappers"):
+        (folder / kind).mkdir(parents=True)
     session = Session.open("tiny")
     generator, width = session.generator, session.embedder.dim
     for name, data in good_files(generator).items():
-        (folder / name).write_bytes(data)
+        (folder / "generators" / name).write_bytes(data)
     hostile = Path("hostile")
     hostile.mkdir()
     for name, data in hostile_files(Path("mark"), generator).items():
@@ -104,7 +105,9 @@ def _weights() -> None:
         }
         for name, mapper in mappers.items():
             state = {_released_name(key): value for key, value in mapper.state_dict().items()}
-            torch.save({"state_dict": state, "opts": {"description": TEXT}}, folder / name)
+            torch.save(
+                {"state_dict": state, "opts": {"description": TEXT}}, folder / "mappers" / name
+            )
         for kind, options in {
             "e4e": {"encoder_type": "Encoder4Editing", "start_from_latent_avg": True},
             "psp": {"encoder_type": "GradualStyleEncoder", "start_from_latent_avg": True},
@@ -118,7 +121,7 @@ def _weights() -> None:
             }
             average = generator.w_avg.repeat(generator.num_ws, 1)
             content = {"state_dict": state, "latent_avg": average, "opts": Namespace(**options)}
-            torch.save(content, folder / f"{kind}.pt")
+            torch.save(content, folder / "encoders" / f"{kind}.pt")
 
 
 def _pictures() -> None:
@@ -128,12 +131,8 @@ def _pictures() -> None:
     succeed("sample", "--pack", "tiny", "--count", "3", "--out", "faces")
     for sheet in Path("faces").glob("samples-*"):
         sheet.unlink()
-    certificate = (
-        "--c2pa-certificate",
-        "certificate/chain.pem",
-        "--c2pa-key",
-        "certificate/key.pem",
-    )
+    files = ("certificate/chain.pem", "certificate/key.pem")
+    certificate = ("--c2pa-certificate", files[0], "--c2pa-key", files[1])
     succeed("sample", "--pack", "tiny", "--seed", "9", "--out", "signed", *certificate)
     folder = Path("pictures")
     folder.mkdir()

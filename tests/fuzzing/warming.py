@@ -67,8 +67,12 @@ def _try(scene: Path, place: Path, try_all: bool) -> list[str]:
     lines: list[tuple[tuple[str, ...], list[str]]]
     lines = [((), [*command, *given]) for command, given in COMMANDS.items()]
     if try_all:
-        doors = {(door.command, door.copied): door for door in (*WEIGHTS, *TEXTS, *PICTURES)}
-        lines += [(door.copied, door.arguments) for door in doors.values()]
+        doors = dict.fromkeys((*WEIGHTS, *TEXTS, *PICTURES))
+        lines += [
+            (door.copied, door.arguments(victim.relative_to(scene)))
+            for door in doors
+            for victim in sorted(scene.glob(door.victims))
+        ]
     for copied, arguments in lines:
         folder = place / "folder"
         folder.mkdir(parents=True)
