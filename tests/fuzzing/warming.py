@@ -34,6 +34,7 @@ def prepare(work: Path, try_all: bool) -> tuple[Path, list[str]]:
         status = 1
         try:
             fork_workers()
+            warnings.simplefilter("ignore")  # of torch, on what the scene is made by
             build_scene(scene)
             wrong = _try(scene, work / "tried", try_all)
             names = [name for name in sys.modules if not name.startswith(_LEFT_OUT)]
