@@ -234,6 +234,39 @@ def test_the_hub_without_a_network(
         open_clip_model("hf-hub:a/b/c")
 
 
+def test_weights_of_the_collection(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Kept by an earlier download, for a configuration and under a tag that open_clip is told of.
+    import open_clip
+    from huggingface_hub import constants
+    from safetensors.torch import save_file
+
+    model = {
+        "embed_dim": 64,
+        "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
+        "text_cfg": {"width": 64, "heads": 1, "layers": 2},
+    }
+    (tmp_path / "tiny-listed.json").write_text(json.dumps(model))
+    open_clip.add_model_config(tmp_path)
+    told = {"hf_hub": "owner/listed/", "quick_gelu": True, "mean": HALF, "std": HALF}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-listed", {"own": told})
+    kept = tmp_path / "hub" / "models--owner--listed"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0" * 40)
+    (kept / "snapshots" / ("0" * 40)).mkdir(parents=True)
+    save_file(openai_tensors(), kept / "snapshots" / ("0" * 40) / "open_clip_model.safetensors")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    check_against_the_reference("tiny-listed:own")
+    opened = open_clip_model("tiny-listed:own")
+    assert opened.origin == "tiny-listed:own of open_clip"
+    assert opened.activation == "QuickGELU: open_clip lists the weights own so"
+    assert opened.config["preprocess_cfg"] == {"mean": HALF, "std": HALF}
+    with pytest.raises(InputError, match="with weights 'other'; its tags are own"):
+        open_clip_model("tiny-listed:other")
+
+
 class _Evil:
     def __reduce__(self) -> tuple:
         return (Path.touch, (Path("was-run"),))
