@@ -276,21 +276,18 @@ class Batch(Marked):
         )
 
     def _sum_up(
-        self,
-        batch: "Rows",
-        session: "Session",
-        run: "BatchRun",
-        alone: float,
-        refused: Sequence[str],
+        self, batch: "Rows", session: "Session", run: "BatchRun", alone: float, refused: list[str]
     ) -> int:
         from cfclip.batches.folder import RESULTS_FILE, SUMMARY_FILE
+        from cfclip.batches.openly import without_folders
         from cfclip.batches.summary import write_summary
 
         console = self.console
         failures = [f"{row.name}: {reason}" for row, reason in batch.failures()]
         done = len(batch.rows) - len(failures)
         page = self.out / SUMMARY_FILE
-        write_summary(batch, session, self._facts(session, run, alone), refused, page)
+        openly = [without_folders(line, (*self.inputs, self.root, self.out)) for line in refused]
+        write_summary(batch, session, self._facts(session, run, alone), openly, page)
         warned = sum(bool(batch.folder.told(row.name).get("warnings")) for row in batch.rows)
         content = {
             "out": str(self.out),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+from cfclip.batches.openly import open_name
 from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
@@ -194,4 +195,4 @@ def outcome_of(row: Row, **more: Any) -> dict[str, Any]:
     """What is told of a row, as JSON values."""
     # Not by asdict, which copies everything: a tenth of the time that the writing process has.
     content = {name: value for name, value in vars(row).items() if name != "place"}
-    return {**content, **more}
+    return {**content, "image": open_name(row.image), **more}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from cfclip.batches.openly import open_name, without_folders
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_member
 from cfclip.batches.work import Batch
@@ -53,7 +54,7 @@ def write_summary(
         batch: what was done.
         session: of the batch's pack, which renders samples before their edit.
         facts: name to text, shown as they are.
-        refused: a line for each part of the input that is no row.
+        refused: a line for each part of the input that is no row, without folders.
         path: of the page.
 
     Raises:
@@ -95,15 +96,17 @@ def write_summary(
 
 def _figure(batch: Batch, session: Session, row: Row) -> str:
     size = session.pack.manifest.resolution
-    caption = f"{row.image}: {row.text}" + ("" if row.strength == 1 else f", x{row.strength:g}")
+    name = open_name(row.image)
+    caption = f"{name}: {row.text}" + ("" if row.strength == 1 else f", x{row.strength:g}")
     try:
-        before = _source(session, row.place, row.image)
+        before = _source(session, row.place, name)
         after = decode_image(batch.results.picture(row.name), size, row.name).image
     except InputError as error:  # moved away since it was edited
-        return f"<figure><figcaption>{escape(caption)}: {escape(str(error))}</figcaption></figure>"
+        reason = escape(without_folders(str(error), (row.place.path, batch.folder.path)))
+        return f"<figure><figcaption>{escape(caption)}: {reason}</figcaption></figure>"
     images = "".join(
         f'<img src="{_jpeg(image)}" alt="{escape(what)}">'
-        for image, what in ((before, f"{row.image} before"), (after, f"{row.image}: {row.text}"))
+        for image, what in ((before, f"{name} before"), (after, f"{name}: {row.text}"))
     )
     return f"<figure>{images}<figcaption>{escape(caption)}</figcaption></figure>"
 

@@ -10,6 +10,7 @@ from typing import Any
 from cfclip.batches.editing import Outcome
 from cfclip.batches.engines import Engine
 from cfclip.batches.folder import BatchFolder
+from cfclip.batches.openly import without_folders
 from cfclip.batches.packing import TOLD
 from cfclip.batches.results import Results
 from cfclip.batches.rows import Row, outcome_of
@@ -95,7 +96,7 @@ def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -
     for outcomes in engine.run(_chunks(left, chunk), stopping.is_set):
         # A row is done once, whatever an engine does about workers that died.
         new = [each for each in outcomes if each.name in rows]
-        batch.folder.tell([_told(rows[each.name], each) for each in new])
+        batch.folder.tell([_told(rows[each.name], each, batch.folder.path) for each in new])
         for each in new:
             row = rows.pop(each.name)
             if each.png is None:
@@ -123,13 +124,15 @@ def _tell(callback: RunCallback, done: int, failed: int, total: int, rate: float
     return callback(RunProgress(done + failed, total, terms, left)) is not False
 
 
-def _told(row: Row, outcome: Outcome) -> dict[str, Any]:
+def _told(row: Row, outcome: Outcome, folder: Path) -> dict[str, Any]:
+    known = (row.place.path, folder)
+    error = outcome.error
     return outcome_of(
         row,
         status=FAILED if outcome.png is None else DONE,
-        error=outcome.error,
+        error=None if error is None else without_folders(error, known),
         psnr=outcome.psnr,
-        warnings=list(outcome.warnings),
+        warnings=[without_folders(each, known) for each in outcome.warnings],
     )
 
 
