@@ -23,7 +23,7 @@ Change = Callable[[Path], None]
 
 CONFIG, WEIGHTS = "open_clip_config.json", "open_clip_model.safetensors"
 MERGES = "bpe_merges.txt.gz"
-SPARSE_BYTES = 1 << 30
+SPARSE_BYTES = 600 << 20
 _BOMB_BYTES = 400 << 20
 _RESIDUAL = {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32}
 _VIT = {"layers": 1, "width": 64, "patch_size": 16, "image_size": 64}
