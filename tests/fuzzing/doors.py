@@ -81,7 +81,9 @@ WEIGHTS: list[Door] = [
                 "convert VICTIM out.safetensors --licence yours",
                 f"{_CREATE} --generator VICTIM --clip clip",
             ),
-            "weights/encoders/*": (f"{_CREATE} {_GENERATOR} --clip clip --encoder VICTIM",),
+            "weights/encoders/*": (
+                f"{_CREATE} --generator wide.safetensors --clip clip --encoder VICTIM",
+            ),
             "domain/clip.pt": (f"{_CREATE} {_SMALL} --clip VICTIM",),
             "huggingface/model.safetensors": (f"{_CREATE} {_SMALL} --clip huggingface",),
             "weights/identity.pth": (

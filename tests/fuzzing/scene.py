@@ -77,6 +77,8 @@ def _weights() -> None:
     from cfclip.editors.text_mapper import TextMapper
     from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
     from cfclip.features.vgg import VGG19Features
+    from cfclip.generators.checkpoints import save_generator
+    from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
     from cfclip.session import Session
 
     folder = Path("weights")
@@ -108,18 +110,21 @@ def _weights() -> None:
             torch.save(
                 {"state_dict": state, "opts": {"description": TEXT}}, folder / "mappers" / name
             )
+        # Encoders of this kind are as wide as codes of at least 128 numbers.
+        shape = StyleGAN2Config(16, z_dim=16, w_dim=128, mapping_layers=2, channels=(16, 16, 8))
+        wide = StyleGAN2(shape)
+        save_generator(wide, Path("wide.safetensors"))
         for kind, options in {
             "e4e": {"encoder_type": "Encoder4Editing", "start_from_latent_avg": True},
             "psp": {"encoder_type": "GradualStyleEncoder", "start_from_latent_avg": True},
         }.items():
-            shape = StyleEncoderConfig(kind, generator.num_ws, width=generator.w_dim // 8)
-            encoder = StyleEncoder(shape)
+            encoder = StyleEncoder(StyleEncoderConfig(kind, wide.num_ws, width=16))
             state = {
                 f"encoder.{name}": value
                 for name, value in encoder.state_dict().items()
                 if name != "latent_avg"
             }
-            average = generator.w_avg.repeat(generator.num_ws, 1)
+            average = wide.w_avg.repeat(wide.num_ws, 1)
             content = {"state_dict": state, "latent_avg": average, "opts": Namespace(**options)}
             torch.save(content, folder / "encoders" / f"{kind}.pt")
 
