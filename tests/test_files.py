@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cfclip.files import atomic_write, sha256_of
+from cfclip.errors import InputError
+from cfclip.files import atomic_write, sha256_of, whole_lines
 
 
 def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:
@@ -55,3 +56,19 @@ def test_sha256(tmp_path: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
     (tmp_path / "a").write_bytes(content[:size])
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content[:size]).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
+def test_lines_are_read_from_plain_files_only(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else path.name)
+    if kind == "loop":
+        assert whole_lines(path) == []  # there is no file
+        return
+    with pytest.raises(InputError, match=r"rows\.jsonl is no plain file; remove it"):
+        whole_lines(path)

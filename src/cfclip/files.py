@@ -97,10 +97,12 @@ def whole_lines(path: str | Path) -> list[bytes]:
     """The lines of a file that is only ever appended to; none if there is no file.
 
     A last line that its writer did not finish is cut off, in the file too. Raises `InputError` if
-    that cannot be done.
+    that cannot be done, or it is no plain file: a pipe or a device may never end.
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no plain file; remove it")
         content = path.read_bytes() if path.exists() else b""
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

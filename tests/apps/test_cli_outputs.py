@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from refusals import refused
+from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
 from cfclip.session import Session
@@ -144,3 +145,43 @@ def test_a_sample_of_another_truncation_is_not_called_by_the_name_of_the_default
         made = Session.open(tiny_pack).sample(1, 7, told["truncation"])[0]
         with Image.open(told["image"]) as written:
             assert written.tobytes() == made.image.tobytes()
+
+
+@pytest.mark.parametrize("out", ["a" * 300, "loop", "loop/folder", "a/" * 3000])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("apply", "mapper", "sample:1"),
+        ("edit", "sample:1", "green hair"),
+        ("sample",),
+        ("invert", "sample:1"),
+        ("packs", "create", "--name", "a", "--generator", "a", "--source-text", "a"),
+        ("batch", "sample:1", "--text", "green hair"),
+        ("train", "--text", "green hair"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_in_a_line(
+    command: tuple[str, ...],
+    out: str,
+    tiny_pack: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    write_mapper(Path("mapper"), tiny_pack, ["green hair"])
+    pack = () if command[0] == "packs" else ("--pack", str(tiny_pack))
+    assert main([*command, *pack, "--out", out]) == 2
+    assert len(refused(capsys)) <= 502
+
+
+@pytest.mark.parametrize("option", ["--seed", "--quiet"])
+def test_a_usage_error_is_short_whatever_was_given(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", "--out", "a", option, "a/" * 50_000]) == 2
+    assert "argument 5 has 100,000 characters, 'a/a/" in refused(capsys)
+    with pytest.raises(SystemExit, match="2"):
+        main(["sample", "--out", "a", option, "a/" * 2048])
+    assert len(capsys.readouterr().err.splitlines()) <= 80

@@ -11,7 +11,7 @@ from fuzzing.worker import MEGABYTES, SECONDS, Start
 STATUSES = {0, 2, 130}
 """Done, refused, interrupted."""
 _LONGEST_LINE = 500
-_MOST_LINES = 60
+_MOST_LINES = 80
 _REFUSED = re.compile(r"^cfclip: error: \S|^[╭│╰]", re.MULTILINE)
 """A line of ours, or the box in which the parser of options tells what it cannot parse."""
 _PYTHON_WARNING = re.compile(r"\.py:\d+: \w*Warning")

@@ -34,7 +34,8 @@ from cfclip.apps.texts import without_dashes
 from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
 from cfclip.apps.web.command import Web
-from cfclip.errors import MEMORY_REMEDY, CfclipError, out_of_memory
+from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory, reason_of
+from cfclip.text_formats import short_place, shown
 from cfclip.training.config import TrainingConfig
 from cfclip.training.launch import Launch
 
@@ -72,6 +73,8 @@ ALIASES = {"pack": "packs"}
 _OF_TWO_WORDS = {"packs", "grid"}
 """Commands of which the second word says what they do."""
 
+_LONGEST_ARGUMENT = 4096
+"""As a path in Linux; the parser of options would show all of what it cannot parse."""
 _COMPLETION = "--tyro-print-completion"
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
@@ -122,6 +125,12 @@ def _run(given: list[str], console: Console) -> int:
     except BrokenPipeError:  # whoever read our output has read enough, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:  # of a place that no code knew to be odd: a name too long, a full disk
+        if error.filename is None:
+            raise
+        place = short_place(os.fsdecode(error.filename))
+        console.error(f"cannot use {place}: {reason_of(error)}; name another place")
+        return FAILED
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -129,6 +138,12 @@ def parse(arguments: Sequence[str]) -> Command:
     arguments = [ALIASES.get(each, each) for each in arguments[:1]] + list(arguments[1:])
     words = 2 if _OF_TWO_WORDS & set(arguments[:1]) else 1
     arguments = without_dashes(arguments, words)
+    for place, argument in enumerate(arguments, 1):
+        if len(argument) > _LONGEST_ARGUMENT:
+            raise InputError(
+                f"argument {place} has {len(argument):,} characters, {shown(argument)}; at most "
+                f"{_LONGEST_ARGUMENT:,} can be a text or a path"
+            )
     commands = _command_type(pack_in(arguments), training_in(arguments))
     # Help tells the defaults of a pack, and usage errors what was given: anybody's texts.
     with nullcontext() if _COMPLETION in arguments else told_plainly():

@@ -127,8 +127,8 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], writing
         raise InputError(
             f"two results would both be written to {twice[0]}; make them one at a time"
         )
-    inputs = {task.picture.resolve() for task in tasks if isinstance(task.picture, Path)}
-    if lost := [path for path in paths if path.resolve() in inputs]:
+    inputs = {os.path.realpath(task.picture) for task in tasks if isinstance(task.picture, Path)}
+    if lost := [path for path in paths if os.path.realpath(path) in inputs]:
         raise InputError(
             f"{lost[0]} would be replaced by a result, but is to be worked on; choose another --out"
         )
