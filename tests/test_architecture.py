@@ -21,6 +21,7 @@ DESCENT = {"schedule", "descent"}
 PARTS = {
     *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
     *("photos", "png", "colour_profiles", "colours", "picture_files", "decoding", "latent_files"),
+    "picture_blocks",
     *DESCENT,
 }
 FACADE = {
@@ -59,7 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     "colour_profiles": {"errors"},
     "colours": {"errors", "colour_profiles"},
     "picture_files": {"errors"},
-    "decoding": {"errors", "colour_profiles", "picture_files"},
+    "picture_blocks": {"errors"},
+    "decoding": {"errors", "colour_profiles", "picture_blocks", "picture_files"},
     "images": {"errors", "files", "gif", "png", "colours", "decoding"},
     "schedule": {"errors"},
     "descent": {"errors", "tensors", "schedule"},

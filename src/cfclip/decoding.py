@@ -14,6 +14,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from cfclip.colour_profiles import CICP, MAX_PROFILE_BYTES
 from cfclip.errors import InputError, reason_of
+from cfclip.picture_blocks import check_blocks
 from cfclip.picture_files import (
     HEAD_BYTES,
     HEIF,
@@ -89,6 +90,7 @@ def opened(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Ite
                 f"{name} has more than {MAX_WHOLE_BYTES:,} bytes, the limit for {found} files; "
                 "save it as JPEG"
             )
+        check_blocks(stream, found, name)
         with _image(stream, found, head) as image:
             if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_preview(image):
                 raise InputError(
