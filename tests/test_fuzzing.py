@@ -49,7 +49,7 @@ def test_a_refusal_is_all_right() -> None:
         ({"errors": "cfclip: error: \u202e\n"}, "control characters on stderr"),
         ({"out": "a\x9b2J\n"}, "control characters on stdout"),
         ({"errors": f"cfclip: error: {'a' * 600}\n"}, "a long line on stderr"),
-        ({"errors": "cfclip: error: a\n" * 100}, "many lines on stderr"),
+        ({"errors": "cfclip: error: a\n" * 200}, "many lines on stderr"),
         ({"errors": "cfclip: error: a\n/a/b.py:1: UserWarning: c\n"}, "a warning of Python"),
         ({"seen": "read '/etc/passwd'\n"}, "read '/etc/passwd'"),
         ({"seen": "network socket.getaddrinfo ('a', 80)\n"}, "network"),

@@ -11,7 +11,8 @@ from fuzzing.worker import MEGABYTES, SECONDS, Start
 STATUSES = {0, 2, 130}
 """Done, refused, interrupted."""
 _LONGEST_LINE = 500
-_MOST_LINES = 80
+_MOST_LINES = 150
+"""An argument of some thousand characters that cannot be parsed is shown."""
 _REFUSED = re.compile(r"^cfclip: error: \S|^[╭│╰]", re.MULTILINE)
 """A line of ours, or the box in which the parser of options tells what it cannot parse."""
 _PYTHON_WARNING = re.compile(r"\.py:\d+: \w*Warning")

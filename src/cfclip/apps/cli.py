@@ -73,8 +73,8 @@ ALIASES = {"pack": "packs"}
 _OF_TWO_WORDS = {"packs", "grid"}
 """Commands of which the second word says what they do."""
 
-_LONGEST_ARGUMENT = 4096
-"""As a path in Linux; the parser of options would show all of what it cannot parse."""
+_LONGEST_ARGUMENT = 10_000
+"""Above any path or text; the parser of options would show all of what it cannot parse."""
 _COMPLETION = "--tyro-print-completion"
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
