@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
     captions = (folder / "captions.jsonl").read_text()
     (folder / "captions.jsonl").write_text(captions + "{\n")
     assert fit(folder, out) == 2
-    assert "captions.jsonl:45: not JSON" in refused(capsys)
+    assert "captions.jsonl:45: is not JSON" in refused(capsys)
     (folder / "captions.jsonl").write_text("".join(captions.splitlines(keepends=True)[:19]))
     assert fit(folder, out) == 2
     assert "19 pictures with captions are too few" in refused(capsys)

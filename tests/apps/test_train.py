@@ -180,7 +180,7 @@ def test_a_file_of_latents(tmp_path: Path, tiny_pack: Path, out: Path) -> None:
         (("--steps", "0"), "steps is 0"),
         (("--text", " "), "empty"),
         (("--text", "hair " * 40), "tokens"),
-        (("--texts", "nothing.txt"), "cannot read nothing.txt"),
+        (("--texts", "nothing.txt"), "nothing.txt: cannot read it"),
         (("--latents", "nothing.pt"), "there is no latents file"),
         (("--identity", "0.2"), "no network for it; give its file (--identity-network)"),
         (("--identity", "0.2", "--identity-network", "nothing"), "there is no checkpoint"),
