@@ -132,6 +132,21 @@ def test_batches(tmp_path: Path, tiny_pack: Path, out: Path, codes: torch.Tensor
         assert found == expected
 
 
+@pytest.mark.parametrize(
+    "image", ["link.pt", "link.pt:1", "../other.pt:1", "../other.pt:a/../in/b"]
+)
+def test_a_list_leads_to_no_codes_outside(
+    tmp_path: Path, out: Path, codes: torch.Tensor, image: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"a/../in/b": codes[:1], "1": codes[1:2]}, tmp_path / "other.pt")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link.pt").symlink_to("../other.pt")
+    rows = tmp_path / "in" / "list.csv"
+    rows.write_text(f"image,text\n{image},red hair\n")
+    assert run("batch", rows, "--out", out, "--workers", "1") == 2
+    assert "leads out of" in refused(capsys)
+
+
 def test_training_on_some_of_a_file(
     tmp_path: Path, out: Path, codes: torch.Tensor, capsys: pytest.CaptureFixture[str]
 ) -> None:

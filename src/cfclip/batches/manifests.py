@@ -11,6 +11,7 @@ from typing import Any
 
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.errors import InputError, reason_of
+from cfclip.latent_files import split_spec
 from cfclip.latent_sources import name_of_code
 from cfclip.sources import is_sample_spec, parse_sample_spec
 from cfclip.text_files import read_csv, read_lines
@@ -144,7 +145,8 @@ def latents_place(spec: Path) -> Place:
 def _file(image: str, folder: Path, inside: Path) -> tuple[Place, str]:
     try:
         path = folder / image
-        if not path.resolve().is_relative_to(inside):
+        opened, _ = split_spec(path) or (path, None)  # of "FILE:NAME" the file, be it a link
+        if not opened.resolve().is_relative_to(inside):
             raise InputError(
                 f"{shown(image)} leads out of {folder}; put it inside, or name the folder that all "
                 "are in (--root)"
