@@ -1,6 +1,7 @@
 """Codes in files as what edits start from: which ones a name means, and what records tell."""
 
 import base64
+import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 from cfclip.errors import InputError, reason_of
 from cfclip.latent_files import LatentsFile, read_latents_file, split_spec
 from cfclip.outputs import short_hash
+from cfclip.picture_files import is_pattern
 from cfclip.typed_fields import field_of
 
 MOST_CODES = 10_000
@@ -61,16 +63,21 @@ class CodeReader:
         self._last: tuple[object, LatentsFile] | None = None
 
     def codes(self, spec: str | Path) -> list[Code]:
-        """The codes of "FILE" or "FILE:WHICH". Raises `InputError` as the file's reader does."""
-        path, which = split_spec(spec) or (Path(spec), None)
-        file = self._file(path)
-        indices = file.indices(which)
-        if len(indices) > MOST_CODES:
-            raise InputError(
-                f"{spec} is {len(indices):,} codes, at most {MOST_CODES:,} are taken at once; give "
-                f"some of them ({path}:0-{MOST_CODES - 1})"
-            )
-        return [Code(file, index) for index in indices]
+        """The codes of "FILE" or "FILE:WHICH", where FILE may be a pattern of names.
+
+        Raises `InputError` as the file's reader does.
+        """
+        given, which = split_spec(spec) or (Path(spec), None)
+        codes: list[Code] = []
+        for path in _files(given):
+            file = self._file(path)
+            codes += (Code(file, index) for index in file.indices(which))
+            if len(codes) > MOST_CODES:
+                raise InputError(
+                    f"{spec} is {len(codes):,} codes or more, at most {MOST_CODES:,} are taken at "
+                    f"once; give some of them ({path}:0-{MOST_CODES - 1})"
+                )
+        return codes
 
     def one(self, spec: str | Path) -> Code:
         """The only code that is meant. Raises `InputError` if there are several."""
@@ -98,6 +105,14 @@ class CodeReader:
         if self._last is None or self._last[0] != key:
             self._last = key, read_latents_file(path, *self._sizes)
         return self._last[1]
+
+
+def _files(given: Path) -> list[Path]:
+    """The file, or those that a pattern fits, by name."""
+    if not is_pattern(str(given)):
+        return [given]
+    found = [*map(Path, sorted(glob.glob(str(given), recursive=True)))]
+    return found or [given]  # which there is not
 
 
 def name_of_code(spec: str | Path) -> str | None:

@@ -163,6 +163,7 @@ def test_several_texts_are_one_edit() -> None:
         (["a.png", "*.png", TEXT], "'*.png'", {"a", "b"}),
         (["a.png", "sample:2", TEXT], "'sample:2'", {"a", "sample-2"}),
         ([TEXT, "a.png"], "'a.png'", {"a"}),
+        (["a.png", TEXT, "notes"], "'notes'", {"a"}),
         ([TEXT], "no pictures", {"sample-7"}),
         ([], "no pictures", {"sample-7"}),
     ],
@@ -171,6 +172,7 @@ def test_what_is_ambiguous_is_refused_with_the_right_command(
     given: list[str], told: str, does: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     paint("a.png", "b.png", "in/c.png")
+    Path("notes").write_text("no picture")
     assert run("edit", *given) == 2
     line = refused(capsys)
     assert told in line
@@ -208,7 +210,7 @@ def test_a_text_that_looks_like_a_picture_is_refused(
 def test_a_text_may_be_called_like_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     Path("smile").mkdir()
     assert run("edit", "sample:1", "smile") == 2  # which may be meant as a folder of pictures
-    assert "--text" in refused(capsys)
+    assert "cfclip edit sample:1 --text smile --out out" in refused(capsys)
     assert run("edit", "sample:1", "--text", "smile") == 0
     assert prompts() == ["smile"]
 

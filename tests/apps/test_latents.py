@@ -111,6 +111,21 @@ def test_every_command(tmp_path: Path, tiny_pack: Path, out: Path, codes: torch.
     assert (out / "g.png").is_file()
 
 
+def test_patterns(
+    tmp_path: Path, out: Path, codes: torch.Tensor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, code in zip("ab", codes, strict=False):
+        np.save(tmp_path / f"{name} [1].npy", code.numpy()[None])
+    assert run("invert", tmp_path / "*.npy", "--out", out) == 0
+    assert {path.stem for path in out.glob("*.json")} == {"a [1]_inverted", "b [1]_inverted"}
+    batch = ["--text", TEXT, "--out", out / "batch", "--steps", "1", "--workers", "1"]
+    assert run("batch", tmp_path / "?*.npy:0", *batch) == 0
+    assert len((out / "batch" / "results.jsonl").read_text().splitlines()) == 2
+    capsys.readouterr()
+    assert run("invert", tmp_path / "*.npz", "--out", out) == 2
+    assert "there is no latents file" in refused(capsys)
+
+
 def test_batches(tmp_path: Path, tiny_pack: Path, out: Path, codes: torch.Tensor) -> None:
     torch.save(codes, tmp_path / "found.pt")
     (tmp_path / "list.csv").write_text("image,text\nfound.pt:1,red hair\nfound.pt,x\n../a.pt:1,x\n")

@@ -68,15 +68,17 @@ def pictures_and_texts(
     if not given:
         raise InputError(f"no pictures; {_remedy((), (), out)}")
     pictures = [each for each in given if _names_pictures(each)]
-    others = [each for each in given if each not in pictures]
     if len(given) == 1 and any(map(str.isspace, given[0])) and not pictures:
         raise InputError(f"no pictures; {_remedy((), given, out)}")
     if len(given) == 1:
         raise InputError(f"no text; {_remedy(given, (), out)}")
     if mistaken := [each for each in given[1:] if each in pictures]:
+        usable = [each for each in pictures if _holds_pictures(each)]
+        named = [each for each in given if each not in usable]
+        meant = [each for each in named if not _names_pictures(each, bare_folders=False)]
         raise InputError(
             f"{_shown(mistaken[0])} is a file or a picture, not a text; "
-            + _remedy(pictures, others, out)
+            + _remedy(usable, meant, out)
         )
     return tuple(given[:1]), tuple(given[1:])
 
@@ -107,6 +109,20 @@ def _names_pictures(given: str, bare_folders: bool = True) -> bool:
         return path.exists() or (glob.has_magic(given) and any(glob.iglob(given)))
     except (OSError, ValueError):  # too long for a name, a null byte
         return False
+
+
+def _holds_pictures(given: str) -> bool:
+    """Whether what a word names may be worked on, as far as names tell."""
+    from cfclip.latent_sources import is_latents_spec
+    from cfclip.picture_files import list_pictures, opens_by_name
+    from cfclip.sources import is_sample_spec
+
+    if is_sample_spec(given) or is_latents_spec(given):
+        return True
+    try:
+        return any(map(opens_by_name, list_pictures(given).pictures))
+    except InputError:  # no such file, a folder without any
+        return opens_by_name(Path(given))
 
 
 def _remedy(pictures: Sequence[str], texts: Sequence[str], out: Path) -> str:

@@ -62,8 +62,9 @@ def latents_from_file(path: str | Path, generator: Generator, config: TrainingCo
     Raises `InputError` as `read_latents` does, or for a single latent.
     """
     latents = read_latents(path, generator)
-    file, _ = split_spec(path) or (Path(path), None)
-    origin = f"{Path(path).name} ({sha256_of(file)[:_HASH_CHARACTERS]})"
+    file, which = split_spec(path) or (Path(path), None)
+    taken = file.name if which is None else f"{file.name}:{which}"
+    origin = f"{taken} ({sha256_of(file)[:_HASH_CHARACTERS]})"
     return split_latents(latents, origin, config)
 
 
