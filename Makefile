@@ -26,7 +26,7 @@ TORCH := $(shell grep -E '^torch(vision)?==' constraints.txt)
 # Workers share the cores; more threads than cores make each of them slower.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-.PHONY: demo web test test-quick fuzz lint audit docs clean
+.PHONY: demo web test test-quick test-lowest fuzz lint audit docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m examples.demo --out $(DEMO)
@@ -67,7 +67,7 @@ docs: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf build/site build/fuzz $(AUDIT) $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
+	rm -rf build/site build/fuzz $(AUDIT) $(VENV) $(LOWEST) .pytest_cache .ruff_cache .mypy_cache .hypothesis $(DEMO)
 
 # torch comes first and alone: an installation of it that is already there (a CPU build, say) is
 # kept if its version fits, and the rest then only has to agree with it.

@@ -196,7 +196,7 @@ def heif_remedy() -> str:
 
 
 def known_formats() -> str:
-    """For messages: "PNG, JPEG, ... or HEIF"."""
+    """For messages: "PNG, JPEG, ... or HEIC"."""
     return f"{', '.join(FORMATS)} or HEIC"
 
 

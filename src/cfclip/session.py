@@ -108,7 +108,7 @@ class Session:
 
         Args:
             image: a PIL image, a file (both cut to their central square), a `Photo` (cut to its
-                face) or "sample:SEED".
+                face), "sample:SEED", or a code in a file of latents, as "latents.pt:3".
             projection: settings; what it was made with goes over the pack's defaults.
             callback: called after each step; returning False ends with what has been reached.
 

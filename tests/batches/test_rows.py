@@ -69,8 +69,8 @@ def test_names_that_are_none(name: str) -> None:
 def test_two_rows_of_one_name() -> None:
     line = reason(entry(where="list.csv:2"), entry(where="list.csv:9"))
     assert line == (
-        "list.csv:9: its result would be 'sample-7_green-hair', as that of list.csv:2 is; give "
-        "names (column name)"
+        "list.csv:9: its result would be 'sample-7_green-hair', as that of list.csv:2 is; "
+        "name them in a list (column name)"
     )
     assert "as that of" in reason(entry(name="Mine"), entry(name="mine"))
     twice = RowDefaults(("green hair", "green, hair"), 1.0, 0)

@@ -132,7 +132,7 @@ def make_rows(
             key = row.name.casefold()  # some file systems do not tell capitals from small letters
             if key in taken:
                 reason = f"its result would be {row.name!r}, as that of {taken[key]} is"
-                refused.append(Refused(entry.where, f"{reason}; give names (column name)"))
+                refused.append(Refused(entry.where, f"{reason}; name them in a list (column name)"))
                 continue
             taken[key] = entry.where
             rows.append(row)
