@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -193,11 +194,14 @@ def test_the_command_line_signs(
     captured = capsys.readouterr()
     assert "the file was changed since" in captured.out
     assert captured.err.count("\n") == 1
-    out = str(tmp_path / "none")
+    out, pipe = str(tmp_path / "none"), str(tmp_path / "pipe")
+    os.mkfifo(pipe)
     for options, why in (
         (signing[:2], "give both"),
         ([*signing, "--no-metadata"], "ask for one of them"),
         ([signing[0], out, *signing[2:]], "cannot read the certificate"),
+        ([signing[0], pipe, *signing[2:]], "cannot read the certificate"),
+        ([*signing[:3], pipe], "cannot read the private key"),
     ):
         assert main([*edit, out, *options]) == 2
         captured = capsys.readouterr()

@@ -26,6 +26,10 @@ _OTHER_FONTS = 1.15
 """How much wider than in our own font a name may be in that of a browser."""
 _SMALL, _SMALL_MARGIN, _BLUE = 256, 12, 5
 """Side and margin of a small chart, and the place of its colour in the palette."""
+MOST_DRAWN = 1e30
+"""No number in a chart is larger; differences of such can be told, and their ticks be written."""
+_NARROWEST, _NARROWEST_SHARE = 1e-30, 1e-9
+"""Of an axis, and of it as a share of the numbers on it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def chart(
     """A chart of several series, each in a colour of its own.
 
     Args:
-        series: at least one, each with a point or more; with `log_x`, x is above 0.
+        series: at least one, each with a point or more, of numbers up to `MOST_DRAWN` on either
+            side of 0; with `log_x`, x is above 0.
         x_label, y_label: names of the axes.
         log_x: whether the x axis is logarithmic.
         scale: "shares" for a y axis from 0 to 100 %, "values" for one from the lowest y to the
@@ -139,15 +144,16 @@ def _across(values: Sequence[float], log: bool) -> _Axis:
     low, high = min(values), max(values)
     first = _scaled(low / _MARGIN, log) if log else min(0.0, low)
     last = _scaled(high * _MARGIN, log)
-    return _Axis(first, last if last > first else first + 1.0, _LEFT, _RIGHT, log)
+    return _Axis(first, last if last - first > _NARROWEST else first + 1.0, _LEFT, _RIGHT, log)
 
 
 def _upwards(points: Sequence[Point]) -> _Axis:
     """The y axis: round numbers around all values."""
     values = [y for point in points for y in (point.y, point.low, point.high) if y is not None]
     low, high = min(values), max(values)
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
+    beside = _NARROWEST_SHARE * max(abs(low), abs(high))  # what floats of that size can tell apart
+    if high - low <= max(beside, _NARROWEST):
+        low, high = low - max(beside, 0.5), high + max(beside, 0.5)
     step = _round_step(high - low)
     return _Axis(step * math.floor(low / step), step * math.ceil(high / step), _BOTTOM, _TOP)
 

@@ -169,6 +169,8 @@ def _library() -> Any:
 
 def _read(path: str | Path, what: str) -> bytes:
     try:
+        if not Path(path).is_file():  # a pipe or a device may never end
+            raise InputError(f"cannot read the {what} {path}: there is no such file")
         with open(path, "rb") as stream:
             content = stream.read(_LARGEST_KEY_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -249,3 +249,24 @@ def test_curves_have_a_chart_for_each_term(tmp_path: Path) -> None:
     assert {(0, 0, 0), (0xE6, 0x9F, 0)} < colours  # a curve of each run
     assert inspect_picture(out).provenance is None
     assert grid("curves", one, "--out", out) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        *(((value, value), 0) for value in (1e30, -1e30, 1e15, 0.0, 5e-324)),
+        *(((0.0, value), 0) for value in (5e-324, 1e-300, 1e30)),
+        *(((0.0, value), 2) for value in (1e38, -1e38, 1e308)),
+    ],
+)
+def test_curves_of_any_numbers(
+    values: tuple[float, float],
+    status: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = [{"step": step, "clip_nce": value} for step, value in enumerate(values, 1)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert grid("curves", tmp_path, "--out", tmp_path / "a.png") == status
+    if status:
+        assert "clip_nce" in refused(capsys)

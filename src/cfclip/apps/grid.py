@@ -13,6 +13,7 @@ from cfclip.apps.options import OK, Images, Output
 from cfclip.apps.tasks import Task, find_tasks, report_failure, summarise
 from cfclip.errors import CfclipError, InputError
 from cfclip.schedule import check_number
+from cfclip.text_formats import short_place, shown
 
 if TYPE_CHECKING:
     from cfclip.charts import Series
@@ -126,12 +127,16 @@ class GridCurves(Output):
 
 def _curves(runs: Sequence[Path]) -> "dict[str, list[Series]]":
     """For each term that a run has logged, a curve for each run that has it."""
-    from cfclip.charts import Point, Series
+    from cfclip.charts import MOST_DRAWN, Point, Series
     from cfclip.training.runs import read_log
 
     found: dict[str, list[Series]] = {}
     for run in runs:
         rows = read_log(run)
+        for row in rows:
+            for term, value in row.items():
+                least = 0.0 if term == "step" else -MOST_DRAWN
+                check_number(f"{short_place(run)}: {shown(term)}", value, least, MOST_DRAWN)
         terms = dict.fromkeys(term for row in rows for term in row)
         for term in terms:
             if term not in ("step", _SPEED):
