@@ -138,3 +138,16 @@ def test_a_config_that_open_clip_cannot_build():
     config = {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {"width": 8, "heads": 7}}
     with pytest.raises(InputError, match="open_clip cannot build this model config"):
         build_clip_model(config)
+
+
+def test_attention_without_end_is_refused():
+    """Its memory follows from heads and tokens, which tensors of any size can have."""
+    picture = {"layers": 1, "width": 512, "patch_size": 16, "image_size": 1024, "head_width": 1}
+    text = {"layers": 1, "width": 64, "heads": 64, "context_length": 1024, "no_causal_mask": True}
+    small = {"layers": 1, "width": 64}
+    for vision_cfg, text_cfg, told in (
+        (picture, small, "pictures have 512 heads of attention over 4097 tokens"),
+        ({**small, "image_size": 64}, text, "texts have 64 heads of attention over 1024 tokens"),
+    ):
+        with pytest.raises(InputError, match=told):
+            build_clip_model({"embed_dim": 8, "vision_cfg": vision_cfg, "text_cfg": text_cfg})

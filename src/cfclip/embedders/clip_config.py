@@ -17,6 +17,10 @@ TOWERS = ("cfclip_compact_resnet", "cfclip_compact_plain")
 MOST_CELLS = 64
 """Patches in a row of a picture; attention takes memory and time by their fourth power."""
 
+MOST_SCORES = 1 << 24
+"""Of an attention layer for a picture or a text: heads times the square of what they look at, each
+4 bytes. ViT-H-14-378 has half as many, the most of open_clip's own."""
+
 _STAGES = 4
 """Of a residual network, whose layers are a list."""
 _RESIDUAL_REDUCTION = 32
@@ -128,6 +132,8 @@ def checked_model_config(given: object) -> dict[str, Any]:
         raise InputError("its model_cfg has no embed_dim, the width of the embeddings")
     config = {**own, **{name: _checked(given[name], _TABLES[name], name) for name in _TABLES}}
     _check_together(config, config["vision_cfg"])
+    text = config["text_cfg"]
+    _check_scores("texts", text.get("heads", 8), text.get("context_length", 77))
     return config
 
 
@@ -208,4 +214,15 @@ def _check_together(model: Mapping[str, Any], vision: Mapping[str, Any]) -> None
         raise InputError(
             f"its pictures of {side} px have {side // patch} patches of {patch} px in a row, "
             f"expected from 1 to {MOST_CELLS}"
+        )
+    else:
+        _check_scores("pictures", max(1, width // head), (side // patch) ** 2 + 1)
+
+
+def _check_scores(what: str, heads: int, length: int) -> None:
+    """Refuse attention that takes memory without end, however small the weights are."""
+    if heads * length**2 > MOST_SCORES:
+        raise InputError(
+            f"its {what} have {heads} heads of attention over {length} tokens; heads times the "
+            f"square of tokens is at most {MOST_SCORES:,}"
         )
