@@ -150,15 +150,18 @@ def test_what_fits_no_function_is_refused_in_a_line(app: Served, client: WebClie
         *(b"", b"{", b"\xff\xfe", b"[" * 50_000, b'{"data":' * 5_000, b"null", b"NaN"),
         *(json.dumps({**good, "data": [value]}).encode() for value in (float("nan"), float("inf"))),
         b'{"data": [' + b"9" * 5_000 + b"]}",
-        json.dumps({**good, "data": ["\ud800"]}).encode(),
+        *(json.dumps({**good, "data": [each]}).encode() for each in ("\ud800", "\udc80")),
+        json.dumps(client.request("cf-examples", "click", [], {"choice": "\udc80"})).encode(),
     ]
+    as_json = {"Content-Type": "application/json"}
     with httpx.Client(base_url=app.url, timeout=_SECONDS) as http:
         for body in [*(json.dumps(each).encode() for each in odd), *raw]:
             for door in ("queue/join", "run/predict"):
-                answer = http.post(f"/gradio_api/{door}", content=body)
+                answer = http.post(f"/gradio_api/{door}", content=body, headers=as_json)
                 refused = answer.status_code == 400 and answer.text.count("\n") == 1
                 assert refused or answer.status_code == 422, (body[:200], answer.text)
-        for address in ("queue/data", "queue/data?session_hash=a%20b", "heartbeat/a/b"):
+        nobody = "queue/data?session_hash=nobody"
+        for address in ("queue/data", "queue/data?session_hash=a%20b", nobody, "heartbeat/a/b"):
             assert http.get(f"/gradio_api/{address}").status_code == 400
 
 
@@ -169,6 +172,10 @@ def test_odd_values_of_fields_are_told_on_the_page(client: WebClient) -> None:
         client.call("cf-text", "change", [value])
         client.call("cf-strength", "input", [value, value])
         client.call("cf-method", "input", [value])
+        client.call("cf-history", "click", [], {"choice": value})
+    assert "expected a whole number" in client.call(
+        "cf-history", "click", [], {"choice": "9" * 5000}
+    )
     assert "a.png is not a picture" in client.upload("a.png", b"x")
     assert "sample 5" in client.call("cf-sample", "submit", [5])
 
@@ -222,6 +229,27 @@ def test_bodies_are_bounded(app: Served, client: WebClient) -> None:
             assert answer.status_code == 413
         assert app.peak_megabytes() - before < 300
     assert "sample 5" in client.call("cf-sample", "submit", [5])
+
+
+def test_what_is_only_read_has_no_body(app: Served) -> None:
+    for path in ("/gradio_api/heartbeat/abc", "/gradio_api/app_id", "/"):
+        for length in ("Content-Length: 100", "Transfer-Encoding: chunked"):
+            with opened(app) as sent:
+                sent.sendall(_head(path, length, method="GET"))
+                sent.settimeout(_SECONDS)
+                assert sent.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_answers_that_nobody_asks_for_are_bounded(app: Served, client: WebClient) -> None:
+    """Those of events; a window that asks for them goes on."""
+    with httpx.Client(base_url=app.url, timeout=_SECONDS) as http:
+        request = client.request("cf-strength", "input", [1.0, False])
+        answers = [http.post("/gradio_api/queue/join", json=request) for _ in range(6)]
+        assert [each.status_code for each in answers] == [200] * 4 + [429] * 2
+        assert "load the page again" in answers[-1].text
+        address = f"/gradio_api/queue/data?session_hash={request['session_hash']}"
+        assert http.get(address).text.count("process_completed") == 4
+    client.call("cf-strength", "input", [1.0, False])
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(strict: Served) -> None:
@@ -324,6 +352,6 @@ def opened(app: Served) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), _SECONDS)
 
 
-def _head(path: str, *more: str) -> bytes:
-    lines = (f"POST {path} HTTP/1.1", "Host: 127.0.0.1", *more, "", "")
+def _head(path: str, *more: str, method: str = "POST") -> bytes:
+    lines = (f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *more, "", "")
     return "\r\n".join(lines).encode()

@@ -2,7 +2,8 @@
 
 A server that has no file descriptor left for a connection cannot answer anybody, and says so again
 and again. Who comes is let in; whoever has sent half a request, or has not been heard of for
-longest, makes room.
+longest, makes room. So does who does not read an answer, when all that is not read becomes much: it
+is in memory until then.
 """
 
 import asyncio
@@ -25,11 +26,15 @@ def most_connections(wanted: int) -> int:
     return wanted if soft < 0 else max(1, min(wanted, soft - RESERVED_FILES, soft // 2))
 
 
-def limited_protocol(most: int) -> type[H11Protocol]:
-    """Uvicorn's protocol for a server that keeps at most so many connections."""
+def limited_protocol(most: int, unread: int) -> type[H11Protocol]:
+    """Uvicorn's protocol for a server that keeps at most so many connections.
+
+    `unread` bytes of answers may wait for those who asked for them.
+    """
 
     class LimitedProtocol(H11Protocol):
         heard = 0.0
+        stalled = 0.0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             self.heard = time.monotonic()
@@ -43,6 +48,22 @@ def limited_protocol(most: int) -> type[H11Protocol]:
         def data_received(self, data: bytes) -> None:
             self.heard = time.monotonic()
             super().data_received(data)
+
+        def pause_writing(self) -> None:
+            """An answer is not read as fast as it is sent."""
+            self.stalled = time.monotonic()
+            super().pause_writing()
+            waiting: dict[Any, int] = {
+                each: each.transport.get_write_buffer_size()
+                for each in self.connections
+                if each.flow.write_paused
+            }
+            for each in sorted(waiting, key=lambda one: one.stalled):
+                if sum(waiting.values()) <= unread:
+                    return
+                if each is not self:
+                    del waiting[each]
+                    each.transport.abort()
 
         @property
         def is_answered(self) -> bool:

@@ -7,7 +7,7 @@ function that it is for is refused before Gradio sees it.
 """
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,14 @@ from cfclip.apps.web.guard import Asgi, Receive, Scope, Send, answer
 from cfclip.text_formats import FormatError, parse_json
 
 _PREFIX = "/gradio_api/"
+_JOIN = f"{_PREFIX}queue/join"
+_MOST_UNTOLD = 4
+"""Events of a window at a time; its page has one edit, and clicks once more at most."""
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""The reader lets some pass, which names of files may have."""
 _MISFIT = "the page and the app do not fit together; load the page again"
+_UNTOLD = f"this window has {_MOST_UNTOLD} events whose end it was not told; load the page again"
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,19 @@ class PlainRequests:
     Args:
         app: Gradio's.
         functions: number of each of its functions to what that is given.
+        untold: window to its events whose end it was not told yet. Gradio keeps all that they say
+            until somebody asks for it.
     """
 
-    def __init__(self, app: Asgi, functions: Mapping[int, Given]) -> None:
+    def __init__(
+        self,
+        app: Asgi,
+        functions: Mapping[int, Given],
+        untold: Mapping[str, Collection[str]],
+    ) -> None:
         self._app = app
         self._functions = functions
+        self._untold = untold
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -47,23 +61,33 @@ class PlainRequests:
             await self._app(scope, receive, send)
             return
         if scope["method"] in ("GET", "HEAD"):
-            if _names_a_window(scope):
+            if self._names_a_window(scope):
                 await self._app(scope, receive, send)
             else:
                 await answer(send, 400, _MISFIT)
             return
         body = await _whole_body(receive)
-        if self._fits(body):
-            await self._app(scope, _given(body, receive), send)
-        else:
+        content = _content(body)
+        if not isinstance(content, dict) or not self._is_plain(content):
             await answer(send, 400, _MISFIT)
+        elif scope["path"] == _JOIN and self._is_untold(content.get("session_hash")):
+            await answer(send, 429, _UNTOLD)
+        else:
+            await self._app(scope, _given(body, receive), send)
 
-    def _fits(self, body: bytes) -> bool:
-        try:
-            content = parse_json(body)
-        except FormatError:
-            return False
-        return isinstance(content, dict) and self._is_plain(content)
+    def _is_untold(self, window: object) -> bool:
+        return isinstance(window, str) and len(self._untold.get(window, ())) >= _MOST_UNTOLD
+
+    def _names_a_window(self, scope: Scope) -> bool:
+        """Whether an address that is of a window names one, and has anything to tell it."""
+        path, query = scope["path"], scope.get("query_string", b"").decode("latin-1")
+        beat = f"{_PREFIX}heartbeat/"
+        if path.startswith(beat):
+            return bool(_HASH.fullmatch(path.removeprefix(beat)))
+        if path == f"{_PREFIX}queue/data":
+            name, _, window = query.partition("=")
+            return name == "session_hash" and window in self._untold
+        return True
 
     def _is_plain(self, content: Mapping[str, Any]) -> bool:
         """Whether all values are plain, and fit the function that they are for if they name one."""
@@ -81,17 +105,21 @@ class PlainRequests:
             if function.event and not isinstance(event, dict):
                 return False
             values += data
-        return not any(isinstance(value, dict | list) for value in values)
+        return all(map(_is_plain_value, values))
 
 
-def _names_a_window(scope: Scope) -> bool:
-    path, query = scope["path"], scope.get("query_string", b"").decode("latin-1")
-    beat = f"{_PREFIX}heartbeat/"
-    if path.startswith(beat):
-        return bool(_HASH.fullmatch(path.removeprefix(beat)))
-    if path == f"{_PREFIX}queue/data":
-        return bool(re.fullmatch(r"session_hash=" + _HASH.pattern, query))
-    return True
+def _is_plain_value(value: object) -> bool:
+    """Whether it holds no others, and can be sent back as UTF-8."""
+    if isinstance(value, str):
+        return not _SURROGATES.search(value)
+    return not isinstance(value, dict | list)
+
+
+def _content(body: bytes) -> Any:
+    try:
+        return parse_json(body)
+    except FormatError:
+        return None
 
 
 async def _whole_body(receive: Receive) -> bytes:

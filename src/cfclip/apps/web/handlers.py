@@ -26,6 +26,7 @@ from cfclip.apps.web.views import Changes, Views
 from cfclip.apps.web.visitors import Start, Visitor, Visitors
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.vocabulary import unknown_words
+from cfclip.text_formats import whole_number
 
 FIRST_SAMPLE = 3
 _TICK_SECONDS = 0.4
@@ -210,8 +211,7 @@ class Handlers:
         page = self._page
 
         def change(visitor: Visitor) -> Changes:
-            choice = field_of(event, "choice")
-            kept = visitor.choose(int(choice) if choice.isdecimal() else -1)
+            kept = visitor.choose(whole_number("edit", field_of(event, "choice")))
             order, pack = kept.order, kept.start.pack
             known = order.method in self._studio.mappers(pack)
             return {

@@ -26,7 +26,8 @@ class Limits:
     """Largest picture that is opened."""
 
     waiting_megabytes: float = 100.0
-    """All files that were sent and not opened yet; more are told that the app is busy."""
+    """All files that were sent and not opened yet; more are told that the app is busy. As much of
+    answers may wait to be read; whoever has not read for longest is hung up on then."""
 
     upload_seconds: float = 60.0
     """Longest time in which a file may arrive and be opened; it is removed then."""

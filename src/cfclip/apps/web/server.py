@@ -41,8 +41,7 @@ class WebApp:
     asgi: Guard
     visitors: Visitors
     uploads: Uploads
-    connections: int
-    """At most so many at the same time."""
+    limits: Limits
 
 
 @contextmanager
@@ -64,7 +63,7 @@ def web_app(studio: Studio, limits: Limits) -> Iterator[WebApp]:
         sweeper.start()
         try:
             guarded = _assembled(studio, visitors, queue, turns, limits, uploads, folder)
-            yield WebApp(guarded, visitors, uploads, limits.connections)
+            yield WebApp(guarded, visitors, uploads, limits)
         finally:
             done.set()
             queue.close()
@@ -91,7 +90,7 @@ def serve(app: WebApp, listening: socket.socket, ready: Callable[[str], None]) -
 
     config = uvicorn.Config(
         app.asgi,
-        http=limited_protocol(most_connections(app.connections)),
+        http=limited_protocol(most_connections(app.limits.connections), app.limits.waiting_bytes),
         ws="none",
         log_config=None,  # its lines are told as those of all libraries
         log_level="error",  # what others send that is no HTTP is no news
@@ -202,7 +201,8 @@ def _assembled(
     def longest(path: str) -> int:
         return limits.upload_bytes if path == UPLOADS else LONGEST_REQUEST
 
-    return Guard(Traffic(PlainRequests(app, functions), longest, limits.upload_seconds))
+    plain = PlainRequests(app, functions, blocks._queue.pending_event_ids_session)
+    return Guard(Traffic(plain, longest, limits.upload_seconds))
 
 
 def _add_downloads(app: Any, visitors: Visitors, turns: JobQueue, scratch: Path) -> None:
