@@ -151,3 +151,23 @@ def test_attention_without_end_is_refused():
     ):
         with pytest.raises(InputError, match=told):
             build_clip_model({"embed_dim": 8, "vision_cfg": vision_cfg, "text_cfg": text_cfg})
+
+
+def test_a_folder_of_the_hubs_cache_has_its_files_in_blobs_alone(folder, tmp_path):
+    snapshot, blobs = tmp_path / "cache" / "snapshots" / "0", tmp_path / "cache" / "blobs"
+    snapshot.parent.mkdir(parents=True)
+    blobs.mkdir()
+    shutil.move(folder, snapshot)
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        (snapshot / name).rename(blobs / name)
+        (snapshot / name).symlink_to(f"../../blobs/{name}")
+    read_clip(snapshot)
+    elsewhere = blobs.rename(tmp_path / "cache" / "elsewhere")
+    for others in (lambda: blobs.symlink_to(elsewhere), blobs.unlink):
+        others()
+        with pytest.raises(CheckpointError, match="is a link"):
+            read_clip(snapshot)
+    (snapshot / CONFIG_FILE).unlink()
+    (snapshot / CONFIG_FILE).symlink_to(elsewhere / CONFIG_FILE)
+    with pytest.raises(CheckpointError, match="is a link out of the folder"):
+        read_clip(snapshot)

@@ -9,7 +9,6 @@ from typing import Any
 
 from cfclip.embedders.clip_config import checked_model_config
 from cfclip.errors import CheckpointError, InputError
-from cfclip.files import leads_out
 from cfclip.text_files import read_json
 from cfclip.text_formats import named, shown
 from cfclip.typed_fields import table_of
@@ -33,8 +32,8 @@ PREPROCESSOR_FILE = "preprocessor_config.json"
 _MODEL_TYPE = "clip"
 _LONGEST_CONFIG = 1 << 20
 """Characters; a CLIP's has some thousand."""
-_SNAPSHOTS = "snapshots"
-"""The Hugging Face hub's cache keeps the files of `snapshots/HASH` beside it, and links to them."""
+_SNAPSHOTS, _BLOBS = "snapshots", "blobs"
+"""The cache of the Hugging Face hub keeps files of `snapshots/HASH` in `blobs`, and links there."""
 
 
 def file_in(folder: Path, name: str) -> Path | None:
@@ -44,12 +43,14 @@ def file_in(folder: Path, name: str) -> Path | None:
     """
     path = folder / name
     whole = folder.resolve()
+    places = [whole]
     if whole.parent.name == _SNAPSHOTS:
-        whole = whole.parent.parent
+        places.append(whole.parent.parent / _BLOBS)
     try:
         if not path.exists() and not path.is_symlink():
             return None
-        if leads_out(path, whole):
+        real = path.resolve(strict=True)
+        if not any(real.is_relative_to(place) for place in places):
             raise CheckpointError(f"{path} is a link out of the folder; put the file itself there")
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
         raise CheckpointError(f"{path} is a link to nothing; put the file itself there") from error
