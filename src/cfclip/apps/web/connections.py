@@ -53,9 +53,10 @@ def limited_protocol(most: int, unread: int) -> type[H11Protocol]:
             """An answer is not read as fast as it is sent."""
             self.stalled = time.monotonic()
             super().pause_writing()
-            waiting: dict[Any, int] = {
+            all_of_them: set[Any] = self.connections
+            waiting = {
                 each: each.transport.get_write_buffer_size()
-                for each in self.connections
+                for each in all_of_them
                 if each.flow.write_paused
             }
             for each in sorted(waiting, key=lambda one: one.stalled):
