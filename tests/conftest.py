@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["no_system_locks.py"]
+"""A program that runs when it is imported: some users' programs do."""
+
 
 @pytest.fixture(scope="session")
 def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
