@@ -63,7 +63,7 @@ ALLOWED: dict[str, set[str]] = {
     "picture_blocks": {"errors"},
     "decoding": {"errors", "colour_profiles", "picture_blocks", "picture_files"},
     "images": {"errors", "files", "gif", "png", "colours", "decoding"},
-    "schedule": {"errors"},
+    "schedule": {"errors", "text_formats"},
     "descent": {"errors", "tensors", "schedule"},
     # Parts: models know no other models, losses know none, methods know their base classes.
     "losses": {"errors", "tensors"},

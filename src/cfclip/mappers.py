@@ -38,7 +38,7 @@ from cfclip.outputs import edit_name
 from cfclip.packs.pack import Pack
 from cfclip.record import APPLY_KIND, file_origin
 from cfclip.results import EditResult, circumstances
-from cfclip.schedule import check_number
+from cfclip.schedule import MOST_AT_ONCE, check_number
 from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed
 from cfclip.tuned_sources import generator_of
@@ -199,7 +199,7 @@ def apply_mapper(
     Raises:
         InputError: a text that the embedder cannot read, or a number out of its limits.
     """
-    check_number("batch", batch, 1)
+    check_number("batch", batch, 1, MOST_AT_ONCE)
     LatentOptimisationConfig(strength=strength)  # which knows the limits
     facts = {
         "kind": APPLY_KIND,

@@ -8,29 +8,48 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cfclip.errors import InputError
+from cfclip.text_formats import shown
 
 Optimizer: TypeAlias = Literal["adam", "sgd"]
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
 
+MOST = 10**9
+"""Far beyond any setting that is of use; what is computed with larger ones overflows."""
+MOST_AT_ONCE = 10**6
+"""Of pictures and the like that are held in memory together."""
+MOST_SEED = 2**63 - 1
+"""What generators of random numbers take."""
+
+
 def check_number(
-    name: str, value: float, low: float, high: float = math.inf, *, open_low: bool = False
+    name: str, value: float, low: float, high: float = MOST, *, open_low: bool = False
 ) -> None:
-    """Raise `InputError` unless `value` is finite and within [`low`, `high`] (above `low` if open).
+    """Raise `InputError` unless `value` is within [`low`, `high`] (above `low` if open).
 
     >>> check_number("lr", 0.1, 0.0, open_low=True)
     """
-    if math.isfinite(value) and low <= value <= high and not (open_low and value == low):
+    if low <= value <= high and not (open_low and value == low):
         return
     lower = f"above {low:g}" if open_low else f"at least {low:g}"
-    upper = "" if math.isinf(high) else f" and at most {high:g}"
-    raise InputError(f"{name} is {value}, it must be a number {lower}{upper}")
+    raise InputError(
+        f"{name} is {shown(value)}, it must be a number {lower} and at most {_written(high)}"
+    )
+
+
+def check_seed(seed: int) -> None:
+    """Raise `InputError` unless generators of random numbers can begin with `seed`."""
+    check_number("seed", seed, 0, MOST_SEED)
+
+
+def _written(limit: float) -> str:
+    return "2^63 - 1" if limit == MOST_SEED else f"{limit:,}" if limit >= 1000 else f"{limit:g}"
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise `InputError` unless `value` is one of `choices`."""
     if value not in choices:
-        raise InputError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
+        raise InputError(f"{name} is {shown(value)}, expected one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)

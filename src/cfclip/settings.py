@@ -14,6 +14,7 @@ from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
 from cfclip.given_settings import GivenSettings, all_given
 from cfclip.photos.config import PasteBack
+from cfclip.text_formats import plain, shown
 from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
 
@@ -31,6 +32,8 @@ Config = TypeVar(
     TrainingConfig,
 )
 
+_MOST_NAMES = 3
+"""Of unknown settings that a message names."""
 SAMPLE_TRUNCATION = 0.7
 """Truncation psi of samples if none is given (Karras et al. 2019): below 1 the generator keeps
 nearer to its mean, where its pictures are cleaner; CF-CLIP samples its test codes with 0.7."""
@@ -105,7 +108,8 @@ def _layered(
 def _fitting(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
     known = {each.name: each.default for each in fields(config)}
     if unknown := sorted(set(values) - set(known)):
-        raise InputError(f"unknown setting {', '.join(unknown)}; known are {', '.join(known)}")
+        found = ", ".join(map(plain, unknown[:_MOST_NAMES]))
+        raise InputError(f"unknown setting {found}; known are {', '.join(known)}")
     return {name: _fit(name, value, known[name]) for name, value in values.items()}
 
 
@@ -115,5 +119,5 @@ def _fit(name: str, value: object, default: object) -> object:
         return float(value)
     if type(value) is not type(default):
         kind = {int: "a whole number", float: "a number", str: "a text"}.get(type(default))
-        raise InputError(f"{name} is {value!r}, expected {kind or type(default).__name__}")
+        raise InputError(f"{name} is {shown(value)}, expected {kind or type(default).__name__}")
     return value

@@ -23,6 +23,7 @@ from cfclip.packs.inverting import invert_images
 from cfclip.packs.pack import Pack
 from cfclip.photos.photo import Photo
 from cfclip.record import file_origin, image_sha256
+from cfclip.schedule import MOST_SEED, check_number
 from cfclip.settings import SAMPLE_TRUNCATION, projection_settings
 from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
 
@@ -30,7 +31,6 @@ Picture: TypeAlias = Image.Image | str | Path | Photo
 """A PIL image, the path of an image file, a photo with a face, a text "sample:SEED", or a code in a
 file of latents, as "latents.pt" or "latents.pt:3"."""
 
-_MAX_SEED = 2**63 - 1
 _SAMPLE_SPEC = re.compile(r"sample:(\d+)(?:-(\d+))?")
 _SAMPLE_PREFIX = "sample:"
 _NAME_DIGITS = 6
@@ -91,7 +91,7 @@ def parse_sample_spec(spec: str) -> range:
     match = _SAMPLE_SPEC.fullmatch(spec)
     first = int(match[1]) if match else 0
     last = int(match[2] or match[1]) if match else -1
-    if not first <= last <= _MAX_SEED:
+    if not first <= last <= MOST_SEED:
         raise InputError(
             f"{spec!r} is not a sample; give sample:SEED or sample:FIRST-LAST, such as sample:7"
         )
@@ -193,10 +193,8 @@ class SourceMaker:
     def sample(self, n: int, seed: int, truncation_psi: float) -> list[Source]:
         """Samples of the seeds `seed`, `seed + 1`, ...; see `Session.sample`."""
         check_count("n", n)
-        if not 0 <= seed <= _MAX_SEED - n + 1:
-            raise InputError(f"seed is {seed}, it must be from 0 to 2^63 - 1")
-        if not 0.0 <= truncation_psi <= 1.0:
-            raise InputError(f"truncation_psi is {truncation_psi}, it must be from 0 to 1")
+        check_number("seed", seed, 0, MOST_SEED - n + 1)
+        check_number("truncation_psi", truncation_psi, 0.0, 1.0)
         return [self._sample(seed + index, float(truncation_psi)) for index in range(n)]
 
     def from_latents(self, latents: Tensor) -> Source:

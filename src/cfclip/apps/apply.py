@@ -24,7 +24,7 @@ from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError
 from cfclip.outputs import EditFiles, edit_files, edit_name
 from cfclip.photos.config import FaceConfig
-from cfclip.schedule import check_number
+from cfclip.schedule import MOST_AT_ONCE, check_number
 
 if TYPE_CHECKING:
     from cfclip.mappers import PackMapper
@@ -78,7 +78,7 @@ class Apply(PackWork):
 
     def run(self) -> int:
         """Edit all pictures; those that fail are named at the end and lose no others."""
-        check_number("batch", self.batch, 1)
+        check_number("batch", self.batch, 1, MOST_AT_ONCE)
         check_texts(self.text)
         tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)

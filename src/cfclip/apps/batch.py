@@ -27,7 +27,7 @@ from cfclip.apps.run_watch import watched_run
 from cfclip.apps.texts import check_texts
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.schedule import check_number
+from cfclip.schedule import MOST_AT_ONCE, check_number
 
 if TYPE_CHECKING:
     from cfclip.batches.editing import Job
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from cfclip.session import Session
 
 _ERRORS_SHOWN = 20
+
+_MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,11 @@ class Batch(Marked):
 
     def _check(self) -> None:
         check_texts(self.text)
-        check_number("batch", self.batch, 1)
+        check_number("batch", self.batch, 1, MOST_AT_ONCE)
         check_number("shard_rows", self.shard_rows, 1)
         check_number("measure", self.measure, 0.0)
         if self.workers is not None:
-            check_number("workers", self.workers, 1)
+            check_number("workers", self.workers, 1, _MOST_WORKERS)
         if self.mapper is None and self.all_texts:
             raise InputError("all_texts is for a mapper, which knows its texts; give --mapper")
         if self.mapper is not None and self.settings != pack_settings(self.pack)[0]:

@@ -16,10 +16,10 @@ from cfclip.editors.config import LatentOptimisationConfig
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.outputs import edit_name, short_hash
-from cfclip.text_formats import FormatError, parse_json
+from cfclip.schedule import check_seed
+from cfclip.text_formats import parse_json
 from cfclip.typed_fields import build
 
-_MAX_SEED = 2**63 - 1
 _LONGEST_NAME = 120
 """Bytes: with a suffix and the prefix of a temporary file it fits every file system."""
 _PLAIN_NAME = re.compile(r"\w[\w+ -]*")
@@ -95,7 +95,7 @@ class Row:
     def from_json(cls, line: str | bytes) -> "Row":
         """A row of `to_json`. Raises `FormatError` for any other text."""
         row = build(cls, parse_json(line))
-        _check_seed(row.seed)
+        check_seed(row.seed)
         return row
 
 
@@ -146,7 +146,7 @@ def _rows_of(entry: Entry, defaults: RowDefaults) -> list[Row]:
     strength = defaults.strength if entry.strength is None else entry.strength
     LatentOptimisationConfig(strength=strength)  # which knows the limits
     seed = defaults.seed if entry.seed is None else entry.seed
-    _check_seed(seed)
+    check_seed(seed)
     named = entry.name is not None
     base = plain_stem(entry.stem) if entry.name is None else _checked_name(entry.name)
     row = Row(base, entry.image, entry.place, "", float(strength), seed)
@@ -154,11 +154,6 @@ def _rows_of(entry: Entry, defaults: RowDefaults) -> list[Row]:
     if named and len(rows) == 1:
         return rows
     return [replace(each, name=_result_name(base, each)) for each in rows]
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed <= _MAX_SEED:
-        raise FormatError(f"seed is {seed}, it must be from 0 to 2^63 - 1")
 
 
 def _result_name(base: str, row: Row) -> str:

@@ -7,7 +7,14 @@ from typing import Literal, TypeAlias, get_args
 from cfclip.errors import InputError
 from cfclip.given_settings import GivenSettings
 from cfclip.losses.choices import OwnNegatives, Positives
-from cfclip.schedule import DescentSettings, Optimizer, check_choice, check_number
+from cfclip.schedule import (
+    MOST_AT_ONCE,
+    DescentSettings,
+    Optimizer,
+    check_choice,
+    check_number,
+    check_seed,
+)
 
 ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
@@ -141,7 +148,7 @@ class LatentOptimisationConfig(GivenSettings):
                 "sees the prompt"
             )
         check_number("temperature", self.temperature, 0.0, open_low=True)
-        check_number("augmentations", self.augmentations, 1)
+        check_number("augmentations", self.augmentations, 1, MOST_AT_ONCE)
         check_number("distortion", self.distortion, 0.0, 1.0)
         check_strength("strength", self.strength)
         check_strength("fusion_strength", self.fusion_strength)
@@ -235,7 +242,7 @@ class TextMapFitConfig:
         check_choice("solver", self.solver, get_args(Solver))
         check_number("penalty", self.penalty, 0.0, open_low=True)
         check_number("holdout", self.holdout, 0.0, _MOST_HOLDOUT)
-        check_number("seed", self.seed, 0)
+        check_seed(self.seed)
 
 
 _MOST_HOLDOUT = 0.9

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cfclip.editors.config import check_strength
-from cfclip.schedule import check_number
+from cfclip.schedule import MOST_AT_ONCE, check_number, check_seed
 
 _FEWEST_RENDERED = 2  # a picture and its opposite
 
@@ -49,10 +49,10 @@ class ChannelFitConfig:
     """Decides the samples."""
 
     def __post_init__(self) -> None:
-        check_number("images", self.images, 1)
-        check_number("batch", self.batch, _FEWEST_RENDERED)
+        check_number("images", self.images, 1, MOST_AT_ONCE)
+        check_number("batch", self.batch, _FEWEST_RENDERED, MOST_AT_ONCE)
         check_number("truncation", self.truncation, 0.0, 1.0, open_low=True)
-        check_number("seed", self.seed, 0)
+        check_seed(self.seed)
 
     @property
     def pairs(self) -> int:

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from cfclip.errors import InputError
 from cfclip.evaluation.benchmark import Benchmark
 from cfclip.evaluation.benchmark_run import BenchmarkOutcome, run_benchmark
 from cfclip.evaluation.choices import QUICK_SETTINGS
@@ -29,11 +28,13 @@ from cfclip.evaluation.summary import CONTROL
 from cfclip.evaluation.variants import Renamed
 from cfclip.packs.pack import Pack
 from cfclip.record import write_json
+from cfclip.schedule import check_number
 from cfclip.training.runs import RunCallback
 
 TRIALS_FILE = "trials.jsonl"
 _MARK = "#"
 _DIGITS = 3
+_MOST_TRIALS = 10_000
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,7 @@ def open_trials(
     Raises:
         InputError: a count below 1, or what `open_method` raises.
     """
-    if count < 1:
-        raise InputError(f"trials is {count}, it must be at least 1")
+    check_number("trials", count, 1, _MOST_TRIALS)
     trials = []
     for name in names:
         few = QUICK_SETTINGS if quick and name in OPTIMISATIONS else {}

@@ -8,7 +8,7 @@ from cfclip.editors.mapper_config import GROUPS, Group
 from cfclip.errors import InputError
 from cfclip.given_settings import GivenSettings
 from cfclip.losses.choices import Negatives, Positives
-from cfclip.schedule import DescentSettings, check_choice, check_number
+from cfclip.schedule import MOST_AT_ONCE, DescentSettings, check_choice, check_number, check_seed
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
 MapperKind: TypeAlias = Literal["text", "latent"]
@@ -127,10 +127,12 @@ class TrainingConfig(GivenSettings):
         check_choice("positives", self.positives, get_args(Positives))
         check_choice("negatives", self.negatives, get_args(Negatives))
         check_choice("optimizer", self.optimizer, get_args(MapperOptimizer))
-        for name in ("batch", "augmentations", "samples", "validation", "validate_every"):
-            check_number(name, getattr(self, name), 1)
-        for name in (*KEEPING, *PLUG_INS, "weight_decay", "max_gradient", "seed"):
+        for name in ("batch", "augmentations", "samples", "validation"):
+            check_number(name, getattr(self, name), 1, MOST_AT_ONCE)
+        check_number("validate_every", self.validate_every, 1)
+        for name in (*KEEPING, *PLUG_INS, "weight_decay", "max_gradient"):
             check_number(name, getattr(self, name), 0.0)
+        check_seed(self.seed)
         check_number("clip_weight", self.clip_weight, 0.0, open_low=True)
         for name in ("distortion", "truncation", "average"):
             check_number(name, getattr(self, name), 0.0, 1.0)
