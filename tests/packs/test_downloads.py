@@ -216,6 +216,13 @@ def test_redirects(server: Server, downloads: Downloads) -> None:
         _Redirects().redirect_request(asked, BytesIO(), 302, "", Message(), "http://example.org/a")
 
 
+@pytest.mark.parametrize("place", ["http://[", "http://x:port/", "http://./", "http://\xe9..x/"])
+def test_a_redirect_to_what_is_no_address(server: Server, downloads: Downloads, place: str) -> None:
+    server.replies = [status(302, Location=place)]
+    assert "leads to what is no address (" in refused(downloads, server)
+    assert len(server.ranges) == 1
+
+
 @pytest.mark.parametrize("scheme", ["ftp", "FTP", "file", "data", "gopher"])
 def test_a_redirect_stays_with_http(server: Server, downloads: Downloads, scheme: str) -> None:
     with serving(b"other bytes") as other:

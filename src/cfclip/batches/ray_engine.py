@@ -164,7 +164,7 @@ def _check_reachable(address: str) -> None:
         return
     try:
         socket.create_connection((match[1], int(match[2])), _CONNECTION_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         raise InputError(
             f"no Ray cluster answers at {address} ({reason_of(error)}); start one there (ray "
             "start --head), or leave out --address"

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from cfclip.errors import CfclipError, DownloadError, InputError
+from cfclip.errors import CfclipError, DownloadError
 from cfclip.files import atomic_write, remove_partials, sha256_of
 from cfclip.locking import alone_at
 from cfclip.packs.http_answers import (
@@ -29,7 +29,8 @@ from cfclip.packs.http_answers import (
     BrokenAnswer,
     StaleRange,
     ask,
-    opener,
+    check_address,
+    open_request,
     read_answer,
     request,
 )
@@ -117,8 +118,7 @@ class Downloads:
             DownloadError: the server cannot be reached, stalls, answers with an error or a web
                 page, ends too early again and again, or gives other bytes than before.
         """
-        if urlsplit(address).scheme not in ("http", "https"):
-            raise InputError(f"{address!r} is no address of http or https")
+        check_address(address)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = self.folder / name
@@ -224,7 +224,7 @@ class Downloads:
         have = _size(part)
         if have and have == total:  # an earlier run got all of it, but was stopped right then
             return
-        with opener().open(request(address, have, validator), timeout=self.timeout) as response:
+        with open_request(request(address, have, validator), self.timeout) as response:
             answer = read_answer(response, address, have, total)
             self._check_room(answer, address)
             if answer.start != have:

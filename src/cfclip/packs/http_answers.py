@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, InvalidURL
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -18,7 +18,8 @@ from urllib.request import (
     UnknownHandler,
 )
 
-from cfclip.errors import DownloadError
+from cfclip.errors import DownloadError, InputError, reason_of
+from cfclip.text_formats import shown
 from cfclip.version import __version__
 
 CHUNK_BYTES = 1 << 18
@@ -27,6 +28,8 @@ _AGENT = f"cfclip/{__version__}"
 _PARTIAL = 206
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18})")
+_SCHEMES = ("http", "https")
+_PRINTABLE = re.compile(r"[!-~]{1,2000}")
 _PAGE_STARTS = (b"<!doctype html", b"<html")
 
 
@@ -66,11 +69,38 @@ def opener() -> OpenerDirector:
     return director
 
 
+def check_address(address: str) -> None:
+    """Raise `InputError` for what is no address of http or https, or has a name or password."""
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").encode("idna")
+        usable = parts.scheme in _SCHEMES and bool(host) and parts.port != 0  # which may raise
+    except ValueError:
+        usable = False
+    if not usable or "@" in parts.netloc or not _PRINTABLE.fullmatch(address):
+        raise InputError(
+            f"{shown(address)} is no address of http or https; give one such as "
+            "https://example.org/file.pkl (other characters as %xx, without a name or password)"
+        )
+
+
+def open_request(asked: Request, timeout: float) -> Any:
+    """The answer to a request. Raises errors of `urllib` and `http`, and `DownloadError` where a
+    redirect or a proxy of the environment has no usable address."""
+    try:
+        return opener().open(asked, timeout=timeout)
+    except (ValueError, InvalidURL) as error:
+        raise DownloadError(
+            f"{asked.full_url} leads to what is no address ({reason_of(error)}); give the new "
+            "place of the file (--address) or the file itself (packs create --generator)"
+        ) from error
+
+
 def ask(address: str, timeout: float) -> None:
     """Have the server of an address say anything. Raises `OSError` for one that does not."""
     head = Request(address, headers={"User-Agent": _AGENT}, method="HEAD")
     try:
-        opener().open(head, timeout=timeout).close()
+        open_request(head, timeout).close()
     except (HTTPError, HTTPException, ConnectionError):
         pass  # a refusal, or one that breaks off, is an answer too
     except URLError as error:
