@@ -105,10 +105,11 @@ class PackMapper:
             if self.released
             else ()
         )
-        others = [p for p in prompts if self.prompts and p not in self.prompts]
+        known = set(self.prompts or prompts)
         return unknown + tuple(
             f"the mapper was not trained for {prompt!r}; the edit may have no effect or another one"
-            for prompt in others
+            for prompt in prompts
+            if prompt not in known
         )
 
     def text_codes(self, features: Tensor) -> Tensor | None:

@@ -26,12 +26,13 @@ from cfclip.record import file_origin, image_sha256
 from cfclip.schedule import MOST_SEED, check_number
 from cfclip.settings import SAMPLE_TRUNCATION, projection_settings
 from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
+from cfclip.text_formats import shown
 
 Picture: TypeAlias = Image.Image | str | Path | Photo
 """A PIL image, the path of an image file, a photo with a face, a text "sample:SEED", or a code in a
 file of latents, as "latents.pt" or "latents.pt:3"."""
 
-_SAMPLE_SPEC = re.compile(r"sample:(\d+)(?:-(\d+))?")
+_SAMPLE_SPEC = re.compile(r"sample:(\d{1,20})(?:-(\d{1,20}))?")
 _SAMPLE_PREFIX = "sample:"
 _NAME_DIGITS = 6
 MOST_SAMPLES = 10_000
@@ -93,7 +94,7 @@ def parse_sample_spec(spec: str) -> range:
     last = int(match[2] or match[1]) if match else -1
     if not first <= last <= MOST_SEED:
         raise InputError(
-            f"{spec!r} is not a sample; give sample:SEED or sample:FIRST-LAST, such as sample:7"
+            f"{shown(spec)} is not a sample; give sample:SEED or sample:FIRST-LAST, as sample:7"
         )
     check_count("samples", last + 1 - first)
     return range(first, last + 1)

@@ -118,13 +118,7 @@ def parse_json(text: str | bytes) -> Any:
             raise FormatError("is not UTF-8 text") from error
     _check_count(text, "[{,:", MOST_VALUES)
     try:
-        content = json.loads(
-            text,
-            parse_constant=_number,
-            parse_float=_number,
-            parse_int=_whole,
-            object_pairs_hook=_table,
-        )
+        content = _JSON.decode(text)
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
@@ -241,3 +235,11 @@ def _check(content: object) -> None:
             _finite(value)
         elif value is not None:
             raise FormatError(f"has a date or a time ({value}), expected a text or a number")
+
+
+_JSON = json.JSONDecoder(
+    parse_constant=_number,
+    parse_float=_number,
+    parse_int=_whole,
+    object_pairs_hook=_table,
+)

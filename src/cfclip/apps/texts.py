@@ -68,11 +68,12 @@ def pictures_and_texts(
     if not given:
         raise InputError(f"no pictures; {_remedy((), (), out)}")
     pictures = [each for each in given if _names_pictures(each)]
+    known = set(pictures)
     if len(given) == 1 and any(map(str.isspace, given[0])) and not pictures:
         raise InputError(f"no pictures; {_remedy((), given, out)}")
     if len(given) == 1:
         raise InputError(f"no text; {_remedy(given, (), out)}")
-    if mistaken := [each for each in given[1:] if each in pictures]:
+    if mistaken := [each for each in given[1:] if each in known]:
         usable = [each for each in pictures if _holds_pictures(each)]
         named = [each for each in given if each not in usable]
         meant = [each for each in named if not _names_pictures(each, bare_folders=False)]

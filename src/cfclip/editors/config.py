@@ -15,6 +15,7 @@ from cfclip.schedule import (
     check_number,
     check_seed,
 )
+from cfclip.text_formats import shown
 
 ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
@@ -24,7 +25,7 @@ Fusion: TypeAlias = Literal["add", "difference", "concatenate"]
 Solver: TypeAlias = Literal["ridge", "adam"]
 
 ALL_LAYERS = "all"
-_LAYER_PART = re.compile(r"(\d+)(?:-(\d+))?")
+_LAYER_PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def parse_layers(layers: str, num_ws: int) -> tuple[int, ...]:
     for first, last in _layer_ranges(layers):
         if last >= num_ws:
             raise InputError(
-                f"layers is {layers!r}, but this generator has layers 0 to {num_ws - 1}"
+                f"layers is {shown(layers)}, but this generator has layers 0 to {num_ws - 1}"
             )
         found.update(range(first, last + 1))
     return tuple(sorted(found))
@@ -216,7 +217,7 @@ def _layer_ranges(layers: str) -> list[tuple[int, int]]:
         last = int(match[2] or match[1]) if match else -1
         if last < first:
             raise InputError(
-                f"layers is {layers!r}, expected numbers and ranges such as 0-3,5, or all"
+                f"layers is {shown(layers)}, expected numbers and ranges such as 0-3,5, or all"
             )
         ranges.append((first, last))
     return ranges

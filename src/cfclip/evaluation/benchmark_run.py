@@ -5,6 +5,7 @@ is done is in `RowLog`, and is not done again.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,7 +225,7 @@ class _Pace:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._left = {name: names.count(name) for name in dict.fromkeys(names)}
+        self._left = Counter(names)
         self._took: dict[str, tuple[float, int]] = {}
 
     def skip(self, name: str, pieces: int) -> None:

@@ -25,6 +25,7 @@ from cfclip.losses.objective import (
     build_objective,
     clip_nce_term,
 )
+from cfclip.text_formats import shown
 from cfclip.training.config import KEEPING, PLUG_INS, TrainingConfig
 
 TOTAL = "total"
@@ -50,7 +51,7 @@ class MapperTask:
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) != len(self.prompts):
-            raise InputError(f"prompts are {self.prompts}, expected one or more, each once")
+            raise InputError(f"prompts are {shown(self.prompts)}, expected one or more, each once")
 
 
 @dataclass(frozen=True)
