@@ -39,6 +39,8 @@ def check_number(
 
 def check_seed(seed: int) -> None:
     """Raise `InputError` unless generators of random numbers can begin with `seed`."""
+    if type(seed) is not int:
+        raise InputError(f"seed is {shown(seed)}, it must be a whole number")
     check_number("seed", seed, 0, MOST_SEED)
 
 

@@ -24,6 +24,7 @@ from cfclip.packs.pack import Pack
 from cfclip.packs.vocabulary import unknown_words, vocabulary_warning
 from cfclip.record import file_origin
 from cfclip.results import EditResult, circumstances, edit_result
+from cfclip.schedule import check_seed
 from cfclip.settings import SAMPLE_TRUNCATION, edit_settings, projection_settings
 from cfclip.sources import Editable, Picture, Source, SourceMaker, mask_tensor, open_mask
 from cfclip.tuned_sources import generator_of
@@ -202,8 +203,7 @@ class Session:
         prompts, about_source, unrealistic = self.check_edit(
             text, chosen, source_text, unrealistic_text, text_map
         )
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise InputError(f"seed is {seed!r}, it must be a whole number of at least 0")
+        check_seed(seed)
         one = isinstance(image, Editable)
         images = [image] if isinstance(image, Editable) else image
         confined = None if mask is None else open_mask(mask, manifest.resolution, images)

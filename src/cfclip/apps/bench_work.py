@@ -13,6 +13,7 @@ from cfclip.apps.options import DEFAULT_PACK, Output
 from cfclip.apps.run_watch import watched_run
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import InputError
+from cfclip.schedule import check_seed
 
 if TYPE_CHECKING:
     from cfclip.embedders.base import Embedder
@@ -83,8 +84,7 @@ class BenchWork(Output):
         from cfclip.evaluation.benchmark import Benchmark
         from cfclip.evaluation.choices import QUICK_AVATARS, QUICK_PROJECTION_STEPS, quick_edits
 
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}, it must be at least 0")
+        check_seed(self.seed)
         draw_avatars(split, self.images)  # which knows the limits
         edits = read_prompts(self.prompts or SHIPPED).of(split)
         projection = self.projection

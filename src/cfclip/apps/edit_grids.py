@@ -10,6 +10,7 @@ from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, su
 from cfclip.apps.texts import check_texts
 from cfclip.encoders.config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
+from cfclip.schedule import check_seed
 
 if TYPE_CHECKING:
     from cfclip.evaluation.edit_rows import EditColumn
@@ -88,8 +89,7 @@ class EditGrid(GridFile):
         if not self.text:
             raise InputError('no text; describe the edit, for example --text "green hair"')
         check_texts(self.text)
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}, it must be at least 0")
+        check_seed(self.seed)
         return find_tasks(self.images, self.pack)
 
     def _draw(self, rows: Sequence[Row], failures: list[str], session: "Session") -> int:

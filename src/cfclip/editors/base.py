@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cfclip.editors.spaces import LatentSpace
 from cfclip.errors import InputError
+from cfclip.schedule import check_seed
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ class EditRequest:
             )
         if not bool(torch.isfinite(self.latents).all()):
             raise InputError("the latents hold values that are not finite")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}, it must be at least 0")
+        check_seed(self.seed)
         if self.indices is not None and len(self.indices) != len(self.latents):
             raise InputError(
                 f"{len(self.indices)} indices for {len(self.latents)} images, expected one for each"

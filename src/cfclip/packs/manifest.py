@@ -56,6 +56,8 @@ ALLOWED_SUFFIXES = (".safetensors", ".json", ".toml", ".txt", ".gz")
 
 _LONGEST = 1 << 20
 """Characters; the shipped pack's has 5,000."""
+_LONGEST_NAME = 100
+"""It names folders too."""
 _PLACE = "{}"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -175,8 +177,11 @@ def check_file_name(name: str) -> None:
 
 def check_name(name: str) -> None:
     """Raise `PackError` unless `name` can be that of a pack."""
-    if not _NAME.fullmatch(name):
-        raise PackError(f"name {shown(name)} is not lower-case letters, digits and hyphens")
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise PackError(
+            f"name {shown(name)} is not lower-case letters, digits and hyphens, at most "
+            f"{_LONGEST_NAME}"
+        )
 
 
 def _from_content(content: dict[str, Any]) -> PackManifest:
