@@ -1,7 +1,8 @@
-"""What the fuzzer of the command line would see."""
+"""A thousand malformed inputs through the command line; and that what is wrong would be seen."""
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from fuzzing.worker import Start
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits processes as Linux does")
 
+CASES, PROCESSES, SEED = 1000, 4, 0
 REFUSED = Ended(
     start=Start(Case("texts", "", ["inspect", "a.png"]), seconds=1.0, megabytes=300.0),
     status=2,
@@ -25,6 +27,21 @@ REFUSED = Ended(
     errors="cfclip: error: a.png is not a picture\n",
     seen="",
 )
+
+
+@pytest.mark.slow
+def test_no_malformed_input_does_harm(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    counts = ["--cases", str(CASES), "--processes", str(PROCESSES), "--seed", str(SEED)]
+    run = subprocess.run(
+        [sys.executable, "-m", "fuzzing", *counts, "--out", tmp_path],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2000:]
+    assert f"{CASES} cases in " in run.stdout
 
 
 def test_a_refusal_is_all_right() -> None:

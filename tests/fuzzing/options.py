@@ -5,6 +5,7 @@ from functools import cache
 from random import Random
 
 from fuzzing.command import output_of
+from fuzzing.doors import share_of
 from fuzzing.odd_values import NUMBERS, PATHS, TEXTS, words
 from fuzzing.scene import TEXT
 
@@ -71,7 +72,8 @@ def options_of(command: tuple[str, ...]) -> tuple[str, ...]:
 
 def with_odd_option(random: Random) -> tuple[list[str], str, dict[str, str]]:
     """A command line, what is odd about it, and variables of its environment."""
-    command = random.choice(list(COMMANDS))
+    shares = [share_of(" ".join(each)) for each in COMMANDS]
+    (command,) = random.choices(list(COMMANDS), weights=shares)
     given = list(COMMANDS[command])
     chance = random.random()
     if chance < 0.06:

@@ -91,6 +91,8 @@ def test_several_faces_come_by_size(tmp_path: Path, content: str) -> None:
         ("1 2\n3 four\n", "a number of line 2 is 'four', expected"),
         ("1 2\n3 nan\n", "a number of line 2 is 'nan', expected"),
         (json.dumps([[1, 2], [3, float("nan")], [5, 6], [7, 8]]), "not finite"),
+        (json.dumps([[1, 2], [3, 1e308], [5, 6], [7, 8]]), "beyond 10,000,000"),
+        (json.dumps([[1, 2], [-1e8, 3], [5, 6], [7, 8]]), "beyond 10,000,000"),
         (lines([FOUR[1], FOUR[0], FOUR[3], FOUR[2]]), "those of no face"),
     ],
 )

@@ -40,6 +40,8 @@ _BLUR = 0.02
 _BLUR_REACH = 3.0
 """The blur sets in within the photo, at one over this share of the padding from its edge."""
 
+FARTHEST = 1e7
+"""No point of a photo is farther from its corner, in pixels."""
 _HALF_PIXEL = 0.5
 _BRIGHTEST = 255
 SMALLEST_FACE = 16
@@ -55,7 +57,7 @@ class Quad:
 
     def __post_init__(self) -> None:
         points = np.asarray(self.corners, np.float64)
-        if points.shape != (4, 2) or not np.isfinite(points).all():
+        if points.shape != (4, 2) or not (np.abs(points) <= FARTHEST).all():
             raise InputError(f"a crop has 4 corners (x, y), not {self.corners!r}")
         top_left, bottom_left, bottom_right, top_right = points
         across, down = top_right - top_left, bottom_left - top_left

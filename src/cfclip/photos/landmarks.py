@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cfclip.errors import InputError, reason_of
-from cfclip.photos.alignment import Points, Quad, face_quad
+from cfclip.photos.alignment import FARTHEST, Points, Quad, face_quad
 from cfclip.text_files import read_text
 from cfclip.text_formats import FormatError, finite_number, named, parse_json
 
@@ -40,8 +40,11 @@ def quad_of(landmarks: Points) -> Quad:
     if points.ndim != _ONE_FACE or points.shape[1] != 2 or len(points) not in KNOWN_LAYOUTS:
         shape = "x".join(map(str, points.shape))
         raise InputError(f"the landmarks are {shape} numbers, {_expected()}")
-    if not np.isfinite(points).all():
-        raise InputError("the landmarks hold numbers that are not finite; give pixels")
+    if not (np.abs(points) <= FARTHEST).all():
+        raise InputError(
+            f"the landmarks hold numbers that are not finite, or beyond {FARTHEST:,.0f}; give "
+            "pixels of the photo"
+        )
     if len(points) in (4, 5):
         return face_quad(points[0], points[1], points[-2], points[-1])
     return face_quad(
