@@ -218,7 +218,7 @@ def test_prompts_that_a_mapper_does_not_know_are_left_out(
         (("--batch", 0), "batch is 0, it must be at least 1"),
         (("--share", 0), "share is 0.0, it must be above 0 and at most 1"),
         (("--share", 1.5), "share is 1.5, it must be above 0 and at most 1"),
-        (("--prompts", "nonesuch.toml"), "cannot read nonesuch.toml"),
+        (("--prompts", "nonesuch.toml"), "nonesuch.toml: cannot read it"),
         (("--judge-clip", "nonesuch"), "there is no folder nonesuch"),
         (("--tuned", "nonesuch"), "there is no folder nonesuch"),
         (("--device", "gpu"), "unknown device"),

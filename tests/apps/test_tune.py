@@ -77,7 +77,7 @@ def test_trials_are_kept_and_the_best_is_taken(
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("tune", tmp_path / "out", "--trials", 0) == 2
-    assert "trials is 0, it must be at least 1" in capsys.readouterr().err
+    assert "trials is 0, it must be a number at least 1" in capsys.readouterr().err
     tuned = tmp_path / "tuned"
     tuned.mkdir()
     for content in ("{", "[]", '{"settings": 3}'):

@@ -83,7 +83,10 @@ def test_two_rows_of_one_name() -> None:
         ({"text": " "}, "empty"),
         ({"strength": 1e9}, "strength is 1000000000.0"),
         ({"strength": float("nan")}, "strength is nan"),
-        ({"seed": 2**63}, "seed is 9223372036854775808, it must be from 0 to 2^63 - 1"),
+        (
+            {"seed": 2**63},
+            "seed is 9223372036854775808, it must be a number at least 0 and at most 2^63 - 1",
+        ),
     ],
 )
 def test_values_out_of_their_limits(more: dict[str, object], why: str) -> None:

@@ -98,7 +98,7 @@ def test_failures_are_told_and_tried_again(tmp_path: Path, job: Job) -> None:
     batch = opened(tmp_path, rows)
     assert run_batch(batch, ThisProcess(job), 4, lambda each: None).failed == 1
     ((row, reason),) = batch.failures()
-    assert (row, reason) == (BAD, "there is no file /nowhere/<b>.png")
+    assert (row, reason) == (BAD, "there is no file <b>.png")
     assert batch.about(BAD)["status"] == "failed"
     assert opened(tmp_path, rows).left == [BAD]
 
@@ -149,7 +149,7 @@ def test_the_page(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> 
     assert text.count("<figure>") == 3
     assert text.count("data:image/jpeg") == 6
     assert "&lt;tiny&gt;" in text
-    assert "there is no file /nowhere/&lt;b&gt;.png" in text
+    assert "there is no file &lt;b&gt;.png" in text
     assert "list.csv:3: &lt;i&gt;bad&lt;/i&gt;" in text
     for tag in ("<b>", "<i>", "<script", "http://", "https://"):
         assert tag not in text
