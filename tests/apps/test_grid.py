@@ -206,7 +206,7 @@ def test_ctrl_c_keeps_the_finished_rows(
             "a sweep shows one method",
         ),
         (("curves", "--out", "x.png"), "no trainings; give their folders"),
-        (("curves", "nothing", "--out", "x.png"), "cannot be read as the log of a training"),
+        (("curves", "nothing", "--out", "x.png"), "give the folder of a run"),
     ],
 )
 def test_bad_input_is_one_line(
