@@ -130,7 +130,7 @@ def test_an_identity_network_tells_how_alike_the_person_is(
         ("sample:1", ("--align",), "no face to be cut"),
         ("sample:1", TUNING, "the generator's own picture"),
         ("photo", ("--paste-back", "whole"), "no face is cut from a photo"),
-        ("photo", ("--landmarks", "missing.txt"), "cannot read landmarks"),
+        ("photo", ("--landmarks", "missing.txt"), "missing.txt: cannot read it"),
         ("photo", ("--landmarks", "points", "--face", "2"), "face is 2, but"),
         ("folder", ("--landmarks", "points"), "has the landmarks of one photo, but 2 are given"),
         ("photo", ("--identity-network", "missing.pth"), "missing.pth"),

@@ -107,5 +107,5 @@ def test_a_full_disk_keeps_the_rows_before(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").mkdir()
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="is no plain file"):
         RowLog(tmp_path / "rows.jsonl")
