@@ -233,7 +233,7 @@ def test_a_mapper_that_does_not_say_what_it_is_for_is_refused(
 ) -> None:
     path = tmp_path / "mapper.safetensors"
     save_text_mapper(mapper_of(session), path, facts)
-    with pytest.raises(CheckpointError, match="does not tell for which models and prompts"):
+    with pytest.raises(CheckpointError, match="give a mapper that cfclip train made"):
         open_mapper(session.pack, path)
 
 

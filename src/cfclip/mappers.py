@@ -41,7 +41,9 @@ from cfclip.results import EditResult, circumstances
 from cfclip.schedule import MOST_AT_ONCE, check_number
 from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed
+from cfclip.text_formats import FormatError, named
 from cfclip.tuned_sources import generator_of
+from cfclip.typed_fields import field_of
 from cfclip.weights import is_model_file
 
 BATCH = 16
@@ -137,18 +139,18 @@ def open_mapper(
     if Path(run_or_file).is_file() and not is_model_file(path):
         return _open_released(pack, path, device)
     about = text_mapper_metadata(path)
-    models, prompts = about.get("models"), about.get("prompts")
-    if not isinstance(models, dict) or not isinstance(prompts, list) or not prompts:
-        raise CheckpointError(
-            f"{path} does not tell for which models and prompts it was trained; give a mapper that "
-            "cfclip train made"
-        )
+    with named(path, "give a mapper that cfclip train made", CheckpointError):
+        models = field_of(about, "models", Mapping[str, str])
+        prompts = tuple(map(check_prompt, field_of(about, "prompts", tuple[str, ...])))
+        step = field_of(about, "step", int | None, None)
+        if not prompts:
+            raise FormatError("it does not tell for which prompts it was trained")
     name = f"{about.get('pack')} {about.get('pack_version')}"
     pack.check_models(path, models, f"it is one for pack {name}: open that, or train one for this")
     mapper = load_text_mapper(path, device)
     _check_sizes(pack, path, mapper, device)
-    origin = {**file_origin(path), "step": about.get("step")}
-    return PackMapper(mapper, torch.device(device), tuple(map(str, prompts)), origin)
+    origin = {**file_origin(path), "step": step}
+    return PackMapper(mapper, torch.device(device), prompts, origin)
 
 
 def _open_released(pack: Pack, path: Path, device: str | torch.device) -> PackMapper:

@@ -235,7 +235,7 @@ def shapes_of(make: Callable[[], nn.Module], source: str) -> dict[str, tuple[int
     try:
         with meta_device():
             return {name: tuple(value.shape) for name, value in make().state_dict().items()}
-    except (RuntimeError, OverflowError) as error:
+    except (RuntimeError, OverflowError, TypeError) as error:  # TypeError: beyond 64 bits
         raise CheckpointError(
             f"{source} asks for sizes that no model has: {reason_of(error)}"
         ) from error

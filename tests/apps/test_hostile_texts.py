@@ -1,6 +1,7 @@
 """Every text that commands read, malformed in every way: one line, status 2, and at once."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from few_prompts import PROMPTS
 from PIL import Image
 from refusals import refused
+from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
 from cfclip.packs.manifest import MANIFEST_FILE
@@ -353,6 +355,36 @@ def test_results_that_a_batch_was_told(begun: Path, tmp_path: Path, content: str
     assert (told["name"], told["status"]) == ("sample-1_green-hair", "done")
 
 
+KEPT = (
+    *(BYTES["latin"], BYTES["empty"], JSONS["digits"], JSONS["infinite"], JSONS["nested"]),
+    '{"latents": "abc", "inversion": "abc", "warnings": "abc"}',
+)
+
+
+def test_inversions_that_a_batch_has_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(len(KEPT) + 1):
+        Image.new("RGB", (32, 32), (number, 0, 0)).save(tmp_path / "in" / f"{number:02}.png")
+    mapper = write_mapper(tmp_path / "run", Path(os.environ["CFCLIP_PACKS"]) / "tiny")
+    quick = ["--projection.steps", "0", "--projection.warn-below-psnr", "0", "--workers", "1"]
+    command = ["batch", "in", "--all-texts", "--mapper", str(mapper), *EDIT, *quick]
+    assert main(command) == 0
+    first, *others = sorted((tmp_path / "out" / "inversions").glob("*.json"))
+    content = json.loads(first.read_text())
+    content["latents"]["float32"] = content["latents"]["float32"][:-8] + "AADAfw=="  # NaN
+    write(first, json.dumps(content))
+    for file, text in zip(others, KEPT, strict=True):
+        write(file, text)
+    pictures = {file.name: file.read_bytes() for file in (tmp_path / "out/pictures").iterdir()}
+    shutil.rmtree(tmp_path / "out" / "pictures")
+    assert main(command) == 0
+    again = {file.name: file.read_bytes() for file in (tmp_path / "out/pictures").iterdir()}
+    assert again == pictures
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def begun(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A batch of one row that is done."""
@@ -390,7 +422,7 @@ def test_layers_that_are_none(refusal: Refusal, layers: str) -> None:
         *("http://./", "http://\u2100.com/", "http://\udcff/", "http://x/\r\nHost: y"),
         *("http://user:word@x/", "http://" + "a" * 5000, "ftp://x/a"),
     ],
-    ids=repr,
+    ids=lambda address: repr(address[:30]),
 )
 def test_addresses_that_are_none(
     tiny_pack: Path, capsys: pytest.CaptureFixture[str], address: str

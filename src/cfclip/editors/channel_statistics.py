@@ -8,6 +8,7 @@ sigma_c the standard deviation of channel c over pictures and 1_c the axis of c:
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from torch import Tensor, nn
 
 from cfclip.editors.spaces import style_widths
 from cfclip.embedders.base import Embedder
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import InputError
 from cfclip.generators.base import Generator
+from cfclip.schedule import check_number
 from cfclip.tensors import unit
+from cfclip.typed_fields import build
 from cfclip.weights import (
     ModelFormat,
     build_with,
@@ -41,7 +44,7 @@ would shorten the directions of the many channels that move an embedding by as l
 
 @dataclass(frozen=True)
 class ChannelStatisticsConfig:
-    """What channel statistics are of."""
+    """What channel statistics are of. Raises `InputError` for sizes that are none."""
 
     channels: int
     """StyleSpace channels of the generator."""
@@ -50,6 +53,10 @@ class ChannelStatisticsConfig:
     models: Mapping[str, str] = field(default_factory=dict)
     """File name to SHA-256 of the generator and embedder that were measured, see
     `Pack.mapped_models`."""
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "dim"):
+            check_number(name, getattr(self, name), 1)
 
 
 class ChannelStatistics(nn.Module):
@@ -122,7 +129,7 @@ def load_channel_statistics(path: str | Path) -> ChannelStatistics:
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    config, tensors = read_model(path, FORMAT, _parse_config)
+    config, tensors = read_model(path, FORMAT, partial(build, ChannelStatisticsConfig))
     statistics = build_with(lambda: ChannelStatistics(config), tensors, str(path))
     return statistics.eval()
 
@@ -133,11 +140,3 @@ def channel_report(path: str | Path) -> dict[str, Any]:
     Raises `CheckpointError` when the file is missing, damaged or of another kind.
     """
     return read_facts(path, FORMAT, _REPORT_KEY)
-
-
-def _parse_config(values: dict[str, Any]) -> ChannelStatisticsConfig:
-    config = ChannelStatisticsConfig(**values)
-    sizes = (config.channels, config.dim)
-    if not all(type(size) is int and size > 0 for size in sizes):
-        raise CheckpointError(f"sizes {sizes}")
-    return ChannelStatisticsConfig(*sizes, dict(config.models))

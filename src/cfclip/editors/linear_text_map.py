@@ -20,6 +20,7 @@ the rest of it away again; each of several texts adds its own offset, as in the 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ from cfclip.editors.base import EditRequest
 from cfclip.editors.config import Fusion
 from cfclip.embedders.base import Embedder
 from cfclip.embedders.prompts import check_prompt
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import InputError
 from cfclip.generators.base import Generator
+from cfclip.schedule import check_number
+from cfclip.typed_fields import build
 from cfclip.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.linear_text_map.v1", "linear text map")
@@ -41,7 +44,7 @@ _REPORT_KEY = "fit"
 
 @dataclass(frozen=True)
 class LinearTextMapConfig:
-    """What a linear text map is for."""
+    """What a linear text map is for. Raises `InputError` for sizes that are none."""
 
     text_dim: int
     """Width of the text embeddings."""
@@ -52,6 +55,10 @@ class LinearTextMapConfig:
     models: Mapping[str, str] = field(default_factory=dict)
     """File name to SHA-256 of the generator and embedder it was fitted for, see
     `Pack.mapped_models`."""
+
+    def __post_init__(self) -> None:
+        for name in ("text_dim", "w_dim"):
+            check_number(name, getattr(self, name), 1)
 
 
 class LinearTextMap(nn.Module):
@@ -166,14 +173,6 @@ def load_text_map(path: str | Path) -> LinearTextMap:
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    config, tensors = read_model(path, FORMAT, _parse_config)
+    config, tensors = read_model(path, FORMAT, partial(build, LinearTextMapConfig))
     text_map = build_with(lambda: LinearTextMap(config), tensors, str(path))
     return text_map.eval()
-
-
-def _parse_config(values: dict[str, Any]) -> LinearTextMapConfig:
-    config = LinearTextMapConfig(**values)
-    sizes = (config.text_dim, config.w_dim)
-    if not all(type(size) is int and size > 0 for size in sizes) or type(config.fuses) is not bool:
-        raise CheckpointError(f"sizes {sizes}, fuses {config.fuses!r}")
-    return LinearTextMapConfig(*sizes, config.fuses, dict(config.models))

@@ -13,6 +13,7 @@ networks (`text_layout` "none"), h is w: the mapper of StyleCLIP, which knows on
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
 from cfclip.tensors import check_latents
+from cfclip.typed_fields import build
 from cfclip.weights import (
     ModelFormat,
     build_with,
@@ -152,7 +154,7 @@ def load_text_mapper(path: str | Path, device: str | torch.device = "cpu") -> Te
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    config, tensors = read_model(path, FORMAT, _parse_config)
+    config, tensors = read_model(path, FORMAT, partial(build, TextMapperConfig))
     mapper = build_with(lambda: TextMapper(config), tensors, str(path))
     return mapper.eval().requires_grad_(False).to(device)
 
@@ -198,7 +200,3 @@ def mapper_runs(path: str | Path) -> list[Path]:
 def _better_in(folder: Path) -> Path | None:
     """The better mapper in the folder of a training, if it has one."""
     return next((folder / name for name in (BEST, LAST) if (folder / name).is_file()), None)
-
-
-def _parse_config(values: dict[str, Any]) -> TextMapperConfig:
-    return TextMapperConfig(**{**values, "groups": tuple(values["groups"])})

@@ -7,8 +7,8 @@ in W, where edits behave, and leave it only as far as the training asks.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cfclip.encoders.base import Encoder
 from cfclip.errors import InputError
 from cfclip.tensors import RGB_CHANNELS, check_images, resize_images
+from cfclip.typed_fields import build
 from cfclip.weights import ModelFormat, build_with, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_encoder.v1", "encoder")
@@ -205,10 +206,6 @@ def load_encoder(path: str | Path, device: str | torch.device = "cpu") -> Latent
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    config, tensors = read_model(path, FORMAT, _parse_config)
+    config, tensors = read_model(path, FORMAT, partial(build, LatentEncoderConfig))
     encoder = build_with(lambda: LatentEncoder(config), tensors, str(path))
     return encoder.eval().requires_grad_(False).to(device)
-
-
-def _parse_config(values: dict[str, Any]) -> LatentEncoderConfig:
-    return LatentEncoderConfig(**{**values, "channels": tuple(values["channels"])})

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -25,6 +26,7 @@ from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, un
 from cfclip.foreign_checkpoints import network_of, options_of, part_of, state_dict_of, value_in
 from cfclip.schedule import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
+from cfclip.typed_fields import build
 from cfclip.weights import ModelFormat, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.style_encoder.v1", "encoder")
@@ -208,7 +210,7 @@ def load_style_encoder(path: str | Path) -> StyleEncoder:
     Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
     kind, or holds unknown, missing, misshapen or non-finite tensors.
     """
-    config, tensors = read_model(path, FORMAT, lambda values: StyleEncoderConfig(**values))
+    config, tensors = read_model(path, FORMAT, partial(build, StyleEncoderConfig))
     return _build(config, tensors, str(path))
 
 

@@ -44,7 +44,9 @@ from cfclip.mappers import open_mapper
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.settings import edit_settings, make_config
+from cfclip.text_formats import shown
 from cfclip.training.runs import logged_seconds
+from cfclip.typed_fields import field_of
 
 
 class Method(Protocol):
@@ -236,7 +238,8 @@ def _global(made_of: Ingredients) -> Method:
     (file,) = made_of.files
     statistics = made_of.pack.channel_statistics(file, made_of.device)
     editor = GlobalDirections(*made_of.models(), statistics, config)
-    return PlainMethod(made_of.name, editor, asdict(config), channel_report(file).get("seconds"))
+    seconds = field_of(channel_report(file), "seconds", float | None, None)
+    return PlainMethod(made_of.name, editor, asdict(config), seconds)
 
 
 METHODS: Mapping[str, Callable[[Ingredients], Method]] = MappingProxyType(
@@ -278,7 +281,7 @@ def _check_published(name: str, file: Path, objective: ObjectiveName) -> None:
     found = text_mapper_metadata(mapper_file(file)).get("settings")
     settings = found if isinstance(found, dict) else {}
     differing = [
-        f"{term} {settings.get(term)!r}"
+        f"{term} {shown(settings.get(term))}"
         for term, value in {"objective": objective, **dict.fromkeys(_OUR_TERMS, 0.0)}.items()
         if settings.get(term) != value
     ]

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from cfclip.embedders.towers import HalvingBlock, conv_norm_relu
 from cfclip.errors import CheckpointError
+from cfclip.typed_fields import field_of
 from cfclip.weights import ModelFormat, load_tensors, read_model, save_model
 
 Architecture = Literal["plain", "residual"]
@@ -100,4 +101,5 @@ def load_probe(path: str | Path) -> Probe:
 
 
 def _build_probe(config: dict[str, Any]) -> Probe:
-    return Probe(config["classes"], config["architecture"])
+    classes = field_of(config, "classes", Mapping[str, int])
+    return Probe(classes, field_of(config, "architecture", str))

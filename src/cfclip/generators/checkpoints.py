@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from cfclip.errors import CheckpointError
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.typed_fields import build
 from cfclip.weights import (
     ModelFormat,
     build_with,
@@ -52,7 +53,7 @@ def load_generator_file(path: str | Path, device: str | torch.device = "cpu") ->
     Raises `CheckpointError` when the file is missing, damaged, of another kind, or holds unknown,
     missing, misshapen or non-finite tensors (it names them).
     """
-    config, tensors = read_model(path, FORMAT, _parse_config)
+    config, tensors = read_model(path, FORMAT, partial(build, StyleGAN2Config))
     return build_generator(config, tensors, str(path)).to(device)
 
 
@@ -61,7 +62,7 @@ def read_generator_config(path: str | Path) -> StyleGAN2Config:
 
     Raises `CheckpointError` when it is missing, damaged or of another kind.
     """
-    return read_config(path, FORMAT, _parse_config)
+    return read_config(path, FORMAT, partial(build, StyleGAN2Config))
 
 
 def build_generator(
@@ -151,7 +152,3 @@ def conditional(source: str, reason: str) -> CheckpointError:
         f"{source} is of a conditional generator, of several classes ({reason}); only "
         "unconditional ones can be edited, give such a one"
     )
-
-
-def _parse_config(values: dict[str, Any]) -> StyleGAN2Config:
-    return StyleGAN2Config(**{**values, "channels": tuple(values["channels"])})

@@ -1,5 +1,6 @@
 """Where a generator's latents lie: mean and spread of W, measured on samples of its mapping."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.base import Generator
+from cfclip.typed_fields import fit
 from cfclip.weights import ModelFormat, build_with, meta_device, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_statistics.v1", "latent statistics")
@@ -89,10 +91,11 @@ def save_latent_statistics(statistics: LatentStatistics, path: str | Path) -> No
 def load_latent_statistics(path: str | Path) -> LatentStatistics:
     """Read what `save_latent_statistics` wrote. Raises `CheckpointError` for any other file."""
 
-    def parse(values: dict[str, Any]) -> dict[str, Any]:
+    def parse(values: dict[str, Any]) -> dict[str, int]:
+        sizes = fit(values, Mapping[str, int], "it")
         with meta_device():
-            LatentStatistics(**values)  # which knows the limits
-        return values
+            LatentStatistics(**sizes)  # which knows the limits
+        return dict(sizes)
 
     config, tensors = read_model(path, FORMAT, parse)
     return build_with(lambda: LatentStatistics(**config), tensors, str(path))
