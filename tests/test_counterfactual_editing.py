@@ -160,7 +160,7 @@ def test_a_map_of_ones_own_and_other_settings(
         ({"optimizer": "ranger"}, "optimizer is 'ranger'"),
         ({"fusion": "mix"}, "fusion is 'mix'"),
         ({"t0": ""}, "the prompt is empty"),
-        ({"tn": "\x00"}, "control character"),
+        ({"tn": "\x00"}, "the prompt is empty"),
         ({"image": "nonesuch.png"}, "no file nonesuch.png"),
         ({"image": 3}, "cannot edit a int"),
         ({"image": ["sample:1"]}, "cannot edit a list"),

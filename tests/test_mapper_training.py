@@ -185,7 +185,7 @@ def test_folders_without_usable_pictures_are_refused(
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"1 of the 6 pictures in .* could be used, .*empty"):
         find_latents(session, tiny_config(), pictures, tmp_path / "kept", PROJECTION)
-    with pytest.raises(InputError, match="there is no latents file"):
+    with pytest.raises(InputError, match="is no latents file"):
         find_latents(session, tiny_config(), tmp_path / "nothing")
 
 
