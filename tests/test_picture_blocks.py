@@ -78,9 +78,9 @@ def test_they_are_refused_at_once(
     path = tmp_path / name
     path.write_bytes(content())
     options = ["green hair", "--pack", str(tiny_pack), "--out", str(tmp_path / "out")]
-    began = time.monotonic()
+    began = time.process_time()  # of computing: other work on the machine may make it wait
     assert main([command, str(path), *(options if command == "edit" else [])]) == 2
-    assert time.monotonic() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
     assert f"has more than {MOST[what]:,} {what}" in refused(capsys)
 
 

@@ -4,7 +4,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +72,12 @@ def picture(folder: Path, name: str, packet: str) -> Path:
     return path
 
 
+def computed() -> float:
+    """Seconds of computing of all processes that ended: other work may make one wait."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def limited() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
 
@@ -80,7 +85,7 @@ def limited() -> None:
 @pytest.mark.parametrize("name", PACKETS)
 def test_no_packet_takes_long_or_gigabytes(tmp_path: Path, name: str) -> None:
     path = picture(tmp_path, name, PACKETS[name])
-    began = time.monotonic()
+    began = computed()
     ran = subprocess.run(
         [sys.executable, "-m", "cfclip", "inspect", str(path), "--json"],
         env=environment({}),
@@ -90,6 +95,6 @@ def test_no_packet_takes_long_or_gigabytes(tmp_path: Path, name: str) -> None:
         timeout=60,
         check=False,
     )
-    assert time.monotonic() - began < MOST_SECONDS
+    assert computed() - began < MOST_SECONDS
     assert (ran.returncode, ran.stderr) == (0, "")
     assert json.loads(ran.stdout)["image"] == str(path)
