@@ -108,6 +108,7 @@ def seen(folder: Path, deed: Callable[[], object]) -> str:
         (lambda: os.mkdir("/outside"), "write '/outside' (os.mkdir)"),
         (lambda: os.rename("inside", "/outside"), "write '/outside' (os.rename)"),
         (lambda: os.remove("/outside"), "write '/outside' (os.remove)"),
+        (lambda: os.rmdir("../.."), "write '../..' (os.rmdir)"),
         (lambda: socket.create_connection(("127.0.0.1", 9), 1), "network socket.getaddrinfo"),
         (lambda: os.system("true"), "process os.system"),
         (lambda: exec("1"), "code compile by test_fuzzing"),
@@ -132,6 +133,9 @@ def test_what_belongs_to_a_case_is_not(tmp_path: Path, monkeypatch: pytest.Monke
         Path("a").write_text("a")
         Path("a").rename("b")
         Path("b").read_text()
+        Path("link").symlink_to("/dev/zero")
+        Path("b").replace("link")
+        Path("link").unlink()
         Path("/proc/self/status").read_text()
         Path(os.__file__).read_text()
 

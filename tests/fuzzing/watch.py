@@ -34,6 +34,8 @@ _CHANGES: dict[str, dict[int, int]] = {
 }
 """Events that change files: which of their arguments are paths, and which the folder that each is
 relative to, if there is one."""
+_OF_LINKS = ("os.remove", "os.rename", "os.link", "os.symlink", "os.rmdir")
+"""Those that change a link and not what it leads to."""
 _NETWORK = tuple(
     f"socket.{name}" for name in words("connect bind sendto getaddrinfo gethostbyname")
 )
@@ -117,7 +119,7 @@ class Watch:
             self._refuse_change(event, path)
 
     def _refuse_change(self, event: str, path: Any) -> None:
-        if not _within(path, self._writable):
+        if not _within(path, self._writable, follows=event not in _OF_LINKS):
             self._tell(f"write {path!r} ({event})")
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
@@ -151,10 +153,14 @@ _HANDLERS: dict[str, Handler] = {
 }
 
 
-def _within(path: Any, roots: tuple[str, ...]) -> bool:
-    text = os.fsdecode(path)
+def _within(path: Any, roots: tuple[str, ...], follows: bool = True) -> bool:
+    """Whether a path, or what it leads to if it is a link, is one of `roots` or in one."""
+    folder, name = os.path.split(os.fsdecode(path))
     try:
-        real = os.path.realpath(text)
+        if follows or name in ("", ".", ".."):
+            real = os.path.realpath(os.path.join(folder, name))
+        else:
+            real = os.path.join(os.path.realpath(folder), name)
     except (OSError, ValueError):
         return True  # no such file can be: nothing is opened
     own = f"/proc/{os.getpid()}/"
