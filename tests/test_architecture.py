@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "text_files": {"errors", "text_formats"},
     "typed_fields": {"text_formats"},
     "weights": {"errors", "files", "text_formats", "typed_fields"},
-    "foreign_checkpoints": {"errors", "weights"},
+    "foreign_checkpoints": {"errors", "text_formats"},
     "pickle_values": {"errors"},
     "pickles": {"errors", "pickle_values"},
     "zip_index": {"errors"},

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip.weights import shown_name
+from cfclip.text_formats import shown_name
 
 Value = TypeVar("Value")
 

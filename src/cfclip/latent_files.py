@@ -24,9 +24,10 @@ from cfclip.errors import CheckpointError, InputError, reason_of
 from cfclip.files import sha256_of
 from cfclip.foreign_checkpoints import state_dict_of
 from cfclip.pickle_names import Array
+from cfclip.text_formats import shown_name
 from cfclip.torch_files import map_file, read_torch_object
 from cfclip.torch_layout import LEGACY_START
-from cfclip.weights import is_model_file, read_tensors, shown_name
+from cfclip.weights import is_model_file, read_tensors
 from cfclip.zip_index import ZIP_START, zip_entries
 
 LATENT_SUFFIXES = (".pt", ".pth", ".npy", ".npz", ".safetensors")

@@ -14,7 +14,7 @@ from cfclip.encoders.config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
 from cfclip.given_settings import GivenSettings, all_given
 from cfclip.photos.config import PasteBack
-from cfclip.text_formats import plain, shown
+from cfclip.text_formats import shown, shown_name
 from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
 
@@ -108,7 +108,7 @@ def _layered(
 def _fitting(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
     known = {each.name: each.default for each in fields(config)}
     if unknown := sorted(set(values) - set(known)):
-        found = ", ".join(map(plain, unknown[:_MOST_NAMES]))
+        found = ", ".join(map(shown_name, unknown[:_MOST_NAMES]))
         raise InputError(f"unknown setting {found}; known are {', '.join(known)}")
     return {name: _fit(name, value, known[name]) for name, value in values.items()}
 

@@ -98,8 +98,9 @@ def repeated(names: Iterable[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def plain(name: str) -> str:
-    """A name as messages show it, without quotes; its beginning, if it is long."""
+def shown_name(name: str) -> str:
+    """A name as messages show it, without quotes if it can be; its beginning, if it is long."""
+    name = name if name.isprintable() else repr(name)
     return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
 
 

@@ -19,7 +19,7 @@ from typing import (
     get_type_hints,
 )
 
-from cfclip.text_formats import FormatError, finite_number, plain, shown
+from cfclip.text_formats import FormatError, finite_number, shown, shown_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -47,7 +47,7 @@ def build(cls: type[Class], content: object, name: str = "") -> Class:
     table = table_of(content, name or "it")
     inside = f" in {name}" if name else ""
     if unknown := sorted(set(table) - set(hints)):
-        found = ", ".join(map(plain, unknown[:_MOST_NAMES]))
+        found = ", ".join(map(shown_name, unknown[:_MOST_NAMES]))
         raise FormatError(f"unknown field {found}{inside}; known are {', '.join(hints)}")
     needed = [
         each.name
@@ -109,7 +109,7 @@ def fit(value: object, hint: Any, name: str) -> Any:
 
 
 def _joined(name: str, field: str) -> str:
-    return f"{name}.{plain(field)}" if name else field
+    return f"{name}.{shown_name(field)}" if name else field
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import CfclipError, CheckpointError, InputError, reason_of
 from cfclip.files import atomic_write
-from cfclip.text_formats import parse_json
+from cfclip.text_formats import parse_json, shown_name
 from cfclip.typed_fields import table_of
 
 FORMAT_KEY = "format"
@@ -28,7 +28,6 @@ CONFIG_KEY = "config"
 
 _NAMES_SHOWN = 8
 _LONGEST_PROBLEMS = 250
-_LONGEST_NAME = 120
 _LENGTH_BYTES = 8
 """Of the header of a safetensors file, before it."""
 _MAX_HEADER_BYTES = 4 << 20
@@ -323,12 +322,6 @@ def _check_format(header: Mapping[str, str], model_format: ModelFormat, path: st
             f"{path} is not {article} {noun}: its format is {shown_name(repr(found))}, expected "
             f"{model_format.tag!r}"
         )
-
-
-def shown_name(name: str) -> str:
-    """A name that a file brings, as part of a line."""
-    name = name if name.isprintable() else repr(name)
-    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cfclip.errors import InputError
+from cfclip.text_formats import shown
 
 EXAMPLE = "green hair"
 _TEXT_OPTIONS = ("--text", "--source-text", "--unrealistic-text")
@@ -78,7 +79,7 @@ def pictures_and_texts(
         named = [each for each in given if each not in usable]
         meant = [each for each in named if not _names_pictures(each, bare_folders=False)]
         raise InputError(
-            f"{_shown(mistaken[0])} is a file or a picture, not a text; "
+            f"{shown(mistaken[0])} is a file or a picture, not a text; "
             + _remedy(usable, meant, out)
         )
     return tuple(given[:1]), tuple(given[1:])
@@ -90,7 +91,7 @@ def check_texts(texts: Sequence[str]) -> None:
     for text in texts:
         if _names_pictures(text, bare_folders=False):
             raise InputError(
-                f"--text {_shown(text)} is a file or a picture, not a text; give pictures without "
+                f"--text {shown(text)} is a file or a picture, not a text; give pictures without "
                 "--text, and a text that is called like a file with a word more"
             )
 
@@ -141,7 +142,3 @@ def _quoted(word: str) -> str:
     quoted = shlex.quote(word)
     plain = quoted == word or _ACTIVE_IN_QUOTES & set(word)
     return quoted if plain else f'"{word}"'
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_COMMAND else text[:_LONGEST_COMMAND] + "...")

@@ -15,7 +15,14 @@ from cfclip.latent_files import split_spec
 from cfclip.latent_sources import name_of_code
 from cfclip.sources import is_sample_spec, parse_sample_spec
 from cfclip.text_files import read_csv, read_lines
-from cfclip.text_formats import FormatError, finite_number, parse_json, plain, shown, whole_number
+from cfclip.text_formats import (
+    FormatError,
+    finite_number,
+    parse_json,
+    shown,
+    shown_name,
+    whole_number,
+)
 from cfclip.typed_fields import field_of
 
 IMAGE = "image"
@@ -63,7 +70,7 @@ def read_manifest(
 
 def _few(names: Collection[str]) -> str:
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(plain(name) for name in islice(names, _MOST_NAMES)) + more
+    return ", ".join(shown_name(name) for name in islice(names, _MOST_NAMES)) + more
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | FormatError]]:

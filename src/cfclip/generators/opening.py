@@ -16,9 +16,10 @@ from cfclip.generators.nvidia_network import GENERATOR, Network, network_names, 
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
 from cfclip.generators.rosinality import NOISE_SEED, from_rosinality, lacks_noise
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.text_formats import shown_name
 from cfclip.torch_files import read_torch_object
 from cfclip.torch_layout import LEGACY_START
-from cfclip.weights import is_model_file, read_metadata, shown_name
+from cfclip.weights import is_model_file, read_metadata
 
 _PICKLE_START = b"\x80"
 _AVERAGE = "latent_avg"

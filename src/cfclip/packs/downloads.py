@@ -36,7 +36,7 @@ from cfclip.packs.http_answers import (
 )
 from cfclip.reach import SECONDS, soon
 from cfclip.text_files import read_json
-from cfclip.text_formats import FormatError, named, plain
+from cfclip.text_formats import FormatError, named, shown_name
 from cfclip.typed_fields import build, fit
 
 PINS_FILE = "pins.json"
@@ -286,7 +286,7 @@ class Downloads:
             pins: dict[str, dict[str, str]] = fit(read_json(path), _Pins, "it")
             for name, pin in pins.items():
                 if not {"sha256", "first_used"} <= pin.keys():
-                    raise FormatError(f"{plain(name)} has no sha256 or first_used")
+                    raise FormatError(f"{shown_name(name)} has no sha256 or first_used")
         return pins
 
 

@@ -46,7 +46,7 @@ import tomli_w
 from cfclip.errors import CfclipError, PackError
 from cfclip.files import atomic_write, leads_out
 from cfclip.text_files import read_text
-from cfclip.text_formats import named, parse_toml, plain, shown
+from cfclip.text_formats import named, parse_toml, shown, shown_name
 from cfclip.typed_fields import build
 
 MANIFEST_FILE = "pack.toml"
@@ -221,10 +221,12 @@ def _check(manifest: PackManifest) -> None:
         )
     for name, texts in manifest.aspects.items():
         if len(set(texts)) < 2 or not all(text.strip() for text in texts):
-            raise PackError(f"aspects.{plain(name)} is {shown(texts)}, expected two or more texts")
+            raise PackError(
+                f"aspects.{shown_name(name)} is {shown(texts)}, expected two or more texts"
+            )
     for heading, text in manifest.card.items():
         if not text.strip():
-            raise PackError(f"card.{plain(heading)} is empty")
+            raise PackError(f"card.{shown_name(heading)} is empty")
 
 
 def _check_template(template: str) -> None:

@@ -62,22 +62,27 @@ class Uploads:
                     f"the picture took more than {limits.upload_seconds:g} s to arrive; give a "
                     "smaller one"
                 )
-            waiting = sum(len(each.content) for each in self._by_token.values())
-            try:
-                if len(upload.content) + len(part) > limits.upload_bytes:
-                    raise InputError(
-                        f"the file has more than {limits.upload_megabytes:g} MB, the limit; give "
-                        "a smaller one"
-                    )
-                if waiting + len(part) > limits.waiting_bytes:
-                    raise BusyError(
-                        f"busy: {len(self._by_token)} pictures wait to be opened, which is the "
-                        "limit; try again in a minute"
-                    )
-            except (InputError, BusyError):
+            refusal = self._refusal(upload, len(part))
+            if refusal is not None:
                 del self._by_token[token]
-                raise
+                raise refusal
             upload.content += part
+
+    def _refusal(self, upload: Upload, more: int) -> InputError | BusyError | None:
+        """Why so many bytes more are too many."""
+        limits = self._limits
+        if len(upload.content) + more > limits.upload_bytes:
+            return InputError(
+                f"the file has more than {limits.upload_megabytes:g} MB, the limit; give a smaller "
+                "one"
+            )
+        waiting = sum(len(each.content) for each in self._by_token.values())
+        if waiting + more > limits.waiting_bytes:
+            return BusyError(
+                f"busy: {len(self._by_token)} pictures wait to be opened, which is the limit; try "
+                "again in a minute"
+            )
+        return None
 
     def take(self, token: str) -> Upload:
         """The file of a token, which is then forgotten. Raises `InputError` if there is none."""
