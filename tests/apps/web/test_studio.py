@@ -131,7 +131,7 @@ def test_too_many_pixels_are_refused(studio: Studio) -> None:
 def test_mappers_are_offered_to_their_pack_only(studio: Studio) -> None:
     assert list(studio.mappers("tiny")) == ["blue"]
     assert len(studio.notes) == 1
-    assert "for which models" in studio.notes[0]
+    assert "missing field models" in studio.notes[0]
     assert studio.examples("tiny", "blue") == ("blue hair", "red skin")
     assert studio.examples("tiny", OPTIMISATION) == ("blue hair", "red skin")
     job, told = job_of()
