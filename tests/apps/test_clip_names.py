@@ -166,7 +166,8 @@ def usual_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind", ["refused", "no name", "proxy", "socks", "silent", "silent proxy", "offline"]
+    "kind",
+    ["refused", "no name", "proxy", "socks", "silent", "silent proxy", "offline"],
 )
 def test_a_default_that_must_be_fetched_fails_soon(
     kind: str, tmp_path: Path, usual_seconds: float
@@ -182,6 +183,16 @@ def test_a_default_that_must_be_fetched_fails_soon(
     assert len(errors) <= 500
     assert seconds < _SECONDS + usual_seconds
     assert not (tmp_path / "t").exists()
+
+
+def test_an_address_of_the_hub_that_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://[")
+    assert main(["sample", "3", "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("cfclip: error: HF_ENDPOINT is 'http://[', which is no address")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.slow

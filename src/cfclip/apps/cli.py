@@ -34,6 +34,7 @@ from cfclip.apps.texts import without_dashes
 from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
 from cfclip.apps.web.command import Web
+from cfclip.embedders.hub import check_hub_address
 from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory, reason_of
 from cfclip.text_formats import short_place, shown
 from cfclip.training.config import TrainingConfig
@@ -109,6 +110,7 @@ def _run(given: list[str], console: Console) -> int:
 
             console.result({"version": __version__}, f"cfclip {__version__}")
             return OK
+        check_hub_address()
         with console.library_warnings():
             return parse(given).run()
     except CfclipError as error:

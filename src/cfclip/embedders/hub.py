@@ -3,6 +3,7 @@
 The hub's client tries for minutes where nothing answers. Whether a file is there is asked first.
 """
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,22 @@ from urllib.parse import urlsplit
 
 from cfclip.errors import DownloadError, InputError, reason_of
 from cfclip.reach import SECONDS, soon
+from cfclip.text_formats import shown
+
+
+def check_hub_address() -> None:
+    """Raise `InputError` if the variable HF_ENDPOINT is set to what is no address.
+
+    The hub's client, which open_clip imports, cannot even be imported then.
+    """
+    address = os.environ.get("HF_ENDPOINT", "")
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        raise InputError(
+            f"HF_ENDPOINT is {shown(address)}, which is no address ({reason_of(error)}); unset it "
+            "or set it to one that begins with https://"
+        ) from error
 
 
 def kept_file(repository: str, names: Iterable[str]) -> Path | None:
