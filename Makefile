@@ -42,11 +42,11 @@ test-quick: $(VENV)/.development
 
 # What fails lies in build/fuzz. ONLY repeats single cases, if the other variables are as they were.
 fuzz: $(VENV)/.development
-	PYTHONPATH=.:tests $(BIN)/python -m fuzzing --cases $(CASES) --processes $(PROCESSES) \
+	PYTHONPATH=.:tests:tests/support $(BIN)/python -m fuzzing --cases $(CASES) --processes $(PROCESSES) \
 		--seed $(SEED) $(if $(ONLY),--only $(ONLY),--unspoilt)
 
 test-lowest: $(LOWEST)/.installed
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests/lowest.py
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests/support/lowest.py
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .
@@ -86,9 +86,9 @@ $(VENV)/.development: $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
-$(LOWEST)/.installed: pyproject.toml tests/lowest_requirements.py
+$(LOWEST)/.installed: pyproject.toml tests/support/lowest_requirements.py
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
-	$(PYTHON) tests/lowest_requirements.py > $(LOWEST)/requirements.txt
+	$(PYTHON) tests/support/lowest_requirements.py > $(LOWEST)/requirements.txt
 	$(LOWEST)/bin/python -m pip install --quiet -r $(LOWEST)/requirements.txt
 	$(LOWEST)/bin/python -m pip install --quiet --no-deps -e .
 	touch $@

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
-from cfclip.images import check_outputs
-from cfclip.marking import write_picture
-from cfclip.provenance import joint_provenance, provenance_of
-from cfclip.sheets import sheet
+from cfclip.images.image_files import check_outputs
+from cfclip.provenance.metadata import joint_provenance, provenance_of
+from cfclip.provenance.stamping import write_picture
+from cfclip.viewing.sheets import sheet
 
 AVATARS = Path(__file__).parent / "avatars"
 EDITS: tuple[tuple[str, str], ...] = (

@@ -19,19 +19,19 @@ from PIL import Image
 
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
-from cfclip.evaluation.avatars.attributes import SHAPES, classes
-from cfclip.evaluation.avatars.judges import load_probes
-from cfclip.evaluation.avatars.language import SHAPE_WORDS
-from cfclip.evaluation.avatars.prompts import SHIPPED, read_prompts
-from cfclip.evaluation.avatars.scores import Edit
-from cfclip.evaluation.probes import Probe
-from cfclip.files import atomic_write
-from cfclip.images import check_outputs
-from cfclip.marking import write_picture
+from cfclip.images.image_files import check_outputs
+from cfclip.io.files import atomic_write
 from cfclip.packs.manifest import PackManifest
-from cfclip.provenance import GENERATED, Provenance
-from cfclip.sheets import sheet
+from cfclip.provenance.metadata import GENERATED, Provenance
+from cfclip.provenance.stamping import write_picture
 from cfclip.tensors import signed_from_pil
+from cfclip.viewing.sheets import sheet
+from cfclip_benchmark.avatars.attributes import SHAPES, classes
+from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, read_prompts
+from cfclip_benchmark.avatars.judges import load_probes
+from cfclip_benchmark.avatars.language import SHAPE_WORDS
+from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.probes import Probe
 from examples.method_figures import small
 
 PAGE = "GALLERY.md"

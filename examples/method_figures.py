@@ -19,20 +19,20 @@ from PIL import Image
 
 from cfclip import CfclipError, EditResult, LatentOptimisationConfig, Session
 from cfclip.apps.console import Console
-from cfclip.charts import curve
-from cfclip.editors.base import EditRequest
-from cfclip.editors.config import Fusion, ObjectiveName
+from cfclip.editing.defaults import edit_settings
+from cfclip.editing.sources import Source
+from cfclip.editors.editor import EditRequest
 from cfclip.editors.linear_text_map import fused_offset
 from cfclip.editors.mapper_config import GROUP_LAYERS, groups_of
-from cfclip.images import check_outputs, write_png
+from cfclip.editors.optimisation_config import Fusion, ObjectiveName
+from cfclip.images.image_files import check_outputs, write_png
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.global_clip import global_clip_loss
-from cfclip.schedule import check_number
-from cfclip.settings import edit_settings
-from cfclip.sheets import Tile, sheet, strip
-from cfclip.sources import Source
+from cfclip.settings import check_number
 from cfclip.tensors import pil_from_signed, signed_from_pil
+from cfclip.viewing.charts import curve
+from cfclip.viewing.sheets import Tile, sheet, strip
 
 HAIR = "a person with green hair"
 SKIN = "a person with blue skin"

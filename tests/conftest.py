@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore = ["no_system_locks.py"]
+collect_ignore = ["support/no_system_locks.py"]
 """A program that runs when it is imported: some users' programs do."""
 
 

@@ -7,120 +7,59 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "cfclip"
+SOURCE = Path(__file__).parents[1] / "src"
 RECIPES = Path(__file__).parents[1] / "recipes"
+BENCHMARK = "cfclip_benchmark"
 
-TEXT = {"text_formats", "text_files", "typed_fields"}
-FOUNDATION = {
-    *("plain_text", "errors", "locking", "files", "reach", "tensors", "version", "weights"),
-    *TEXT,
-    *("pickle_values", "pickle_names", "pickles", "zip_index", "torch_layout", "torch_files"),
-    *("gif", "foreign_checkpoints", "given_settings"),
+ROOT = {"__init__", "__main__", "errors", "settings", "tensors", "version"}
+"""The modules at the root: what every folder may need, and the facade."""
+_ARROWS = {
+    "io": "",
+    "losses": "",
+    "optim": "",
+    "foreign": "io",
+    "images": "io",
+    "embedders": "io foreign",
+    "features": "io foreign",
+    "generators": "io foreign",
+    "provenance": "io images",
+    "editors": "io losses optim foreign embedders generators",
+    "encoders": "io optim foreign embedders features generators",
+    "photos": "io images provenance",
+    "viewing": "losses provenance",
+    "packs": "io optim embedders features generators editors encoders",
+    "training": "io losses optim foreign embedders features generators editors",
+    "editing": (
+        "io optim foreign images embedders features generators provenance editors encoders "
+        "photos viewing packs training"
+    ),
+    "batches": (
+        "io foreign images embedders generators provenance editors encoders training editing"
+    ),
+    "cfclip_benchmark": (
+        "io optim images embedders provenance editors encoders viewing packs training editing"
+    ),
+    "fitting": "io images embedders generators editors encoders photos training editing",
+    "apps": (
+        "io optim images embedders generators provenance editors encoders photos viewing packs "
+        "training editing batches cfclip_benchmark fitting"
+    ),
 }
-DESCENT = {"schedule", "descent"}
-PARTS = {
-    *("generators", "embedders", "encoders", "features", "losses", "editors", "packs", "images"),
-    *("photos", "png", "colour_profiles", "colours", "picture_files", "decoding", "latent_files"),
-    "picture_blocks",
-    *DESCENT,
-}
-FACADE = {
-    *("session", "sources", "latent_sources", "settings", "results", "record", "replay", "devices"),
-    *("captions", "inversions", "text_map_fitting", "counterfactual", "sheets", "outputs"),
-    "charts",
-    *("mappers", "mapper_training", "channel_fitting", "provenance", "credentials", "marking"),
-    *("diagnosis", "tuned_sources", "likeness", "composition", "mapper_folders"),
-    *("heat_maps", "sweeps", "drawings", "memory", "xmp"),
-}
+"""Folder of `cfclip`, or the benchmark beside it, to the folders that it imports, and no other."""
+MAY_IMPORT = {name: set(targets.split()) for name, targets in _ARROWS.items()}
 
-ALLOWED: dict[str, set[str]] = {
-    # Foundation: needs nothing above itself.
-    "plain_text": set(),
-    "errors": {"plain_text"},
-    "version": set(),
-    "locking": {"errors"},
-    "files": {"errors", "locking"},
-    "reach": {"errors"},
-    "given_settings": set(),
-    "tensors": {"errors"},
-    "text_formats": {"errors"},
-    "text_files": {"errors", "text_formats"},
-    "typed_fields": {"text_formats"},
-    "weights": {"errors", "files", "text_formats", "typed_fields"},
-    "foreign_checkpoints": {"errors", "text_formats"},
-    "pickle_values": {"errors"},
-    "pickles": {"errors", "pickle_values"},
-    "zip_index": {"errors"},
-    "pickle_names": {"errors", "pickle_values"},
-    "torch_layout": {"errors", "pickle_values", "pickle_names", "pickles", "zip_index"},
-    "torch_files": {"errors", "pickle_values", "torch_layout"},
-    "latent_files": FOUNDATION,
-    "png": {"errors"},
-    "gif": {"errors"},
-    "colour_profiles": {"errors"},
-    "colours": {"errors", "colour_profiles"},
-    "picture_files": {"errors"},
-    "picture_blocks": {"errors"},
-    "decoding": {"errors", "colour_profiles", "picture_blocks", "picture_files"},
-    "images": {"errors", "files", "gif", "png", "colours", "decoding"},
-    "schedule": {"errors", "text_formats"},
-    "descent": {"errors", "tensors", "schedule"},
-    # Parts: models know no other models, losses know none, methods know their base classes.
-    "losses": {"errors", "tensors"},
-    "generators": FOUNDATION,
-    "embedders": FOUNDATION,
-    "features": FOUNDATION,
-    "encoders": {*FOUNDATION, *DESCENT, "generators.base", "embedders.base", "features.irse"},
-    "editors": {
-        *FOUNDATION,
-        *DESCENT,
-        "losses",
-        "generators.base",
-        "generators.ops",  # pure torch: the layers that the latent mappers are made of
-        "embedders.base",
-        "embedders.prompts",
-        "encoders.base",
-    },
-    "packs": {
-        *DESCENT,
-        *(*FOUNDATION, "generators", "embedders", "encoders", "features"),
-        *("editors.channel_statistics", "editors.linear_text_map"),
-    },
-    "photos": {
-        *TEXT,
-        "errors",
-        "files",
-        "schedule",
-        "images",
-        "record",
-    },  # pixels, points: no model
-    # What puts the parts together.
-    **{name: {*FOUNDATION, *PARTS, *FACADE} for name in FACADE},
-    "settings": {*FOUNDATION, *PARTS, *FACADE, "training.config", "training.presets"},
-    "drawings": set(),
-    "charts": {"drawings"},
-    "sheets": {"errors", "drawings"},  # pictures and names only: no part of a model
-    "outputs": {"errors"},
-    "devices": {"errors"},
-    "xmp": {"errors"},
-    "memory": set(),
-    "provenance": {"version", "xmp"},
-    "credentials": {*TEXT, "errors", "provenance"},
-    "marking": {"errors", "images", "png", "provenance", "credentials"},
-    "captions": {*TEXT, "errors", "picture_files", "embedders.prompts"},
-    "mapper_training": {*FOUNDATION, *PARTS, *FACADE, "training"},
-    "channel_fitting": {*FOUNDATION, *PARTS, *FACADE, "training"},
-    "training": {*FOUNDATION, *PARTS},
-    "batches": {*FOUNDATION, *PARTS, *FACADE, "training.runs"},
-    "evaluation": {*FOUNDATION, *PARTS, *FACADE, "training"},
-    "apps": {*FOUNDATION, *PARTS, *FACADE, "training", "evaluation", "batches"},
-    "__init__": {*FOUNDATION, *PARTS, *FACADE},
-    "__main__": {"apps"},
+MODELS_BY_BASE_CLASS = {
+    ("encoders", "generators"): {"generator", "ops"},
+    ("encoders", "embedders"): {"embedder"},
+    ("editors", "generators"): {"generator", "ops"},
+    ("editors", "embedders"): {"embedder", "prompts"},
+    ("editors", "encoders"): {"encoder"},
 }
-"""Part of cfclip to what it may import, besides itself: a part, or one module of a part."""
+"""Of these folders only these modules, so that any generator goes with any embedder. `ops` is pure
+torch: the layers that the latent mappers are made of."""
 
 APPS_ONLY = {"tyro", "rich", "gradio", "fastapi", "uvicorn"}
-ONE_MODULE_ONLY = {"ray": "batches.ray_engine", "pyarrow": "batches.packing"}
+ONE_MODULE_ONLY = {"ray": "cfclip.batches.ray_engine", "pyarrow": "cfclip.batches.packing"}
 """Large libraries of extras, each behind one module."""
 NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "kornia", "tyro", "rich", "gradio"}
 
@@ -135,13 +74,13 @@ def modules(root: Path) -> list[Path]:
 
 def name_of(path: Path) -> str:
     """`losses/clip_nce.py` -> `losses.clip_nce`; a package's `__init__` keeps its name."""
-    return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imports_of(source: str, module: str) -> set[str]:
     """Absolute names of all that a source imports anywhere in it, functions included."""
     found: set[str] = set()
-    package = ["cfclip", *module.split(".")[:-1]]
+    package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -153,21 +92,44 @@ def imports_of(source: str, module: str) -> set[str]:
     return found
 
 
-def is_within(name: str, part: str) -> bool:
-    return name == part or name.startswith(part + ".")
+def folder_of(name: str) -> str:
+    """The folder that a module of `cfclip` lies in, or its own name at the root."""
+    parts = name.split(".")
+    return parts[0] if parts[0] != "cfclip" else parts[1] if len(parts) > 1 else "__init__"
+
+
+def arrows(module: str, source: str) -> dict[str, set[str]]:
+    """The folders that a module imports, each with the modules of it."""
+    own, found = folder_of(module), {}
+    for name in imports_of(source, module):
+        if name.split(".")[0] not in ("cfclip", BENCHMARK):
+            continue
+        target = folder_of(name)
+        if target not in {own, *ROOT} and (SOURCE / "cfclip" / target).is_dir() | (
+            target == BENCHMARK
+        ):
+            found.setdefault(target, set()).add(name)
+    return found
 
 
 def violations(module: str, source: str) -> list[str]:
-    part = module.split(".")[0]
-    assert part in ALLOWED, f"say in ALLOWED what cfclip.{part} may import"
-    allowed = {part, *ALLOWED[part]}
+    own = folder_of(module)
     names = imports_of(source, module)
-    inside = {name.removeprefix("cfclip.") for name in names if name.startswith("cfclip.")}
-    bad = {name for name in inside if not any(is_within(name, each) for each in allowed)}
-    if part != "apps":
+    bad: set[str] = set()
+    for target, imported in arrows(module, source).items():
+        if own in ROOT - {"__init__", "__main__"} or target not in MAY_IMPORT.get(own, {target}):
+            bad |= imported
+        known = MODELS_BY_BASE_CLASS.get((own, target))
+        if known is not None:
+            bad |= {each for each in imported if each.split(".")[2] not in known}
+    if own != "apps":
         bad |= {name for name in names if name.split(".")[0] in APPS_ONLY}
     bad |= {name for name in names if ONE_MODULE_ONLY.get(name.split(".")[0], module) != module}
     return sorted(bad)
+
+
+def test_the_root_holds_few_modules() -> None:
+    assert {path.stem for path in (SOURCE / "cfclip").glob("*.py")} == ROOT
 
 
 @pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)
@@ -175,17 +137,35 @@ def test_import_direction(path: Path) -> None:
     assert violations(name_of(path), path.read_text()) == []
 
 
+def test_every_arrow_that_is_allowed_is_used() -> None:
+    used: dict[str, set[str]] = {}
+    for path in modules(SOURCE):
+        own = folder_of(name_of(path))
+        if own not in ROOT:
+            used.setdefault(own, set()).update(arrows(name_of(path), path.read_text()))
+    assert used == MAY_IMPORT
+
+
+def test_folders_import_in_one_direction() -> None:
+    below: dict[str, set[str]] = {name: set(targets) for name, targets in MAY_IMPORT.items()}
+    while free := {name for name, targets in below.items() if not targets & set(below)}:
+        below = {name: targets for name, targets in below.items() if name not in free}
+    assert below == {}
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("losses.new", "from cfclip.generators.base import Generator"),
-        ("losses.new", "def f():\n    import cfclip.embedders.clip"),
-        ("editors.new", "from cfclip.generators.stylegan2 import StyleGAN2"),
-        ("editors.new", "from ..session import Session"),
-        ("generators.new", "from cfclip import losses"),
-        ("encoders.new", "import rich.progress"),
-        ("batches.new", "import ray"),
-        ("session", "from cfclip.apps.cli import main"),
+        ("cfclip.losses.new", "from cfclip.generators.generator import Generator"),
+        ("cfclip.losses.new", "def f():\n    import cfclip.embedders.clip"),
+        ("cfclip.editors.new", "from cfclip.generators.stylegan2 import StyleGAN2"),
+        ("cfclip.editors.new", "from ..editing.session import Session"),
+        ("cfclip.generators.new", "from cfclip import losses"),
+        ("cfclip.encoders.new", "import rich.progress"),
+        ("cfclip.batches.new", "import ray"),
+        ("cfclip.editing.session", "from cfclip.apps.cli import main"),
+        ("cfclip.editing.session", "from cfclip_benchmark.report import shown"),
+        ("cfclip.errors", "from cfclip.io.files import atomic_write"),
     ],
 )
 def test_the_check_itself_finds_violations(module: str, source: str) -> None:
@@ -193,19 +173,25 @@ def test_the_check_itself_finds_violations(module: str, source: str) -> None:
 
 
 def test_the_check_itself_allows_what_is_allowed() -> None:
-    source = "from cfclip.generators.base import Generator\nfrom cfclip.losses import objective"
-    assert violations("editors.new", source + "\nfrom .base import EditResult") == []
+    source = (
+        "from cfclip.generators.generator import Generator\nfrom cfclip.losses import objective"
+    )
+    assert violations("cfclip.editors.new", source + "\nfrom .editor import Editor") == []
 
 
 def test_pictures_for_users_tell_how_they_were_made() -> None:
     writers = {
         name_of(path)
         for path in modules(SOURCE)
-        if {"cfclip.images.write_png", "cfclip.png.encode_png"}
+        if {"cfclip.images.image_files.write_png", "cfclip.images.png.encode_png"}
         & imports_of(path.read_text(), name_of(path))
-    } - {"images"}
+    } - {"cfclip.images.image_files"}
     # A benchmark keeps pictures to measure them; drawn ones among them are no model's.
-    assert writers == {"marking", "evaluation.benchmark_run", "evaluation.candidates"}
+    assert writers == {
+        "cfclip.provenance.stamping",
+        "cfclip_benchmark.benchmark_run",
+        "cfclip_benchmark.candidates",
+    }
 
 
 @pytest.mark.parametrize("path", [*modules(SOURCE), *modules(RECIPES)], ids=str)
@@ -229,7 +215,7 @@ def test_the_umask_is_left_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)
 def test_the_library_neither_prints_nor_sets_global_state(path: Path) -> None:
-    if name_of(path).startswith("apps."):
+    if name_of(path).startswith("cfclip.apps."):
         return
     forbidden = {
         "print",
@@ -266,11 +252,7 @@ print(time.perf_counter() - start, *sorted({NOT_AT_IMPORT!r} & set(sys.modules))
 
 
 def test_every_module_imports_without_output() -> None:
-    names = [
-        "cfclip." + name_of(path).removesuffix(".__init__")
-        for path in modules(SOURCE)
-        if path.stem != "__main__" and name_of(path) != "__init__"
-    ]
+    names = [name_of(path) for path in modules(SOURCE) if path.stem != "__main__"]
     code = "import importlib\nfor name in " + repr(names) + ":\n    importlib.import_module(name)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout) == (0, ""), run.stderr
@@ -310,7 +292,7 @@ def text_readers_in(source: str) -> set[str]:
 
 @pytest.mark.parametrize("path", modules(SOURCE), ids=name_of)
 def test_text_from_outside_has_one_door(path: Path) -> None:
-    if name_of(path) not in ("text_formats", "text_files"):
+    if name_of(path) not in ("cfclip.io.text_formats", "cfclip.io.text_files"):
         assert text_readers_in(path.read_text()) == set()
 
 

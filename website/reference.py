@@ -9,35 +9,58 @@ import cfclip
 from cfclip.apps.cli import COMMANDS, parse
 
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "Pictures, sources, results": ("images", "sources", "results", "outputs", "sheets", "tensors"),
-    "Edits": ("editors.base", "editors.config", "editors.latent_optimisation", "settings"),
-    "Text maps and text mappers": (
-        *("editors.linear_text_map", "editors.text_mapper", "editors.latent_mapper"),
-        *("editors.mapper_config", "mappers", "text_map_fitting", "captions"),
+    "Pictures and tensors": ("cfclip.images.image_files", "cfclip.tensors"),
+    "Editing": (
+        *("cfclip.editing.sources", "cfclip.editing.results", "cfclip.editing.methods"),
+        *("cfclip.editing.defaults", "cfclip.editing.mappers", "cfclip.editing.replay"),
+        *("cfclip.editing.tuned_sources", "cfclip.editing.likeness"),
+    ),
+    "Editors": (
+        *("cfclip.editors.editor", "cfclip.editors.optimisation_config"),
+        *("cfclip.editors.latent_optimisation", "cfclip.editors.linear_text_map"),
+        *("cfclip.editors.text_mapper", "cfclip.editors.latent_mapper"),
+        "cfclip.editors.mapper_config",
     ),
     "Losses": (
-        *("losses.clip_nce", "losses.directional", "losses.global_clip", "losses.logit"),
-        *("losses.latent", "losses.changed_pixels", "losses.aspects", "losses.identity"),
-        *("losses.perceptual", "losses.augmentation", "losses.rows", "losses.objective"),
+        *("cfclip.losses.clip_nce", "cfclip.losses.directional", "cfclip.losses.global_clip"),
+        *("cfclip.losses.logit", "cfclip.losses.latent", "cfclip.losses.changed_pixels"),
+        *("cfclip.losses.aspects", "cfclip.losses.identity", "cfclip.losses.perceptual"),
+        *("cfclip.losses.augmentation", "cfclip.losses.embedding_rows", "cfclip.losses.objective"),
     ),
-    "Generators": ("generators.base", "generators.stylegan2", "generators.opening"),
-    "Embedders": ("embedders.base", "embedders.clip", "embedders.opening", "embedders.prompts"),
+    "Generators": (
+        *("cfclip.generators.generator", "cfclip.generators.stylegan2"),
+        "cfclip.generators.opening",
+    ),
+    "Embedders": (
+        *("cfclip.embedders.embedder", "cfclip.embedders.clip", "cfclip.embedders.opening"),
+        "cfclip.embedders.prompts",
+    ),
     "Encoders and inversion": (
-        *("encoders.base", "encoders.config", "encoders.projection", "encoders.checkpoints"),
-        "tuned_sources",
+        *("cfclip.encoders.encoder", "cfclip.encoders.projection_config"),
+        *("cfclip.encoders.projection", "cfclip.encoders.opening"),
     ),
-    "Photos": ("photos.config", "photos.photo", "photos.landmarks", "photos.paste_back"),
-    "Packs": ("packs.pack", "packs.manifest", "packs.registry", "packs.creation"),
-    "Training": (
-        *("training.config", "training.presets", "training.runs", "training.trainer"),
-        *("training.latents", "mapper_training", "channel_fitting"),
+    "Photos": (
+        *("cfclip.photos.face_config", "cfclip.photos.photo", "cfclip.photos.landmarks"),
+        "cfclip.photos.paste_back",
     ),
-    "Measuring": ("evaluation.methods", "evaluation.benchmark", "evaluation.tuning"),
-    "Records and provenance": (
-        *("record", "replay", "provenance", "marking", "credentials", "likeness", "diagnosis"),
+    "Packs": (
+        *("cfclip.packs.pack", "cfclip.packs.manifest", "cfclip.packs.registry"),
+        "cfclip.packs.creation",
     ),
+    "Fitting and training": (
+        *("cfclip.fitting.mapper_training", "cfclip.fitting.text_maps", "cfclip.fitting.channels"),
+        *("cfclip.fitting.captioned_pictures", "cfclip.training.training_config"),
+        *("cfclip.training.presets", "cfclip.training.runs", "cfclip.training.trainer"),
+        "cfclip.training.latents",
+    ),
+    "Measuring": ("cfclip_benchmark.benchmark", "cfclip_benchmark.tuning"),
+    "Provenance": (
+        *("cfclip.provenance.record", "cfclip.provenance.metadata", "cfclip.provenance.stamping"),
+        *("cfclip.provenance.c2pa", "cfclip.provenance.output_names"),
+    ),
+    "Looking": ("cfclip.viewing.sheets", "cfclip.viewing.sweeps", "cfclip.viewing.heat_maps"),
 }
-"""Heading to modules of `cfclip` whose docstrings are shown."""
+"""Heading to modules whose docstrings are shown."""
 
 _WIDTH = "78"  # letters that fit the column of text
 
@@ -87,7 +110,5 @@ def _parts() -> str:
     ]
     for heading, modules in PARTS.items():
         parts.append(f"## {heading}\n")
-        parts += [
-            f"::: cfclip.{module}\n    options:\n      heading_level: 3\n" for module in modules
-        ]
+        parts += [f"::: {module}\n    options:\n      heading_level: 3\n" for module in modules]
     return "\n".join(parts)

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
+from cfclip.editing.defaults import edit_settings, projection_settings
 from cfclip.embedders.clip_folders import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import InputError
-from cfclip.files import atomic_write
 from cfclip.generators.checkpoints import load_generator_file, save_generator
+from cfclip.io.files import atomic_write
 from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
 from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
-from cfclip.settings import edit_settings, projection_settings
 from recipes.avatars.captions import (
     EDIT_TEMPLATES,
     SOURCE_TEXT,

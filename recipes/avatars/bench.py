@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.editors.config import LatentOptimisationConfig
-from cfclip.encoders.base import Inversion
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.editing.session import Session
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.encoders.encoder import Inversion
 from cfclip.encoders.projection import measure_inversion, project
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.evaluation.probes import Architecture, Probe
-from cfclip.files import atomic_write
+from cfclip.io.files import atomic_write
 from cfclip.packs.pack import Pack
-from cfclip.session import Session
 from cfclip.tensors import signed_from_uint8
+from cfclip_benchmark.probes import Architecture, Probe
 from recipes.avatars.dataset import Dataset
 
 _INVERSION_BATCH = 25

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfclip.evaluation.avatars.attributes import (
+from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     SHAPES,
     AttributeTable,
     classes,
 )
-from cfclip.evaluation.avatars.colours import lab_from_rgb, truth_table
-from cfclip.evaluation.avatars.language import (
+from cfclip_benchmark.avatars.colours import lab_from_rgb, truth_table
+from cfclip_benchmark.avatars.language import (
     EDIT_TEMPLATES,
     SHAPE_WORDS,
     SOURCE_TEXT,
@@ -30,7 +30,7 @@ from cfclip.evaluation.avatars.language import (
     is_held_out,
     vocabulary,
 )
-from cfclip.evaluation.avatars.wording import Split, say
+from cfclip_benchmark.avatars.wording import Split, say
 
 __all__ = [
     "EDIT_TEMPLATES",

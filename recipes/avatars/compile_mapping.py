@@ -16,7 +16,6 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from cfclip.evaluation.avatars.attributes import COLOURS
 from cfclip.generators.ops import (
     ACTIVATION_GAIN,
     LEAK,
@@ -25,6 +24,7 @@ from cfclip.generators.ops import (
     scaled_leaky_relu,
 )
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip_benchmark.avatars.attributes import COLOURS
 from recipes.avatars.attribute_latents import AttributeLatents
 from recipes.avatars.latent_prior import DRESS, LONG, REAR_HAIR_OF_DRESS, LatentPrior
 

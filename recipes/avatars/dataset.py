@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cfclip.evaluation.avatars.attributes import (
+from cfclip_benchmark.avatars.attributes import (
     COLOURS,
     SHAPES,
     AttributeTable,
     Distribution,
     sample_table,
 )
-from cfclip.evaluation.avatars.renderer import RESOLUTION, render, visibility
+from cfclip_benchmark.avatars.renderer import RESOLUTION, render, visibility
 
 CHUNK = 500
 # Raise when the same record would give other pixels, so that old folders are not mixed with new.

@@ -14,26 +14,26 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
+from cfclip.editing.defaults import edit_settings, projection_settings
+from cfclip.editing.methods import edit_request
+from cfclip.editing.session import Session
 from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.embedders.base import Embedder
-from cfclip.encoders.base import Inversion
+from cfclip.embedders.embedder import Embedder
+from cfclip.encoders.encoder import Inversion
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars import judges
-from cfclip.evaluation.avatars.renderer import render
-from cfclip.evaluation.avatars.scores import (
+from cfclip.io.files import atomic_write
+from cfclip.tensors import pil_from_signed, signed_from_uint8
+from cfclip_benchmark.avatars import judges
+from cfclip_benchmark.avatars.renderer import render
+from cfclip_benchmark.avatars.scores import (
     Edit,
     EditScore,
     group_by_edit,
     score_edits,
     summarise,
 )
-from cfclip.evaluation.avatars.splits import Split
-from cfclip.evaluation.methods import edit_request
-from cfclip.evaluation.text_likeness import gained_share, text_likeness
-from cfclip.files import atomic_write
-from cfclip.session import Session
-from cfclip.settings import edit_settings, projection_settings
-from cfclip.tensors import pil_from_signed, signed_from_uint8
+from cfclip_benchmark.avatars.splits import Split
+from cfclip_benchmark.text_likeness import gained_share, text_likeness
 from recipes.avatars.bench import Bench, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.grids import save_grid, stack_grids

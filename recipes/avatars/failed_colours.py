@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from cfclip.editors.clip_views import embed_aspects
-from cfclip.embedders.base import Embedder
-from cfclip.evaluation.avatars.cases import case_name
-from cfclip.evaluation.avatars.judges import load_clip_judge
-from cfclip.evaluation.avatars.scores import COLOUR_FAMILIES
-from cfclip.evaluation.candidates import ORACLE
-from cfclip.evaluation.folder import BenchmarkFolder
-from cfclip.evaluation.report import markdown_table
-from cfclip.evaluation.rows import Row
+from cfclip.embedders.embedder import Embedder
 from cfclip.losses.aspects import readings
 from cfclip.packs.pack import Pack
 from cfclip.tensors import signed_from_pil
+from cfclip_benchmark.avatars.cases import case_name
+from cfclip_benchmark.avatars.judges import load_clip_judge
+from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES
+from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+from cfclip_benchmark.candidates import ORACLE
+from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.report import markdown_table
 
 _HEADER = (
     *("method", "edits of a colour", "failed", "asked colour not seen"),

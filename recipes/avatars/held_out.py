@@ -7,16 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cfclip.encoders.base import Inversion
+from cfclip.editing.defaults import edit_settings, projection_settings
+from cfclip.editing.session import Session
+from cfclip.encoders.encoder import Inversion
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars import judges
-from cfclip.evaluation.avatars.attributes import AvatarRecord
-from cfclip.evaluation.avatars.prompts import read_prompts
-from cfclip.evaluation.avatars.scores import COLOUR_FAMILIES, Edit, EditScore, score_edits
-from cfclip.evaluation.avatars.splits import SPLITS, Split
-from cfclip.evaluation.probes import Probe
-from cfclip.session import Session
-from cfclip.settings import edit_settings, projection_settings
+from cfclip_benchmark.avatars import judges
+from cfclip_benchmark.avatars.attributes import AvatarRecord
+from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
+from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES, Edit, EditScore, score_edits
+from cfclip_benchmark.avatars.splits import SPLITS, Split
+from cfclip_benchmark.probes import Probe
 from recipes.avatars.bench import Bench
 from recipes.avatars.dataset import load_dataset
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.evaluation.avatars.attributes import ATTRIBUTES, COLOURS, AttributeTable, classes
-from cfclip.evaluation.avatars.colours import class_distances, lab_from_rgb
+from cfclip_benchmark.avatars.attributes import ATTRIBUTES, COLOURS, AttributeTable, classes
+from cfclip_benchmark.avatars.colours import class_distances, lab_from_rgb
 
 Targets = dict[str, tuple[NDArray[np.int64], int]]
 

@@ -7,12 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.embedders.base import Embedder
-from cfclip.evaluation.avatars.attributes import ATTRIBUTES
-from cfclip.evaluation.avatars.renderer import face_box_pixels
-from cfclip.evaluation.batches import evaluate_in_batches
-from cfclip.evaluation.probes import Probe
+from cfclip.embedders.embedder import Embedder
 from cfclip.tensors import psnr, unit
+from cfclip_benchmark.avatars.attributes import ATTRIBUTES
+from cfclip_benchmark.avatars.renderer import face_box_pixels
+from cfclip_benchmark.batches import evaluate_in_batches
+from cfclip_benchmark.probes import Probe
 from recipes.avatars import captions
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.dataset import Dataset

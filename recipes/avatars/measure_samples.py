@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars import colours
-from cfclip.evaluation.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
-from cfclip.evaluation.avatars.read_back import Readings, read_back
-from cfclip.evaluation.avatars.renderer import render, visibility
-from cfclip.evaluation.batches import evaluate_in_batches
 from cfclip.tensors import signed_from_uint8
+from cfclip_benchmark.avatars import colours
+from cfclip_benchmark.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
+from cfclip_benchmark.avatars.read_back import Readings, read_back
+from cfclip_benchmark.avatars.renderer import render, visibility
+from cfclip_benchmark.batches import evaluate_in_batches
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import Targets, readable_targets

@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from cfclip.editors.base import EditProgress
-from cfclip.editors.config import Fusion, LatentOptimisationConfig
+from cfclip.editing.defaults import edit_settings
+from cfclip.editing.methods import edit_request
+from cfclip.editing.session import Session
+from cfclip.editors.editor import EditProgress
 from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.evaluation.avatars.scores import Edit, EditScore, summarise
-from cfclip.evaluation.methods import edit_request
-from cfclip.files import atomic_write
-from cfclip.session import Session
-from cfclip.settings import edit_settings
+from cfclip.editors.optimisation_config import Fusion, LatentOptimisationConfig
+from cfclip.io.files import atomic_write
+from cfclip_benchmark.avatars.scores import Edit, EditScore, summarise
 from recipes.avatars.bench import parse_settings
 from recipes.avatars.held_out import HeldOut, find_edit, held_out
 

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.charts import Point, Series, chart
-from cfclip.drawings import Drawing
+from cfclip.editing.defaults import training_settings
+from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
-from cfclip.evaluation.avatars.scores import group_by_edit, summarise
-from cfclip.files import atomic_write
-from cfclip.mapper_training import FoundLatents, find_latents, train_mapper
-from cfclip.session import Session
-from cfclip.settings import training_settings
-from cfclip.training.config import TrainingConfig
+from cfclip.fitting.mapper_training import FoundLatents, find_latents, train_mapper
+from cfclip.io.files import atomic_write
 from cfclip.training.runs import RunProgress
+from cfclip.training.training_config import TrainingConfig
+from cfclip.viewing.charts import Point, Series, chart
+from cfclip.viewing.drawings import Drawing
+from cfclip_benchmark.avatars.scores import group_by_edit, summarise
 from recipes.avatars.bench import parse_settings
 from recipes.avatars.held_out import find_edit, held_out
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from cfclip.editing.defaults import edit_settings
+from cfclip.editing.session import Session
+from cfclip.editing.sources import Source
 from cfclip.errors import InputError
-from cfclip.images import check_outputs, write_png
-from cfclip.session import Session
-from cfclip.settings import edit_settings
-from cfclip.sources import Source
+from cfclip.images.image_files import check_outputs, write_png
 from recipes.avatars.dataset import load_dataset
 
 _log = logging.getLogger(__name__)

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cfclip.editing.methods import METHODS, OURS
 from cfclip.errors import InputError
-from cfclip.evaluation import figures, report
-from cfclip.evaluation.folder import BenchmarkFolder
-from cfclip.evaluation.methods import METHODS, OURS
-from cfclip.evaluation.rows import Row, RowLog
-from cfclip.evaluation.summary import (
+from cfclip.io.files import write_whole
+from cfclip.packs.pack import Pack
+from cfclip_benchmark import figures, report
+from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+from cfclip_benchmark.measured_edits import Row, RowLog
+from cfclip_benchmark.summary import (
     ALL,
     CONTROL,
     COUNTERFACTUAL,
@@ -25,9 +27,7 @@ from cfclip.evaluation.summary import (
     Summary,
     summarise_rows,
 )
-from cfclip.evaluation.tuning import TRIALS_FILE
-from cfclip.files import write_whole
-from cfclip.packs.pack import Pack
+from cfclip_benchmark.tuning import TRIALS_FILE
 from recipes.avatars.failed_colours import failed_colours_table
 from recipes.avatars.results_tables import (
     attainable_table,

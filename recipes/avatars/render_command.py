@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cfclip.evaluation.avatars.attributes import TRAIN_SEED, Distribution
-from cfclip.evaluation.avatars.renderer import RESOLUTION
+from cfclip_benchmark.avatars.attributes import TRAIN_SEED, Distribution
+from cfclip_benchmark.avatars.renderer import RESOLUTION
 from recipes.avatars.dataset import render_dataset
 
 

@@ -6,9 +6,9 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
 
-from cfclip.evaluation.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
-from cfclip.evaluation.report import markdown_table
-from cfclip.files import atomic_write
+from cfclip.io.files import atomic_write
+from cfclip_benchmark.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
+from cfclip_benchmark.report import markdown_table
 
 Unit = Literal["%", "dB", "s"]
 
@@ -174,7 +174,7 @@ def format_report(figures: Mapping[str, Any]) -> str:
     parts = [
         "# Evaluation of the `avatars` pack\n",
         "Written by `python -m recipes.avatars evaluate`; how each figure is measured stands in "
-        "`recipes/avatars/evaluate.py`, `measure_models.py` and `cfclip.evaluation.avatars.scores`."
+        "`recipes/avatars/evaluate.py`, `measure_models.py` and `cfclip_benchmark.avatars.scores`."
         " Attributes that are hidden, or too close in colour to their neighbour, are left out; the "
         "success of a colour edit is read for every avatar, as the mean Lab colour inside the true "
         "mask. "

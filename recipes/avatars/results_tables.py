@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.evaluation.intervals import mean_with_interval
-from cfclip.evaluation.methods import METHODS
-from cfclip.evaluation.report import markdown_table, percent, shown
-from cfclip.evaluation.rows import Row
-from cfclip.evaluation.summary import (
+from cfclip.editing.methods import METHODS
+from cfclip_benchmark.intervals import mean_with_interval
+from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.report import markdown_table, percent, shown
+from cfclip_benchmark.summary import (
     ALL,
     CONTROL,
     COUNTERFACTUAL,

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.files import atomic_write, remove_partials
-from cfclip.locking import alone_in
-from cfclip.training.checkpoints import Stateful, is_finite
+from cfclip.io.files import atomic_write, remove_partials
+from cfclip.io.locking import alone_in
+from cfclip.training.saved_state import Stateful, is_finite
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -30,9 +30,9 @@ from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip_files import build_clip_model, read_clip, save_clip
 from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.towers import NAME, PLAIN_NAME
-from cfclip.evaluation.avatars.wording import Split
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from cfclip.training.average import Average
+from cfclip_benchmark.avatars.wording import Split
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets

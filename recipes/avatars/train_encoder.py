@@ -15,7 +15,7 @@ from torch import nn
 from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig, save_encoder
 from cfclip.tensors import signed_from_uint8
 from cfclip.training.average import Average
-from cfclip.training.checkpoints import Stateful
+from cfclip.training.saved_state import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.runs import (

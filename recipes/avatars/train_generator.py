@@ -21,7 +21,7 @@ from cfclip.errors import InputError
 from cfclip.generators.stylegan2 import StyleGAN2Config
 from cfclip.tensors import signed_from_uint8
 from cfclip.training.average import Average
-from cfclip.training.checkpoints import Stateful
+from cfclip.training.saved_state import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.compile_mapping import compile_mapping
 from recipes.avatars.dataset import load_dataset

@@ -7,9 +7,9 @@ from pathlib import Path
 from cfclip.apps.cli import main
 from cfclip.apps.options import OK
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars.prompts import SHIPPED, prompt_name, read_prompts
-from cfclip.evaluation.avatars.scores import Edit
-from cfclip.training.checkpoints import CHECKPOINT
+from cfclip.training.saved_state import CHECKPOINT
+from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, prompt_name, read_prompts
+from cfclip_benchmark.avatars.scores import Edit
 
 _FOLDER = Path(__file__).parent
 SINGLE_PROMPTS = _FOLDER / "single_prompts.toml"

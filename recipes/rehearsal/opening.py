@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from cfclip.evaluation.memory import peak_memory
+from cfclip_benchmark.peak_memory import peak_memory
 
 LOADERS = {
     "generator": "cfclip.generators.opening:load_generator",
-    "encoder": "cfclip.encoders.checkpoints:load_encoder",
-    "identity": "cfclip.features.identity:load_identity",
+    "encoder": "cfclip.encoders.opening:load_encoder",
+    "identity": "cfclip.features.identity_network:load_identity",
     "clip": "cfclip.embedders.clip:load_clip",
 }
 """The public function for each kind of file."""

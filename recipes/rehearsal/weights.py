@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
-from cfclip.features.identity import IdentityNetwork
+from cfclip.features.identity_network import IdentityNetwork
 from cfclip.features.irse import EXPANSION
 from recipes.rehearsal.forms import State
 

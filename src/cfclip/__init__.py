@@ -13,24 +13,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cfclip.counterfactual import counterfactual_editing
-    from cfclip.editors.config import LatentOptimisationConfig
-    from cfclip.encoders.config import ProjectionConfig
+    from cfclip.editing.counterfactual import counterfactual_editing
+    from cfclip.editing.replay import rerun
+    from cfclip.editing.results import EditResult
+    from cfclip.editing.session import Session
+    from cfclip.editing.sources import Source
+    from cfclip.editors.optimisation_config import LatentOptimisationConfig
+    from cfclip.encoders.projection_config import ProjectionConfig
     from cfclip.errors import CfclipError, InputError, PackError
-    from cfclip.replay import rerun
-    from cfclip.results import EditResult
-    from cfclip.session import Session
-    from cfclip.sources import Source
     from cfclip.version import __version__
 
 _HOMES = {
-    "Session": "cfclip.session",
-    "EditResult": "cfclip.results",
-    "Source": "cfclip.sources",
-    "rerun": "cfclip.replay",
-    "counterfactual_editing": "cfclip.counterfactual",
-    "LatentOptimisationConfig": "cfclip.editors.config",
-    "ProjectionConfig": "cfclip.encoders.config",
+    "Session": "cfclip.editing.session",
+    "EditResult": "cfclip.editing.results",
+    "Source": "cfclip.editing.sources",
+    "rerun": "cfclip.editing.replay",
+    "counterfactual_editing": "cfclip.editing.counterfactual",
+    "LatentOptimisationConfig": "cfclip.editors.optimisation_config",
+    "ProjectionConfig": "cfclip.encoders.projection_config",
     "CfclipError": "cfclip.errors",
     "InputError": "cfclip.errors",
     "PackError": "cfclip.errors",

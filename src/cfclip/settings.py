@@ -1,123 +1,81 @@
-"""Settings of one run: a configuration class, the pack's defaults, then what the caller asks for.
+"""What all settings share: limits of their values, and knowing which of them were given.
 
-Free of torch, so that the command line can list its options quickly.
+Free of torch, so that the settings of commands import quickly.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import fields
+from typing import Any, ClassVar, TypeVar
 
-from cfclip.editors.config import LatentOptimisationConfig
-from cfclip.editors.global_config import GlobalDirectionsConfig
-from cfclip.editors.mapper_config import MapperEditConfig
-from cfclip.encoders.config import ProjectionConfig, TuningConfig
-from cfclip.errors import InputError, PackError
-from cfclip.given_settings import GivenSettings, all_given
-from cfclip.photos.config import PasteBack
-from cfclip.text_formats import shown, shown_name
-from cfclip.training.config import TrainingConfig
-from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
+from cfclip.errors import InputError, shown
 
-if TYPE_CHECKING:
-    from cfclip.packs.manifest import PackManifest
-
-Config = TypeVar(
-    "Config",
-    LatentOptimisationConfig,
-    ProjectionConfig,
-    TuningConfig,
-    PasteBack,
-    GlobalDirectionsConfig,
-    MapperEditConfig,
-    TrainingConfig,
-)
-
-_MOST_NAMES = 3
-"""Of unknown settings that a message names."""
-SAMPLE_TRUNCATION = 0.7
-"""Truncation psi of samples if none is given (Karras et al. 2019): below 1 the generator keeps
-nearer to its mean, where its pictures are cleaner; CF-CLIP samples its test codes with 0.7."""
+Settings = TypeVar("Settings", bound="GivenSettings")
 
 
-def edit_settings(
-    manifest: "PackManifest", config: LatentOptimisationConfig | None = None, /, **overrides: Any
-) -> LatentOptimisationConfig:
-    """Settings of an edit with a pack: its `[defaults.edit]`, then what `config` gives, then
-    `overrides`.
+class GivenSettings:
+    """Base of configurations that a pack may have defaults for.
 
-    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+    `Config(steps=3)` gives steps and nothing else, be 3 the default of the class or not. What is
+    copied from another configuration by `dataclasses.replace` gives every field.
     """
-    defaults = manifest.defaults.edit
-    return _layered(LatentOptimisationConfig, manifest.name, defaults, config, overrides)
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    given: ClassVar[frozenset[str]]
+    """Names of the fields that were given. Of an instance; declared so as to be no field itself."""
+
+    def __new__(cls: type[Settings], *values: Any, **named: Any) -> Settings:
+        """Remember what is given; the dataclass then sets its fields."""
+        made = super().__new__(cls)
+        names = (each.name for each in fields(cls))
+        given = frozenset((*(name for name, _ in zip(names, values, strict=False)), *named))
+        object.__setattr__(made, "given", given)  # the dataclass is frozen
+        return made
+
+    @property
+    def given_values(self) -> dict[str, Any]:
+        """The fields that were given, with their values."""
+        return {name: getattr(self, name) for name in self.given}
 
 
-def projection_settings(
-    manifest: "PackManifest", config: ProjectionConfig | None = None, /, **overrides: Any
-) -> ProjectionConfig:
-    """Settings of an inversion with a pack: its `[defaults.projection]`, then what `config` gives,
-    then `overrides`.
+def all_given(settings: Settings) -> Settings:
+    """The same settings, to be taken as they are: no pack's defaults come in."""
+    return type(settings)(**{each.name: getattr(settings, each.name) for each in fields(settings)})
 
-    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+
+MOST = 10**9
+"""Far beyond any setting that is of use; what is computed with larger ones overflows."""
+MOST_AT_ONCE = 10**6
+"""Of pictures and the like that are held in memory together."""
+MOST_SEED = 2**63 - 1
+"""What generators of random numbers take."""
+
+
+def check_number(
+    name: str, value: float, low: float, high: float = MOST, *, open_low: bool = False
+) -> None:
+    """Raise `InputError` unless `value` is within [`low`, `high`] (above `low` if open).
+
+    >>> check_number("lr", 0.1, 0.0, open_low=True)
     """
-    defaults = manifest.defaults.projection
-    return _layered(ProjectionConfig, manifest.name, defaults, config, overrides)
+    if low <= value <= high and not (open_low and value == low):
+        return
+    lower = f"above {low:g}" if open_low else f"at least {low:g}"
+    raise InputError(
+        f"{name} is {shown(value)}, it must be a number {lower} and at most {_written(high)}"
+    )
 
 
-def training_settings(
-    manifest: "PackManifest",
-    preset: TrainingPreset = "pack",
-    config: TrainingConfig | None = None,
-    **overrides: Any,
-) -> TrainingConfig:
-    """Settings of a training for a pack, then what `config` gives, then `overrides`.
-
-    The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it; a published
-    method stays as it was published.
-
-    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
-    """
-    base = asdict(TRAINING_PRESETS[preset])
-    own = manifest.defaults.training if preset == "pack" else {}
-    return _layered(TrainingConfig, manifest.name, {**base, **own}, config, overrides)
+def check_seed(seed: int) -> None:
+    """Raise `InputError` unless generators of random numbers can begin with `seed`."""
+    if type(seed) is not int:
+        raise InputError(f"seed is {shown(seed)}, it must be a whole number")
+    check_number("seed", seed, 0, MOST_SEED)
 
 
-def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:
-    """`config(**values)` with the names and types of the values checked first (`InputError`).
-
-    It is taken as it is wherever settings are laid over a pack's.
-    """
-    made = config(**_fitting(config, values))
-    return all_given(made) if isinstance(made, GivenSettings) else made
+def _written(limit: float) -> str:
+    return "2^63 - 1" if limit == MOST_SEED else f"{limit:,}" if limit >= 1000 else f"{limit:g}"
 
 
-def _layered(
-    kind: type[Config],
-    pack: str,
-    defaults: Mapping[str, Any],
-    config: GivenSettings | None,
-    overrides: Mapping[str, Any],
-) -> Config:
-    try:
-        base = make_config(kind, defaults)
-    except InputError as error:
-        raise PackError(f"the defaults of pack {pack!r} do not fit: {error}") from error
-    given = {} if config is None else config.given_values
-    return replace(base, **{**given, **_fitting(kind, overrides)})
-
-
-def _fitting(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
-    known = {each.name: each.default for each in fields(config)}
-    if unknown := sorted(set(values) - set(known)):
-        found = ", ".join(map(shown_name, unknown[:_MOST_NAMES]))
-        raise InputError(f"unknown setting {found}; known are {', '.join(known)}")
-    return {name: _fit(name, value, known[name]) for name, value in values.items()}
-
-
-def _fit(name: str, value: object, default: object) -> object:
-    """`value` in the type of `default`; whole numbers pass for numbers."""
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(default):
-        kind = {int: "a whole number", float: "a number", str: "a text"}.get(type(default))
-        raise InputError(f"{name} is {shown(value)}, expected {kind or type(default).__name__}")
-    return value
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise `InputError` unless `value` is one of `choices`."""
+    if value not in choices:
+        raise InputError(f"{name} is {shown(value)}, expected one of {', '.join(choices)}")

@@ -11,8 +11,8 @@ from tiny_mapper import write_mapper
 
 from cfclip.apps.cli import main, parse
 from cfclip.apps.tasks import find_tasks
+from cfclip.editing.session import Session
 from cfclip.errors import InputError
-from cfclip.session import Session
 
 TEXT = "green hair"
 QUICK = ("--projection.steps", "0", "--projection.warn-below-psnr", "0")

@@ -16,7 +16,7 @@ from tiny_process import environment
 
 from cfclip.apps.cli import main
 from cfclip.packs.pack import Pack
-from cfclip.training.checkpoints import CHECKPOINT
+from cfclip.training.saved_state import CHECKPOINT
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +147,7 @@ def test_two_batches_where_the_system_has_no_locks(
 
 WRITER = """
 import sys
-from cfclip.files import atomic_write
+from cfclip.io.files import atomic_write
 with atomic_write(sys.argv[1]) as temporary:
     temporary.write_bytes(b"half")
     print(temporary, flush=True)

@@ -12,8 +12,8 @@ from refusals import refused
 from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.session import Session
-from cfclip.sources import MOST_SAMPLES
+from cfclip.editing.session import Session
+from cfclip.editing.sources import MOST_SAMPLES
 
 TEXT = "green hair"
 

@@ -14,11 +14,11 @@ from refusals import refused
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
-from cfclip.channel_fitting import fit_channels
+from cfclip.editing.session import Session
 from cfclip.editors.channel_statistics import channel_report
 from cfclip.editors.global_config import ChannelFitConfig
-from cfclip.session import Session
-from cfclip.training.checkpoints import CHECKPOINT
+from cfclip.fitting.channels import fit_channels
+from cfclip.training.saved_state import CHECKPOINT
 
 TIMEOUT = 240.0
 """Seconds; a busy machine may take its time to start Python."""

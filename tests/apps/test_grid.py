@@ -8,9 +8,9 @@ from PIL import Image
 from refusals import refused
 
 from cfclip.apps.cli import main
-from cfclip.marking import inspect_picture
-from cfclip.provenance import COMPOSED, GENERATED
-from cfclip.session import Session
+from cfclip.editing.session import Session
+from cfclip.provenance.metadata import COMPOSED, GENERATED
+from cfclip.provenance.stamping import inspect_picture
 from cfclip.training.runs import LOG
 
 GAP, SIDE, LINE = 8, 64, 20

@@ -22,9 +22,9 @@ from PIL import Image, PngImagePlugin
 
 from cfclip.apps.cli import main
 from cfclip.apps.console import Console, logs_told, tell
+from cfclip.errors import LONGEST_LINE, one_line, plain, shortened
 from cfclip.packs.manifest import MANIFEST_FILE
-from cfclip.plain_text import LONGEST_LINE, one_line, plain, shortened
-from cfclip.provenance import XMP_KEYWORD, Provenance, xmp_packet
+from cfclip.provenance.metadata import XMP_KEYWORD, Provenance, xmp_packet
 
 ACTING = (
     "\x1b]0;title\x07\x1b[2J\b\r\x7f\v\f\t"  # a terminal's commands, C0 and DEL

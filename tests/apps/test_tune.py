@@ -7,8 +7,8 @@ import pytest
 from few_prompts import PROMPTS
 
 from cfclip.apps.cli import main
-from cfclip.evaluation.rows import RowLog
-from cfclip.evaluation.tuning import SPACES, trial_settings
+from cfclip_benchmark.measured_edits import RowLog
+from cfclip_benchmark.tuning import SPACES, trial_settings
 
 METHODS = ("cfclip-optimisation", "styleclip-optimisation")
 

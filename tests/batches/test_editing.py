@@ -14,11 +14,11 @@ from tiny_jobs import job_of, rows_of, write_mapper
 from cfclip.batches.editing import RowEditor
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_shard
+from cfclip.editing.mappers import open_mapper
+from cfclip.editing.session import Session
 from cfclip.errors import CheckpointError, PackError
-from cfclip.images import read_xmp
-from cfclip.mappers import open_mapper
-from cfclip.provenance import COMPOSED, GENERATED, read_packet
-from cfclip.session import Session
+from cfclip.images.image_files import read_xmp
+from cfclip.provenance.metadata import COMPOSED, GENERATED, read_packet
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from tiny_jobs import job_of, rows_of, write_mapper
 
-from cfclip.batches import summary
+from cfclip.batches import summary_page as summary
+from cfclip.batches.batch_folder import BatchFolder
 from cfclip.batches.editing import Job, Outcome, RowEditor
-from cfclip.batches.folder import BatchFolder
+from cfclip.batches.finished import Results
 from cfclip.batches.packing import packer_of
-from cfclip.batches.results import Results
 from cfclip.batches.rows import Place, Row
-from cfclip.batches.summary import write_summary
+from cfclip.batches.summary_page import write_summary
 from cfclip.batches.work import Batch, conclude, run_batch
-from cfclip.session import Session
+from cfclip.editing.session import Session
 from cfclip.training.runs import RunProgress
 
 

@@ -9,14 +9,14 @@ import torch
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 from torch import Tensor
 
-from cfclip.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED, TOTAL
-from cfclip.editors.base import EditProgress, EditRequest, EditResult
-from cfclip.editors.config import Space
+from cfclip.editors.editor import EditProgress, EditRequest, EditResult
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
+from cfclip.editors.optimisation_config import Space
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import InputError
 from cfclip.generators.stylegan2 import StyleGAN2
 from cfclip.losses.changed_pixels import changed_pixels_loss
+from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED, TOTAL
 
 CONFIG = LatentOptimisationConfig(steps=5, lr=0.1, augmentations=2, patience=0)
 OBJECTIVES = ("clip_nce", "directional", "global", "logit")

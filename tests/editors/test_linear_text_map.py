@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator, tiny_text_map
 from torch import Tensor
 
-from cfclip.editors.base import EditRequest
-from cfclip.editors.config import Fusion, Space
+from cfclip.editors.editor import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
 from cfclip.editors.linear_text_map import (
     LinearTextMap,
@@ -20,6 +19,7 @@ from cfclip.editors.linear_text_map import (
     load_text_map,
     save_text_map,
 )
+from cfclip.editors.optimisation_config import Fusion, Space
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.stylegan2 import StyleGAN2

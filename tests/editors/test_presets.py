@@ -6,10 +6,9 @@ import pytest
 import torch
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 
-from cfclip.descent import TOTAL
-from cfclip.editors.base import EditRequest
-from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.editor import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.editors.presets import (
     LOGIT_TEXT_MAP,
     directional_optimisation,
@@ -19,7 +18,8 @@ from cfclip.embedders.clip import ClipEmbedder
 from cfclip.embedders.prompts import fill_templates
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.losses.directional import directional_loss
-from cfclip.schedule import learning_rate
+from cfclip.optim.descent import TOTAL
+from cfclip.optim.schedule import learning_rate
 
 
 @pytest.fixture(scope="module")

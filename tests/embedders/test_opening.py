@@ -16,7 +16,7 @@ from cfclip.embedders.clip import ClipEmbedder, load_clip
 from cfclip.embedders.opening import open_clip_model
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
 from cfclip.errors import CheckpointError, DownloadError, InputError
-from cfclip.torch_files import read_torch_file
+from cfclip.foreign.torch_files import read_torch_file
 
 
 @pytest.fixture(scope="module")

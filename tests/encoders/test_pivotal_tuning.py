@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from cfclip.descent import STOPPED
-from cfclip.encoders.config import TuningConfig
 from cfclip.encoders.pivotal_tuning import Tuned, tune_generator
+from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
+from cfclip.generators.generator import Generator
+from cfclip.optim.descent import STOPPED
 from cfclip.packs.pack import Pack
 
 STEPS = 12

@@ -8,7 +8,6 @@ import torch
 from tiny_models import sample_latents, tiny_embedder, tiny_generator
 from torch import Tensor
 
-from cfclip.descent import COMPLETED, INTERRUPTED, STOPPED, DescentStep
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.encoders.projection import (
     ProjectionConfig,
@@ -18,6 +17,7 @@ from cfclip.encoders.projection import (
 )
 from cfclip.errors import InputError
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.optim.descent import COMPLETED, INTERRUPTED, STOPPED, DescentStep
 
 CONFIG = ProjectionConfig(steps=60, lr=0.05, patience=0)
 

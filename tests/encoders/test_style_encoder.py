@@ -11,9 +11,9 @@ from golden_cases import RELATIVE_TOLERANCE, golden, golden_tensor, relative_err
 from tiny_models import tiny_embedder
 from torch import Tensor
 
-from cfclip.encoders.checkpoints import load_encoder
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.opening import load_encoder
 from cfclip.encoders.projection import project
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig, save_style_encoder
 from cfclip.errors import CheckpointError
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config

@@ -71,6 +71,7 @@ def _weights() -> None:
     from own_certificate import write_certificate
     from tiny_jobs import write_mapper
 
+    from cfclip.editing.session import Session
     from cfclip.editors.latent_mapper import LatentMapper
     from cfclip.editors.mapper_config import LatentMapperConfig, TextMapperConfig
     from cfclip.editors.mapper_layouts import _released_name
@@ -79,7 +80,6 @@ def _weights() -> None:
     from cfclip.features.vgg import VGG19Features
     from cfclip.generators.checkpoints import save_generator
     from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-    from cfclip.session import Session
 
     folder = Path("weights")
     for kind in ("generators", "encoders", "mappers"):
@@ -178,7 +178,7 @@ def _latents() -> None:
     import torch
     from safetensors.torch import save_file
 
-    from cfclip.session import Session
+    from cfclip.editing.session import Session
 
     folder = Path("latents")
     folder.mkdir()

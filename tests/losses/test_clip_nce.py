@@ -6,7 +6,7 @@ from losses.embeddings import COPIES, edit_tensors
 from cfclip.errors import InputError
 from cfclip.losses.clip_nce import ClipNceLoss, clip_nce_loss
 from cfclip.losses.directional import directional_loss
-from cfclip.losses.rows import DIRECTION_EPS
+from cfclip.losses.embedding_rows import DIRECTION_EPS
 
 NCE_TOLERANCE = 1e-6
 

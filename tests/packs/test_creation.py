@@ -10,6 +10,7 @@ from clip_origins import openai_tensors
 from domain_files import centred_generator, write_domain, write_encoder
 from full_disk import room_for
 
+from cfclip.editing.session import Session
 from cfclip.embedders.clip import load_clip
 from cfclip.errors import CheckpointError, InputError, PackError
 from cfclip.generators.checkpoints import save_generator
@@ -17,7 +18,6 @@ from cfclip.generators.stylegan2 import StyleGAN2
 from cfclip.packs.capabilities import capabilities_of
 from cfclip.packs.creation import PackParts, create_pack
 from cfclip.packs.pack import Pack
-from cfclip.session import Session
 
 
 @pytest.fixture(scope="module")

@@ -204,11 +204,11 @@ def test_a_wrong_resolution_in_the_manifest(tiny_pack_copy: Path) -> None:
 
 
 def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None:
-    from cfclip.encoders.config import ProjectionConfig
+    from cfclip.editing.session import Session
+    from cfclip.encoders.projection_config import ProjectionConfig
     from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig, save_style_encoder
     from cfclip.generators.checkpoints import save_generator
     from cfclip.generators.stylegan2 import StyleGAN2
-    from cfclip.session import Session
 
     manifest = Pack.open(tiny_pack_copy).manifest
     config = replace(Pack.open(tiny_pack_copy).generator().config, w_dim=128)

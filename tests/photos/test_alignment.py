@@ -10,7 +10,7 @@ from portrait import PORTRAIT_POINTS, portrait
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import SMALLEST_FACE, Quad, align, face_quad
-from cfclip.photos.config import FaceConfig
+from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import quad_of
 from cfclip.photos.photo import open_photo
 

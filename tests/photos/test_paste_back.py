@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import Quad, align
-from cfclip.photos.config import PasteBack
+from cfclip.photos.face_config import PasteBack
 from cfclip.photos.paste_back import paste_back
 
 SIDE = 64

@@ -7,9 +7,9 @@ from PIL import Image, ImageCms
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 
 from cfclip.errors import InputError
-from cfclip.images import MAX_PIXELS, write_png
+from cfclip.images.image_files import MAX_PIXELS, write_png
 from cfclip.photos.alignment import Quad
-from cfclip.photos.config import FaceConfig
+from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import quad_of
 from cfclip.photos.paste_back import paste_back
 from cfclip.photos.photo import Photo, open_photo, photo_at

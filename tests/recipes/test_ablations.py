@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from cfclip.evaluation.avatars.prompts import read_prompts
-from cfclip.evaluation.choices import open_methods
-from cfclip.evaluation.variants import read_variants
 from cfclip.packs.pack import Pack
+from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
+from cfclip_benchmark.method_choices import open_methods
+from cfclip_benchmark.variants import read_variants
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"
 

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from cfclip.evaluation.avatars.attributes import (
+from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     SHAPES,
@@ -12,8 +12,8 @@ from cfclip.evaluation.avatars.attributes import (
     changed,
     sample_table,
 )
-from cfclip.evaluation.avatars.colours import colour_truth, lab_from_rgb
-from cfclip.evaluation.avatars.language import (
+from cfclip_benchmark.avatars.colours import colour_truth, lab_from_rgb
+from cfclip_benchmark.avatars.language import (
     COLOUR_PHRASES,
     SHAPE_WORDS,
     Claim,
@@ -21,7 +21,7 @@ from cfclip.evaluation.avatars.language import (
     claim_index,
     is_held_out,
 )
-from cfclip.evaluation.avatars.renderer import visibility
+from cfclip_benchmark.avatars.renderer import visibility
 from recipes.avatars import captions
 
 N = 300

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cfclip.evaluation.avatars.attributes import sample_table
-from cfclip.evaluation.avatars.renderer import visibility
+from cfclip_benchmark.avatars.attributes import sample_table
+from cfclip_benchmark.avatars.renderer import visibility
 from recipes.avatars.labels import class_loss, soft_targets
 from recipes.avatars.train_clip import retrieval_loss
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from benchmark_rows import row
 
-from cfclip.evaluation.avatars.cases import Case, draw_avatars, pictures
-from cfclip.evaluation.avatars.prompts import read_prompts
-from cfclip.evaluation.avatars.scores import Edit
-from cfclip.evaluation.folder import BenchmarkFolder
-from cfclip.images import write_png
+from cfclip.images.image_files import write_png
 from cfclip.packs.pack import Pack
 from cfclip.tensors import pil_from_signed
+from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
+from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
+from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from recipes.avatars.failed_colours import failed_colours_table
 
 (GREEN_HAIR,) = (each for each in read_prompts().test if each.prompt == "green hair")

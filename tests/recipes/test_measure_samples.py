@@ -9,10 +9,12 @@ from PIL import Image
 from tiny_pack import RESOLUTION
 from torch import Tensor
 
-from cfclip.editors.config import LatentOptimisationConfig
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.editing.session import Session
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars.attributes import (
+from cfclip.tensors import uint8_from_signed
+from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
     TEST_SEED,
@@ -22,11 +24,9 @@ from cfclip.evaluation.avatars.attributes import (
     classes,
     sample_table,
 )
-from cfclip.evaluation.avatars.read_back import Readings, read_back
-from cfclip.evaluation.avatars.renderer import visibility
-from cfclip.evaluation.probes import ARCHITECTURES, Probe
-from cfclip.session import Session
-from cfclip.tensors import uint8_from_signed
+from cfclip_benchmark.avatars.read_back import Readings, read_back
+from cfclip_benchmark.avatars.renderer import visibility
+from cfclip_benchmark.probes import ARCHITECTURES, Probe
 from recipes.avatars import measure_paths
 from recipes.avatars import measure_samples as module
 from recipes.avatars.bench import Bench, pixels

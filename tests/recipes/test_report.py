@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cfclip.evaluation.avatars.attributes import ATTRIBUTES
+from cfclip_benchmark.avatars.attributes import ATTRIBUTES
 from recipes.avatars.held_out import edits_of
 from recipes.avatars.report import GOALS, Goal, format_report, write_report
 

@@ -8,14 +8,14 @@ import torch
 from tiny_training import tiny_config
 from torch import nn
 
+from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import text_mapper_metadata
 from cfclip.errors import CheckpointError, InputError
-from cfclip.features.identity import IdentityNetwork
+from cfclip.features.identity_network import IdentityNetwork
 from cfclip.features.vgg import VGG19Features
-from cfclip.files import sha256_of
+from cfclip.fitting.mapper_training import check_training, find_latents, train_mapper
+from cfclip.io.files import sha256_of
 from cfclip.losses.objective import EditTensors
-from cfclip.mapper_training import check_training, find_latents, train_mapper
-from cfclip.session import Session
 from cfclip.training.networks import NetworkFiles, network_term
 
 PROMPTS = ("green hair",)

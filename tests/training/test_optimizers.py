@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cfclip.schedule import DescentSettings
-from cfclip.training.config import TrainingConfig
+from cfclip.optim.schedule import DescentSettings
 from cfclip.training.optimizers import Schedule, make_optimizer
+from cfclip.training.training_config import TrainingConfig
 
 
 def descend(optimizer: str, steps: int, lr: float = 0.05) -> list[float]:

@@ -11,9 +11,9 @@ from tiny_training import TASK, assert_same_mappers, stop_after, tiny_run, tiny_
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.text_mapper import BEST, LAST, load_text_mapper
 from cfclip.errors import InputError
-from cfclip.training.config import TrainingConfig
-from cfclip.training.objective import TOTAL, MapperTask
+from cfclip.training.mapper_objective import TOTAL, MapperTask
 from cfclip.training.presets import TRAINING_PRESETS
+from cfclip.training.training_config import TrainingConfig
 
 ONE = MapperTask(("green hair",), TASK.source_text, TASK.templates)
 SHAPE = {"mapper": "latent", "task": ONE}

@@ -9,11 +9,11 @@ from tiny_training import PowerCut, cut_after, stop_after
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError, TrainingError
-from cfclip.files import atomic_write
+from cfclip.io.files import atomic_write
 from cfclip.training.average import Average
-from cfclip.training.checkpoints import CHECKPOINT
 from cfclip.training.draws import Draws
 from cfclip.training.runs import LOG, Run, RunCallback, RunProgress, read_log
+from cfclip.training.saved_state import CHECKPOINT
 
 STEPS = 7
 

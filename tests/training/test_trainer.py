@@ -34,11 +34,11 @@ from cfclip.editors.text_mapper import (
 )
 from cfclip.errors import CheckpointError, InputError, TrainingError
 from cfclip.training import board
-from cfclip.training.checkpoints import CHECKPOINT
 from cfclip.training.initial import new_mapper
 from cfclip.training.latents import sampled_latents
-from cfclip.training.objective import TOTAL, MapperTask
+from cfclip.training.mapper_objective import TOTAL, MapperTask
 from cfclip.training.runs import LOG, RunProgress
+from cfclip.training.saved_state import CHECKPOINT
 from cfclip.training.trainer import GRADIENT, MapperTrainer, train
 
 

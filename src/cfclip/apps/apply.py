@@ -20,16 +20,16 @@ from cfclip.apps.tasks import (
     summarise,
 )
 from cfclip.apps.texts import check_texts
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError
-from cfclip.outputs import EditFiles, edit_files, edit_name
-from cfclip.photos.config import FaceConfig
-from cfclip.schedule import MOST_AT_ONCE, check_number
+from cfclip.photos.face_config import FaceConfig
+from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
+from cfclip.settings import MOST_AT_ONCE, check_number
 
 if TYPE_CHECKING:
-    from cfclip.mappers import PackMapper
-    from cfclip.session import Session
-    from cfclip.sources import Source
+    from cfclip.editing.mappers import PackMapper
+    from cfclip.editing.session import Session
+    from cfclip.editing.sources import Source
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class Apply(PackWork):
         tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
 
-        from cfclip.editors.config import LatentOptimisationConfig
-        from cfclip.mappers import open_mapper
-        from cfclip.session import Session
+        from cfclip.editing.mappers import open_mapper
+        from cfclip.editing.session import Session
+        from cfclip.editors.optimisation_config import LatentOptimisationConfig
 
         strengths = tuple(dict.fromkeys(s for group in self.strength for s in group)) or (1.0,)
         for strength in strengths:

@@ -25,19 +25,19 @@ from cfclip.apps.options import (
 )
 from cfclip.apps.run_watch import watched_run
 from cfclip.apps.texts import check_texts
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.schedule import MOST_AT_ONCE, check_number
+from cfclip.settings import MOST_AT_ONCE, check_number
 
 if TYPE_CHECKING:
+    from cfclip.batches.batch_folder import BatchFolder
     from cfclip.batches.editing import Job
     from cfclip.batches.engines import Engine
-    from cfclip.batches.folder import BatchFolder
     from cfclip.batches.rows import Refused, Row
     from cfclip.batches.work import Batch as Rows
     from cfclip.batches.work import BatchRun
-    from cfclip.mappers import PackMapper
-    from cfclip.session import Session
+    from cfclip.editing.mappers import PackMapper
+    from cfclip.editing.session import Session
 
 _ERRORS_SHOWN = 20
 
@@ -118,12 +118,12 @@ class Batch(Marked):
     def run(self) -> int:
         """Make every result that is not there yet, then sum up."""
         self._check()
-        from cfclip.batches.folder import BatchFolder
+        from cfclip.batches.batch_folder import BatchFolder
+        from cfclip.batches.finished import Results
         from cfclip.batches.packing import packer_of
-        from cfclip.batches.results import Results
         from cfclip.batches.work import Batch as Rows
-        from cfclip.mappers import open_mapper
-        from cfclip.session import Session
+        from cfclip.editing.mappers import open_mapper
+        from cfclip.editing.session import Session
 
         console = self.console
         packer = packer_of(self.to)
@@ -172,7 +172,7 @@ class Batch(Marked):
         """The rows of the input, and a line for each part of it that is none."""
         from cfclip.batches.inputs import find_entries
         from cfclip.batches.rows import RowDefaults, make_rows
-        from cfclip.session import checked_prompts
+        from cfclip.editing.session import checked_prompts
 
         texts: tuple[str, ...] = ()
         if self.text or self.all_texts or (mapper is not None and len(mapper.prompts) == 1):
@@ -280,9 +280,9 @@ class Batch(Marked):
     def _sum_up(
         self, batch: "Rows", session: "Session", run: "BatchRun", alone: float, refused: list[str]
     ) -> int:
-        from cfclip.batches.folder import RESULTS_FILE, SUMMARY_FILE
+        from cfclip.batches.batch_folder import RESULTS_FILE, SUMMARY_FILE
         from cfclip.batches.openly import without_folders
-        from cfclip.batches.summary import write_summary
+        from cfclip.batches.summary_page import write_summary
 
         console = self.console
         failures = [f"{row.name}: {reason}" for row, reason in batch.failures()]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from cfclip.apps.bench_work import BenchWork, check_extra
 from cfclip.apps.options import INTERRUPTED, OK
 from cfclip.errors import InputError
-from cfclip.evaluation.avatars.splits import Split
+from cfclip_benchmark.avatars.splits import Split
 
 if TYPE_CHECKING:
-    from cfclip.evaluation.benchmark import Benchmark
-    from cfclip.session import Session
+    from cfclip.editing.session import Session
+    from cfclip_benchmark.benchmark import Benchmark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +41,12 @@ class Bench(BenchWork):
         """Make and measure every edit that is not done yet, then sum up."""
         check_extra()
 
-        from cfclip.evaluation.benchmark_run import conclude, run_benchmark
-        from cfclip.evaluation.choices import choose_methods, open_methods, parse_files
-        from cfclip.evaluation.folder import BenchmarkFolder
-        from cfclip.evaluation.summary import COUNTERFACTUAL
-        from cfclip.evaluation.variants import read_variants
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
+        from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+        from cfclip_benchmark.benchmark_run import conclude, run_benchmark
+        from cfclip_benchmark.method_choices import choose_methods, open_methods, parse_files
+        from cfclip_benchmark.summary import COUNTERFACTUAL
+        from cfclip_benchmark.variants import read_variants
 
         console = self.console
         files = parse_files(self.files)
@@ -85,8 +85,8 @@ class Bench(BenchWork):
             WEIGHTS_FILES,
             first_in,
         )
-        from cfclip.evaluation.avatars import judges
-        from cfclip.files import sha256_of
+        from cfclip.io.files import sha256_of
+        from cfclip_benchmark.avatars import judges
 
         folder = self.judge_clip or judges.CLIP_FOLDER
         if not folder.is_dir():

@@ -11,17 +11,17 @@ import tyro
 from cfclip.apps.console import Console
 from cfclip.apps.options import DEFAULT_PACK, Output
 from cfclip.apps.run_watch import watched_run
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.schedule import check_seed
+from cfclip.settings import check_seed
 
 if TYPE_CHECKING:
-    from cfclip.embedders.base import Embedder
-    from cfclip.evaluation.avatars.splits import Split
-    from cfclip.evaluation.benchmark import Benchmark
-    from cfclip.evaluation.benchmark_run import BenchmarkOutcome
-    from cfclip.session import Session
+    from cfclip.editing.session import Session
+    from cfclip.embedders.embedder import Embedder
     from cfclip.training.runs import RunCallback
+    from cfclip_benchmark.avatars.splits import Split
+    from cfclip_benchmark.benchmark import Benchmark
+    from cfclip_benchmark.benchmark_run import BenchmarkOutcome
 
 _EXTRA_MODULES = ("dicebear_styles", "resvg_py")
 
@@ -42,7 +42,7 @@ class BenchWork(Output):
     all that have a mapper. May be repeated."""
 
     prompts: Path | None = None
-    """File of prompts, laid out as cfclip/evaluation/avatars/prompts.toml, which is the default."""
+    """File of prompts, laid out as cfclip_benchmark/avatars/prompts.toml, which is the default."""
 
     images: int = 8
     """Avatars to edit with every prompt."""
@@ -79,10 +79,14 @@ class BenchWork(Output):
         judge_hash: str | None = None,
     ) -> "Benchmark":
         """What is measured, every option and text of it checked. Raises `InputError`."""
-        from cfclip.evaluation.avatars.cases import draw_avatars
-        from cfclip.evaluation.avatars.prompts import SHIPPED, read_prompts
-        from cfclip.evaluation.benchmark import Benchmark
-        from cfclip.evaluation.choices import QUICK_AVATARS, QUICK_PROJECTION_STEPS, quick_edits
+        from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, read_prompts
+        from cfclip_benchmark.avatars.cases import draw_avatars
+        from cfclip_benchmark.benchmark import Benchmark
+        from cfclip_benchmark.method_choices import (
+            QUICK_AVATARS,
+            QUICK_PROJECTION_STEPS,
+            quick_edits,
+        )
 
         check_seed(self.seed)
         draw_avatars(split, self.images)  # which knows the limits

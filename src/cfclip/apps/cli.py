@@ -35,10 +35,17 @@ from cfclip.apps.train import Train
 from cfclip.apps.tune import Tune
 from cfclip.apps.web.command import Web
 from cfclip.embedders.hub import check_hub_address
-from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory, reason_of
-from cfclip.text_formats import short_place, shown
-from cfclip.training.config import TrainingConfig
+from cfclip.errors import (
+    MEMORY_REMEDY,
+    CfclipError,
+    InputError,
+    out_of_memory,
+    reason_of,
+    short_place,
+    shown,
+)
 from cfclip.training.launch import Launch
+from cfclip.training.training_config import TrainingConfig
 
 
 class Command(Protocol):

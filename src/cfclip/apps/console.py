@@ -12,8 +12,7 @@ from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cfclip.apps.progress import Progress, ProgressDisplay
-from cfclip.errors import CfclipWarning
-from cfclip.plain_text import one_line, plain, shortened
+from cfclip.errors import CfclipWarning, one_line, plain, shortened
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,7 +41,7 @@ class Console:
         no finite number is null.
         """
         if self.as_json:
-            from cfclip.record import finite
+            from cfclip.provenance.record import finite
 
             print(json.dumps(finite(content), default=str, allow_nan=False), flush=True)
         elif not self.quiet and lines:

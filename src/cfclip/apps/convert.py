@@ -37,7 +37,7 @@ class Convert(Output):
 
     def run(self) -> int:
         """Read, write, tell what it is."""
-        from cfclip.images import check_outputs
+        from cfclip.images.image_files import check_outputs
 
         if self.out.suffix != SAFETENSORS:
             raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")

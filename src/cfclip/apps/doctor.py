@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from cfclip.apps.options import DEFAULT_PACK, FAILED, OK, Output
-from cfclip.plain_text import one_line
+from cfclip.errors import one_line
 
 if TYPE_CHECKING:
-    from cfclip.diagnosis import Diagnosis
+    from cfclip.apps.diagnosis import Diagnosis
 
 _WIDTH = 17
 
@@ -28,7 +28,7 @@ class Doctor(Output):
 
     def run(self) -> int:
         """Look, try, tell; fails with one line if anything is broken."""
-        from cfclip.diagnosis import SELF_TEST_SECONDS, diagnose
+        from cfclip.apps.diagnosis import SELF_TEST_SECONDS, diagnose
 
         console = self.console
         with console.progress("self-test") as update:

@@ -31,16 +31,16 @@ from cfclip.apps.tasks import (
     summarise,
 )
 from cfclip.apps.texts import pictures_and_texts
-from cfclip.encoders.config import ProjectionConfig, TuningConfig
+from cfclip.editing.defaults import make_config
+from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import CfclipError
-from cfclip.outputs import EditFiles, edit_files, edit_name
-from cfclip.photos.config import FaceConfig, PasteBack
-from cfclip.settings import make_config
+from cfclip.photos.face_config import FaceConfig, PasteBack
+from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
 
 if TYPE_CHECKING:
-    from cfclip.likeness import IdentityMeasure
-    from cfclip.results import EditResult
-    from cfclip.session import Session
+    from cfclip.editing.likeness import IdentityMeasure
+    from cfclip.editing.results import EditResult
+    from cfclip.editing.session import Session
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ class Edit(PackWork):
         prompts: tuple[str, ...],
         saving: Saving,
     ) -> int:
-        from cfclip.session import Session
-        from cfclip.sources import open_mask
+        from cfclip.editing.session import Session
+        from cfclip.editing.sources import open_mask
 
         console, strengths = saving.console, saving.strengths
         session = Session.open(self.pack, self.device)
@@ -163,7 +163,7 @@ class Edit(PackWork):
     def _identity_measure(self) -> "IdentityMeasure | None":
         if self.identity_network is None:
             return None
-        from cfclip.likeness import IdentityMeasure
+        from cfclip.editing.likeness import IdentityMeasure
 
         return IdentityMeasure(self.identity_network, self.device)
 
@@ -175,7 +175,7 @@ class Edit(PackWork):
         prompts: tuple[str, ...],
         strength: float,
     ) -> "EditResult":
-        from cfclip.sources import open_mask
+        from cfclip.editing.sources import open_mask
 
         label = task.name
         picture = picture_of(task, self.face)
@@ -184,7 +184,7 @@ class Edit(PackWork):
         with console.progress(f"{label}: inverting") as update:
             source = session.invert(picture, self.projection, update)
         if self.tuning.steps:
-            from cfclip.tuned_sources import tuned_source
+            from cfclip.editing.tuned_sources import tuned_source
 
             with console.progress(f"{label}: tuning the generator") as update:
                 source = tuned_source(session.pack, source, self.tuning, session.device, update)
@@ -228,7 +228,7 @@ class Rerun(Work):
 
     def run(self) -> int:
         """Rerun, save, and tell whether the image is the same."""
-        from cfclip.record import read_record
+        from cfclip.provenance.record import read_record
 
         console = self.console
         record = read_record(self.record)
@@ -239,7 +239,7 @@ class Rerun(Work):
         writing = self.writing()
         check_plan([task], [files.all], writing)
         saving = Saving(console, strengths, writing, self.marking(), paste)
-        from cfclip.replay import rerun
+        from cfclip.editing.replay import rerun
 
         with console.progress(f"{task.name}: editing again") as update:
             again = rerun(

@@ -8,16 +8,16 @@ from cfclip.apps.grid_file import GridFile
 from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts
 from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, summarise
 from cfclip.apps.texts import check_texts
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
-from cfclip.schedule import check_seed
+from cfclip.settings import check_seed
 
 if TYPE_CHECKING:
-    from cfclip.evaluation.edit_rows import EditColumn
-    from cfclip.evaluation.methods import Method
-    from cfclip.provenance import Provenance
-    from cfclip.session import Session
-    from cfclip.sheets import Tile
+    from cfclip.editing.methods import Method
+    from cfclip.editing.session import Session
+    from cfclip.provenance.metadata import Provenance
+    from cfclip.viewing.sheets import Tile
+    from cfclip_benchmark.edit_rows import EditColumn
 
 _STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _OWN_METHOD = "cfclip-optimisation"
@@ -60,8 +60,8 @@ class EditGrid(GridFile):
 
     def _open_methods(self, session: "Session", names: Sequence[str]) -> "list[Method]":
         """Those of these names. Raises `InputError` for what they cannot be opened with."""
-        from cfclip.evaluation.choices import choose_methods, parse_files
-        from cfclip.evaluation.methods import OPTIMISATIONS, open_method
+        from cfclip.editing.methods import OPTIMISATIONS, open_method
+        from cfclip_benchmark.method_choices import choose_methods, parse_files
 
         files = parse_files(self.files)
         steps = {} if self.steps is None else {"steps": self.steps}
@@ -94,9 +94,9 @@ class EditGrid(GridFile):
 
     def _draw(self, rows: Sequence[Row], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
-        from cfclip.evaluation.edit_rows import edits_of
-        from cfclip.provenance import joint_provenance
-        from cfclip.sheets import sheet
+        from cfclip.provenance.metadata import joint_provenance
+        from cfclip.viewing.sheets import sheet
+        from cfclip_benchmark.edit_rows import edits_of
 
         marking = self.marking()
         total = len(rows) + len(failures)
@@ -141,7 +141,7 @@ class EditGrid(GridFile):
         columns: "tuple[EditColumn, ...]",
         done: Callable[[], None],
     ) -> "tuple[list[Tile], Provenance]":
-        from cfclip.evaluation.edit_rows import edit_row
+        from cfclip_benchmark.edit_rows import edit_row
 
         source = session.invert(task.picture, self.projection)
         for warning in source.warnings:
@@ -164,10 +164,10 @@ class GridStrengths(EditGrid):
         """Edit each picture for each text, and render it at all strengths."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip.editors.config import check_strength
-        from cfclip.evaluation.choices import parse_files
-        from cfclip.evaluation.edit_rows import EditColumn
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
+        from cfclip.editors.optimisation_config import check_strength
+        from cfclip_benchmark.edit_rows import EditColumn
+        from cfclip_benchmark.method_choices import parse_files
 
         given = tuple(dict.fromkeys(each for group in self.strength for each in group))
         strengths = given or _STRENGTHS
@@ -202,9 +202,9 @@ class GridCompare(EditGrid):
         """Make each edit once."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip.evaluation.choices import parse_files
-        from cfclip.evaluation.edit_rows import EditColumn
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
+        from cfclip_benchmark.edit_rows import EditColumn
+        from cfclip_benchmark.method_choices import parse_files
 
         session = Session.open(self.pack, self.device)
         names = self.methods or tuple(parse_files(self.files)) or (_OWN_METHOD,)

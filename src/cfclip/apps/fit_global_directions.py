@@ -13,7 +13,7 @@ from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.errors import InputError
 
 if TYPE_CHECKING:
-    from cfclip.channel_fitting import FittedChannels
+    from cfclip.fitting.channels import FittedChannels
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class FitGlobalDirections(Output):
 
     def run(self) -> int:
         """Measure, write, remove what was kept on the way."""
-        from cfclip.images import check_outputs
+        from cfclip.images.image_files import check_outputs
 
         console = self.console
         if self.out.suffix != SAFETENSORS:
@@ -51,9 +51,9 @@ class FitGlobalDirections(Output):
         check_outputs([self.out], self.overwrite)
         partial = self.out.with_name(f"{self.out.stem}_partial")
 
-        from cfclip.channel_fitting import remove_checkpoints
         from cfclip.editors.channel_statistics import save_channel_statistics
-        from cfclip.training.checkpoints import writing
+        from cfclip.fitting.channels import remove_checkpoints
+        from cfclip.training.saved_state import writing
 
         fitted = self._fit(console, partial)
         if fitted.statistics is None:
@@ -73,8 +73,8 @@ class FitGlobalDirections(Output):
         return OK
 
     def _fit(self, console: Console, partial: Path) -> "FittedChannels":
-        from cfclip.channel_fitting import fit_channels
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
+        from cfclip.fitting.channels import fit_channels
 
         session = Session.open(self.pack, self.device)
         with watched_run(console, "measuring channels") as watch:

@@ -10,14 +10,14 @@ from cfclip.apps.console import Console, uninterrupted
 from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, SAFETENSORS, Output
 from cfclip.apps.photos import FaceOptions
 from cfclip.apps.tasks import summarise
-from cfclip.editors.config import TextMapFitConfig
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.editors.optimisation_config import TextMapFitConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.photos.config import FaceConfig
+from cfclip.photos.face_config import FaceConfig
 
 if TYPE_CHECKING:
-    from cfclip.inversions import InversionProgress
-    from cfclip.text_map_fitting import FittedTextMap
+    from cfclip.editing.inversions import InversionProgress
+    from cfclip.fitting.text_maps import FittedTextMap
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class FitTextMap(Output):
 
     def run(self) -> int:
         """Invert, fit, write; pictures that fail are left out and told at the end."""
-        from cfclip.captions import read_captioned_folder
-        from cfclip.images import check_outputs
+        from cfclip.fitting.captioned_pictures import read_captioned_folder
+        from cfclip.images.image_files import check_outputs
 
         console = self.console
         if self.out.suffix != SAFETENSORS:
@@ -66,9 +66,9 @@ class FitTextMap(Output):
         check_outputs([self.out], self.overwrite)
         kept = self.inversions or self.out.with_name(f"{self.out.stem}_inversions")
 
+        from cfclip.editing.session import Session
         from cfclip.editors.linear_text_map import save_text_map
-        from cfclip.session import Session
-        from cfclip.text_map_fitting import fit_captioned_folder
+        from cfclip.fitting.text_maps import fit_captioned_folder
 
         session = Session.open(self.pack, self.device)
         done = 0

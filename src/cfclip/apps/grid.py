@@ -11,15 +11,14 @@ from cfclip.apps.edit_grids import GridCompare, GridStrengths
 from cfclip.apps.grid_file import GridFile, check_png
 from cfclip.apps.options import OK, Images, Output
 from cfclip.apps.tasks import Task, find_tasks, report_failure, summarise
-from cfclip.errors import CfclipError, InputError
-from cfclip.schedule import check_number
-from cfclip.text_formats import short_place, shown
+from cfclip.errors import CfclipError, InputError, short_place, shown
+from cfclip.settings import check_number
 
 if TYPE_CHECKING:
-    from cfclip.charts import Series
-    from cfclip.provenance import Provenance
-    from cfclip.session import Session
-    from cfclip.sheets import Tile
+    from cfclip.editing.session import Session
+    from cfclip.provenance.metadata import Provenance
+    from cfclip.viewing.charts import Series
+    from cfclip.viewing.sheets import Tile
 
 _CURVE_COLUMNS = 2
 _FIRST_CURVES = ("total", "validation")
@@ -45,9 +44,9 @@ class GridContact(GridFile):
         check_number("columns", self.columns, 1)
         tasks, failures = find_tasks(self.images, self.pack, once=False)
         marking = self.start(tasks)
-        from cfclip.provenance import joint_provenance
-        from cfclip.session import Session
-        from cfclip.sheets import in_rows, sheet
+        from cfclip.editing.session import Session
+        from cfclip.provenance.metadata import joint_provenance
+        from cfclip.viewing.sheets import in_rows, sheet
 
         samples = any(isinstance(task.picture, str) for task in tasks)
         session = Session.open(self.pack, self.device) if samples else None
@@ -68,18 +67,18 @@ class GridContact(GridFile):
         return summarise(self.console, failures, total)
 
     def _tile(self, task: Task, session: "Session | None") -> "tuple[Tile, Provenance | None]":
-        from cfclip.sheets import fitted
+        from cfclip.viewing.sheets import fitted
 
         name = "" if self.no_names else task.name
         if session is not None and isinstance(task.picture, str):
-            from cfclip.provenance import provenance_of
-            from cfclip.results import circumstances
+            from cfclip.editing.results import circumstances
+            from cfclip.provenance.metadata import provenance_of
 
             source = session.invert(task.picture)
             facts = {**circumstances(session.pack, session.device), "source": dict(source.origin)}
             return (source.image, name), provenance_of(facts)
-        from cfclip.images import open_whole
-        from cfclip.marking import inspect_picture
+        from cfclip.images.image_files import open_whole
+        from cfclip.provenance.stamping import inspect_picture
 
         picture = open_whole(task.picture).image
         # Kept at the size it is shown in: thousands of photos would fill the memory.
@@ -104,16 +103,16 @@ class GridCurves(Output):
 
     def run(self) -> int:
         """Read the logs, draw, write."""
-        from cfclip.images import check_outputs
+        from cfclip.images.image_files import check_outputs
 
         if not self.runs:
             raise InputError("no trainings; give their folders, such as runs/green-hair")
         check_png(self.out)
         curves = _curves(self.runs)
         check_outputs([self.out], self.overwrite)
-        from cfclip.charts import chart
-        from cfclip.marking import write_picture
-        from cfclip.sheets import in_rows, sheet
+        from cfclip.provenance.stamping import write_picture
+        from cfclip.viewing.charts import chart
+        from cfclip.viewing.sheets import in_rows, sheet
 
         charts = [
             (chart(series, "steps", term, scale="values").picture(1), "")
@@ -127,8 +126,8 @@ class GridCurves(Output):
 
 def _curves(runs: Sequence[Path]) -> "dict[str, list[Series]]":
     """For each term that a run has logged, a curve for each run that has it."""
-    from cfclip.charts import MOST_DRAWN, Point, Series
     from cfclip.training.runs import read_log
+    from cfclip.viewing.charts import MOST_DRAWN, Point, Series
 
     found: dict[str, list[Series]] = {}
     for run in runs:

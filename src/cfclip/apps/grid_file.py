@@ -10,13 +10,13 @@ import tyro
 from cfclip.apps.options import PackWork
 from cfclip.apps.tasks import Task, check_plan
 from cfclip.errors import InputError
-from cfclip.schedule import check_number
+from cfclip.settings import check_number
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cfclip.marking import Marking
-    from cfclip.provenance import Provenance
+    from cfclip.provenance.metadata import Provenance
+    from cfclip.provenance.stamping import Marking
 
 _SMALLEST, _LARGEST = 16, 2048
 _PNG = ".png"
@@ -43,7 +43,7 @@ class GridFile(PackWork):
         self, picture: "Image.Image", provenance: "Provenance | None", marking: "Marking"
     ) -> None:
         """Write the picture and tell where it is."""
-        from cfclip.marking import write_picture
+        from cfclip.provenance.stamping import write_picture
 
         with self.writing(self.out.parent) as writing, writing.together([self.out]) as folder:
             write_picture(picture, folder / self.out.name, provenance, marking)

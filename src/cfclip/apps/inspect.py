@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from cfclip.apps.options import Images, Output
 from cfclip.apps.tasks import summarise
-from cfclip.errors import InputError
-from cfclip.plain_text import one_line
+from cfclip.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from cfclip.credentials import Credentials
-    from cfclip.marking import Inspection
-    from cfclip.provenance import Provenance
+    from cfclip.provenance.c2pa import Credentials
+    from cfclip.provenance.metadata import Provenance
+    from cfclip.provenance.stamping import Inspection
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Inspect(Output):
         """Read each and tell; fails if one cannot be read or its signature does not fit it."""
         if not self.images:
             raise InputError("no pictures; give files")
-        from cfclip.picture_files import list_pictures
+        from cfclip.images.kinds import list_pictures
 
         failures: list[str] = []
         found: list[Path] = []
@@ -58,7 +57,7 @@ class Inspect(Output):
     def _told(self, image: Path, place: int | None) -> list[str]:
         """Tell of one picture, and at which place it stands if there are several; what is wrong
         with it."""
-        from cfclip.marking import inspect_picture
+        from cfclip.provenance.stamping import inspect_picture
 
         found = inspect_picture(image)
         lines = [_line(name, value) for name, value in _of_picture(found)]
@@ -80,7 +79,7 @@ def _of_picture(found: "Inspection") -> Iterator[tuple[str, str]]:
 
 
 def _of_provenance(provenance: "Provenance | None") -> Iterator[tuple[str, str]]:
-    from cfclip.provenance import COMPOSED, GENERATED
+    from cfclip.provenance.metadata import COMPOSED, GENERATED
 
     if provenance is None:
         yield "provenance", "none: the picture does not tell how it was made"

@@ -9,17 +9,17 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.writing import Writing
-from cfclip.editors.config import LatentOptimisationConfig
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.editing.defaults import edit_settings, projection_settings, training_settings
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
-from cfclip.settings import edit_settings, projection_settings, training_settings
-from cfclip.training.config import TrainingConfig
 from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
+from cfclip.training.training_config import TrainingConfig
 
 if TYPE_CHECKING:
-    from cfclip.marking import Marking
+    from cfclip.provenance.stamping import Marking
 
 DEFAULT_PACK = "avatars"
 DEFAULT_PRESET: TrainingPreset = "pack"
@@ -74,8 +74,8 @@ class Marked(Output):
 
     def marking(self) -> "Marking":
         """What the pictures shall tell. Raises `InputError` for what cannot be signed with."""
-        from cfclip.credentials import PictureSigner
-        from cfclip.marking import Marking
+        from cfclip.provenance.c2pa import PictureSigner
+        from cfclip.provenance.stamping import Marking
 
         certificate, key = self.c2pa_certificate, self.c2pa_key
         if (certificate is None) != (key is None):

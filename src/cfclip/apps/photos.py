@@ -8,10 +8,10 @@ import tyro
 
 from cfclip.apps.tasks import Task
 from cfclip.errors import InputError
-from cfclip.photos.config import FEATHER, FaceConfig, PasteBack
+from cfclip.photos.face_config import FEATHER, FaceConfig, PasteBack
 
 if TYPE_CHECKING:
-    from cfclip.sources import Picture
+    from cfclip.editing.sources import Picture
 
 FaceOptions: TypeAlias = Annotated[FaceConfig, tyro.conf.arg(name="")]
 

@@ -18,16 +18,16 @@ from cfclip.apps.tasks import (
     summarise,
 )
 from cfclip.apps.writing import Writing
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.editing.defaults import SAMPLE_TRUNCATION
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError
-from cfclip.photos.config import FaceConfig
-from cfclip.settings import SAMPLE_TRUNCATION
+from cfclip.photos.face_config import FaceConfig
 
 if TYPE_CHECKING:
-    from cfclip.marking import Marking
-    from cfclip.provenance import Provenance
-    from cfclip.session import Session
-    from cfclip.sources import Source
+    from cfclip.editing.session import Session
+    from cfclip.editing.sources import Source
+    from cfclip.provenance.metadata import Provenance
+    from cfclip.provenance.stamping import Marking
 
 _SHEET_COLUMNS = 6
 
@@ -51,7 +51,7 @@ class Sample(PackWork):
 
     def run(self) -> int:
         """Sample, write, tell where."""
-        from cfclip.sources import check_count
+        from cfclip.editing.sources import check_count
 
         check_count("count", self.count)
         paths = [self.out / f"sample-{self.seed + i}.png" for i in range(self.count)]
@@ -66,10 +66,10 @@ class Sample(PackWork):
     def _make(
         self, paths: Sequence[Path], sheet_path: Path | None, writing: Writing, marking: "Marking"
     ) -> None:
-        from cfclip.marking import write_picture
-        from cfclip.provenance import joint_provenance
-        from cfclip.session import Session
-        from cfclip.sheets import in_rows, sheet
+        from cfclip.editing.session import Session
+        from cfclip.provenance.metadata import joint_provenance
+        from cfclip.provenance.stamping import write_picture
+        from cfclip.viewing.sheets import in_rows, sheet
 
         console = self.console
         session = Session.open(self.pack, self.device)
@@ -131,7 +131,7 @@ class Invert(PackWork):
         writing: Writing,
         marking: "Marking",
     ) -> int:
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
 
         console = self.console
         session = Session.open(self.pack, self.device)
@@ -166,8 +166,8 @@ def _inversion_files(out: Path, name: str) -> tuple[Path, Path, Path]:
 
 
 def _provenance(session: "Session", source: "Source") -> "Provenance":
-    from cfclip.provenance import provenance_of
-    from cfclip.results import circumstances
+    from cfclip.editing.results import circumstances
+    from cfclip.provenance.metadata import provenance_of
 
     return provenance_of(
         {**circumstances(session.pack, session.device), "source": dict(source.origin)}
@@ -180,10 +180,10 @@ def _save(
     provenance: "Provenance",
     marking: "Marking",
 ) -> None:
-    from cfclip.inversions import inversion_content
-    from cfclip.marking import write_picture
-    from cfclip.record import write_json
-    from cfclip.sheets import strip
+    from cfclip.editing.inversions import inversion_content
+    from cfclip.provenance.record import write_json
+    from cfclip.provenance.stamping import write_picture
+    from cfclip.viewing.sheets import strip
 
     image, beside, facts = files
     write_picture(source.reconstruction, image, provenance, marking)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from cfclip.plain_text import plain, shortened
+from cfclip.errors import plain, shortened
 
 LINE_SECONDS = 10.0
 _LONGEST_LABEL = 28

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from cfclip.apps.console import Console
 from cfclip.apps.tasks import Task
 from cfclip.apps.writing import Writing
-from cfclip.outputs import EditFiles
-from cfclip.photos.config import PasteBack
+from cfclip.photos.face_config import PasteBack
+from cfclip.provenance.output_names import EditFiles
 
 if TYPE_CHECKING:
-    from cfclip.marking import Marking
-    from cfclip.results import EditResult
+    from cfclip.editing.results import EditResult
+    from cfclip.provenance.stamping import Marking
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, OK
 from cfclip.apps.writing import Writing
 from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
-from cfclip.outputs import short_hash
+from cfclip.provenance.output_names import short_hash
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def find_tasks(images: Sequence[str], pack: str, once: bool = True) -> tuple[lis
 
 def _pictures(image: str, pack: str) -> tuple[Sequence[str | Path], str | None]:
     """What an argument names, and a line about what of it cannot be opened."""
-    from cfclip.latent_sources import CodeReader, is_latents_spec
-    from cfclip.picture_files import list_pictures
-    from cfclip.sources import is_sample_spec, parse_sample_spec
+    from cfclip.editing.latent_sources import CodeReader, is_latents_spec
+    from cfclip.editing.sources import is_sample_spec, parse_sample_spec
+    from cfclip.images.kinds import list_pictures
 
     if is_latents_spec(image):
         from cfclip.packs.pack import generator_config
@@ -99,8 +99,8 @@ def _distinct_names(places: Sequence[str]) -> dict[str, str]:
 
 def _choices(place: str) -> tuple[str, ...]:
     """What the results of a picture may be called after, from the plainest to one of its own."""
-    from cfclip.latent_sources import name_of_code
-    from cfclip.sources import is_sample_spec
+    from cfclip.editing.latent_sources import name_of_code
+    from cfclip.editing.sources import is_sample_spec
 
     if is_sample_spec(place):
         return (place.replace(":", "-"),)
@@ -137,7 +137,7 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], writing
 
 def check_written(paths: Sequence[Path], writing: Writing) -> None:
     """Raise `InputError` if one of these files cannot be written, or must not be replaced."""
-    from cfclip.images import check_outputs
+    from cfclip.images.image_files import check_outputs
 
     free = dict.fromkeys(path for path in paths if writing.may_replace(path))
     check_outputs([*free], overwrite=True)

@@ -5,8 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.errors import InputError
-from cfclip.text_formats import shown
+from cfclip.errors import InputError, shown
 
 EXAMPLE = "green hair"
 _TEXT_OPTIONS = ("--text", "--source-text", "--unrealistic-text")
@@ -98,9 +97,9 @@ def check_texts(texts: Sequence[str]) -> None:
 
 def _names_pictures(given: str, bare_folders: bool = True) -> bool:
     """Whether a word is a file or a folder, fits one, asks for samples, or ends as pictures do."""
-    from cfclip.latent_sources import is_latents_spec
-    from cfclip.picture_files import SUFFIXES
-    from cfclip.sources import is_sample_spec
+    from cfclip.editing.latent_sources import is_latents_spec
+    from cfclip.editing.sources import is_sample_spec
+    from cfclip.images.kinds import SUFFIXES
 
     path = Path(given)
     if is_sample_spec(given) or is_latents_spec(given) or path.suffix.lower() in SUFFIXES:
@@ -115,9 +114,9 @@ def _names_pictures(given: str, bare_folders: bool = True) -> bool:
 
 def _holds_pictures(given: str) -> bool:
     """Whether what a word names may be worked on, as far as names tell."""
-    from cfclip.latent_sources import is_latents_spec
-    from cfclip.picture_files import list_pictures, opens_by_name
-    from cfclip.sources import is_sample_spec
+    from cfclip.editing.latent_sources import is_latents_spec
+    from cfclip.editing.sources import is_sample_spec
+    from cfclip.images.kinds import list_pictures, opens_by_name
 
     if is_sample_spec(given) or is_latents_spec(given):
         return True

@@ -12,17 +12,17 @@ from cfclip.apps.photos import FaceOptions
 from cfclip.apps.run_watch import watched_run
 from cfclip.apps.tasks import summarise
 from cfclip.apps.texts import check_texts
-from cfclip.encoders.config import ProjectionConfig
-from cfclip.photos.config import FaceConfig
-from cfclip.training.config import TrainingConfig
+from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.photos.face_config import FaceConfig
 from cfclip.training.presets import TrainingPreset
+from cfclip.training.training_config import TrainingConfig
 
 if TYPE_CHECKING:
-    from cfclip.mapper_training import FoundLatents, TrainedMapper
-    from cfclip.session import Session
+    from cfclip.editing.session import Session
+    from cfclip.fitting.mapper_training import FoundLatents, TrainedMapper
     from cfclip.training.networks import NetworkFiles
     from cfclip.training.processes import Processes
-    from cfclip.training.prompts import Prompts
+    from cfclip.training.prompt_files import Prompts
 
 _INVERSIONS = "inversions"
 
@@ -87,7 +87,7 @@ class Train(Output):
 
     def run(self) -> int:
         """Find latents, train, tell; pictures that fail are left out and told at the end."""
-        from cfclip.training.prompts import gather_prompts
+        from cfclip.training.prompt_files import gather_prompts
 
         check_texts(self.text)
         given = gather_prompts(self.text, self.texts)
@@ -99,9 +99,9 @@ class Train(Output):
 
     def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
         console = self.console
-        from cfclip.locking import alone_in
-        from cfclip.mapper_training import check_training
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
+        from cfclip.fitting.mapper_training import check_training
+        from cfclip.io.locking import alone_in
         from cfclip.training.networks import NetworkFiles
 
         session = Session.open(self.pack, device)
@@ -140,8 +140,8 @@ class Train(Output):
         self, session: "Session", console: Console, processes: "Processes"
     ) -> "FoundLatents | None":
         """Those that the first process finds, for all; None after Ctrl-C."""
-        from cfclip.locking import alone_in
-        from cfclip.mapper_training import FoundLatents
+        from cfclip.fitting.mapper_training import FoundLatents
+        from cfclip.io.locking import alone_in
         from cfclip.training.latents import shared_latents
 
         found = None
@@ -161,7 +161,7 @@ class Train(Output):
         return replace(found, sets=sets) if found else FoundLatents(sets)
 
     def _find_latents(self, session: "Session", console: Console) -> "FoundLatents":
-        from cfclip.mapper_training import find_latents
+        from cfclip.fitting.mapper_training import find_latents
 
         with console.progress("finding latents") as update:
             return find_latents(
@@ -183,7 +183,7 @@ class Train(Output):
         networks: "NetworkFiles",
         processes: "Processes",
     ) -> "TrainedMapper":
-        from cfclip.mapper_training import train_mapper
+        from cfclip.fitting.mapper_training import train_mapper
 
         with watched_run(console, self.out.name or "training") as watch:
             return train_mapper(

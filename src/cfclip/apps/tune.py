@@ -23,10 +23,10 @@ class Tune(BenchWork):
         """Make and measure every trial that is not done yet, then choose."""
         check_extra()
 
-        from cfclip.evaluation.choices import choose_methods, parse_files
-        from cfclip.evaluation.folder import BenchmarkFolder
-        from cfclip.evaluation.tuning import choose_settings, open_trials, run_trials
-        from cfclip.session import Session
+        from cfclip.editing.session import Session
+        from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+        from cfclip_benchmark.method_choices import choose_methods, parse_files
+        from cfclip_benchmark.tuning import choose_settings, open_trials, run_trials
 
         console = self.console
         files = parse_files(self.files)

@@ -18,8 +18,13 @@ from torch import Tensor
 
 from cfclip.batches.rows import Row
 from cfclip.batches.shards import read_member
-from cfclip.editors.config import LatentOptimisationConfig
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.editing.inversions import Inversions
+from cfclip.editing.mappers import edited_pictures, open_mapper
+from cfclip.editing.results import circumstances
+from cfclip.editing.session import Session
+from cfclip.editing.sources import SourceMaker, sample_origin
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import (
     MEMORY_REMEDY,
     CfclipError,
@@ -27,13 +32,8 @@ from cfclip.errors import (
     PackError,
     out_of_memory,
 )
-from cfclip.inversions import Inversions
-from cfclip.mappers import edited_pictures, open_mapper
-from cfclip.marking import Marking, encode_picture
-from cfclip.provenance import provenance_of
-from cfclip.results import circumstances
-from cfclip.session import Session
-from cfclip.sources import SourceMaker, sample_origin
+from cfclip.provenance.metadata import provenance_of
+from cfclip.provenance.stamping import Marking, encode_picture
 
 T = TypeVar("T")
 _KEPT_TEXTS = 1024

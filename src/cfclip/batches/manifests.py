@@ -10,20 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.batches.rows import Entry, Place, Refused
-from cfclip.errors import InputError, reason_of
-from cfclip.latent_files import split_spec
-from cfclip.latent_sources import name_of_code
-from cfclip.sources import is_sample_spec, parse_sample_spec
-from cfclip.text_files import read_csv, read_lines
-from cfclip.text_formats import (
-    FormatError,
-    finite_number,
-    parse_json,
-    shown,
-    shown_name,
-    whole_number,
-)
-from cfclip.typed_fields import field_of
+from cfclip.editing.latent_sources import name_of_code
+from cfclip.editing.sources import is_sample_spec, parse_sample_spec
+from cfclip.errors import InputError, reason_of, shown, shown_name
+from cfclip.foreign.latent_files import split_spec
+from cfclip.io.text_files import read_csv, read_lines
+from cfclip.io.text_formats import FormatError, finite_number, parse_json, whole_number
+from cfclip.io.typed_fields import field_of
 
 IMAGE = "image"
 COLUMNS = (IMAGE, "text", "strength", "seed", "name")

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from cfclip.batches.openly import open_name
-from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.outputs import edit_name, short_hash
-from cfclip.schedule import check_seed
-from cfclip.text_formats import parse_json
-from cfclip.typed_fields import build
+from cfclip.io.text_formats import parse_json
+from cfclip.io.typed_fields import build
+from cfclip.provenance.output_names import edit_name, short_hash
+from cfclip.settings import check_seed
 
 _LONGEST_NAME = 120
 """Bytes: with a suffix and the prefix of a temporary file it fits every file system."""

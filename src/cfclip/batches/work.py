@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cfclip.batches.batch_folder import BatchFolder
 from cfclip.batches.editing import Outcome
 from cfclip.batches.engines import Engine
-from cfclip.batches.folder import BatchFolder
+from cfclip.batches.finished import Results
 from cfclip.batches.openly import without_folders
 from cfclip.batches.packing import TOLD
-from cfclip.batches.results import Results
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.training.runs import RunCallback, RunProgress
 

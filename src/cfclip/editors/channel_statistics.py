@@ -16,13 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.editors.spaces import style_widths
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
-from cfclip.schedule import check_number
-from cfclip.tensors import unit
-from cfclip.typed_fields import build
-from cfclip.weights import (
+from cfclip.generators.generator import Generator
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import (
     ModelFormat,
     build_with,
     facts_metadata,
@@ -30,6 +28,8 @@ from cfclip.weights import (
     read_model,
     save_model,
 )
+from cfclip.settings import check_number
+from cfclip.tensors import unit
 
 FORMAT = ModelFormat("cfclip.channel_statistics.v1", "channel statistics")
 _REPORT_KEY = "fit"

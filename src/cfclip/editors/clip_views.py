@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.errors import InputError
 from cfclip.losses.augmentation import RandomPerspective

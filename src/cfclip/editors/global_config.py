@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cfclip.editors.config import check_strength
-from cfclip.schedule import MOST_AT_ONCE, check_number, check_seed
+from cfclip.editors.optimisation_config import check_strength
+from cfclip.settings import MOST_AT_ONCE, check_number, check_seed
 
 _FEWEST_RENDERED = 2  # a picture and its opposite
 

@@ -15,15 +15,15 @@ import time
 import torch
 from torch import Tensor
 
-from cfclip.descent import COMPLETED
-from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, one_pass_result
 from cfclip.editors.channel_statistics import ChannelStatistics
 from cfclip.editors.clip_views import embed_prompt
+from cfclip.editors.editor import EditCallback, Editor, EditRequest, EditResult, one_pass_result
 from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.spaces import StyleSpace, is_to_rgb, style_widths
-from cfclip.embedders.base import Embedder
-from cfclip.generators.base import Generator
-from cfclip.losses.rows import direction
+from cfclip.embedders.embedder import Embedder
+from cfclip.generators.generator import Generator
+from cfclip.losses.embedding_rows import direction
+from cfclip.optim.descent import COMPLETED
 
 __all__ = ["GlobalDirections", "GlobalDirectionsConfig", "channel_moves"]
 

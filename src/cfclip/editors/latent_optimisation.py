@@ -11,8 +11,8 @@ import time
 import torch
 from torch import Tensor
 
-from cfclip.descent import DescentStep, descend
-from cfclip.editors.base import (
+from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
+from cfclip.editors.editor import (
     EditCallback,
     Editor,
     EditProgress,
@@ -20,17 +20,17 @@ from cfclip.editors.base import (
     EditResult,
     confine,
 )
-from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
-from cfclip.editors.config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
+from cfclip.editors.optimisation_config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.spaces import SPACES, LatentSpace
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
+from cfclip.generators.generator import Generator
 from cfclip.losses.aspects import spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.objective import EditTensors, Objective, build_objective, clip_nce_term
+from cfclip.optim.descent import DescentStep, descend
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
 

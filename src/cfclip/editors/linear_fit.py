@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cfclip.editors.config import TextMapFitConfig
+from cfclip.editors.optimisation_config import TextMapFitConfig
 
 EPOCHS = 100
 LEARNING_RATE = 1e-3

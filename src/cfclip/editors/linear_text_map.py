@@ -28,15 +28,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.editors.base import EditRequest
-from cfclip.editors.config import Fusion
-from cfclip.embedders.base import Embedder
+from cfclip.editors.editor import EditRequest
+from cfclip.editors.optimisation_config import Fusion
+from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
-from cfclip.schedule import check_number
-from cfclip.typed_fields import build
-from cfclip.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
+from cfclip.generators.generator import Generator
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
+from cfclip.settings import check_number
 
 FORMAT = ModelFormat("cfclip.linear_text_map.v1", "linear text map")
 _REPORT_KEY = "fit"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from cfclip.editors.config import check_strength
+from cfclip.editors.optimisation_config import check_strength
 from cfclip.errors import InputError
-from cfclip.schedule import check_choice, check_number
+from cfclip.settings import check_choice, check_number
 
 Group: TypeAlias = Literal["coarse", "medium", "fine"]
 TextLayout: TypeAlias = Literal["active", "all", "none"]

@@ -5,16 +5,16 @@ import time
 import torch
 from torch import Tensor
 
-from cfclip.descent import COMPLETED
-from cfclip.editors.base import EditCallback, Editor, EditRequest, EditResult, one_pass_result
+from cfclip.editors.editor import EditCallback, Editor, EditRequest, EditResult, one_pass_result
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.editors.spaces import WPlusSpace
 from cfclip.editors.text_mapper import TextMapper
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
+from cfclip.generators.generator import Generator
+from cfclip.optim.descent import COMPLETED
 
 __all__ = ["MapperEdit", "MapperEditConfig"]
 

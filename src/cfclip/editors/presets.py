@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cfclip.generators.base import Generator
+    from cfclip.generators.generator import Generator
 
 STYLECLIP_L2 = 0.008
 """Weight of the *sum* of squares of the offset in W+ (Patashnik et al., ICCV 2021, section 4)."""

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cfclip.editors.config import TextMapFitConfig
 from cfclip.editors.linear_fit import LinearFit, fit_linear
 from cfclip.editors.linear_text_map import LinearTextMap, LinearTextMapConfig
+from cfclip.editors.optimisation_config import TextMapFitConfig
 from cfclip.errors import InputError
 
 FEWEST = 20

@@ -24,9 +24,8 @@ from cfclip.editors.latent_mapper import LatentMapper, MappingNetwork
 from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
-from cfclip.tensors import check_latents
-from cfclip.typed_fields import build
-from cfclip.weights import (
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import (
     ModelFormat,
     build_with,
     facts_metadata,
@@ -34,6 +33,7 @@ from cfclip.weights import (
     read_model,
     save_model,
 )
+from cfclip.tensors import check_latents
 
 __all__ = [
     "BEST",

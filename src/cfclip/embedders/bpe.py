@@ -13,9 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cfclip.errors import CheckpointError, reason_of
-from cfclip.files import atomic_write
-from cfclip.text_formats import shown
+from cfclip.errors import CheckpointError, reason_of, shown
+from cfclip.io.files import atomic_write
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
 _MOST_BYTES = 4 << 20

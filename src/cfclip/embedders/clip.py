@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.opening import open_clip_model
 from cfclip.errors import InputError
 from cfclip.tensors import unit_range_from_signed

@@ -9,8 +9,7 @@ encoders, its text encoder and CLIP's tokenizer, and with the two towers of
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from cfclip.errors import InputError
-from cfclip.text_formats import shown
+from cfclip.errors import InputError, shown
 
 TOWERS = ("cfclip_compact_resnet", "cfclip_compact_plain")
 """The image towers of this project, by the names that timm knows them by."""

@@ -23,10 +23,10 @@ from cfclip.embedders.clip_folders import (
     read_config,
 )
 from cfclip.errors import CheckpointError, InputError, reason_of
-from cfclip.files import atomic_write
-from cfclip.foreign_checkpoints import network_of, unwrapped
-from cfclip.torch_files import read_torch_file
-from cfclip.weights import build_with, read_tensors, save_tensors, shapes_of
+from cfclip.foreign.state_dicts import network_of, unwrapped
+from cfclip.foreign.torch_files import read_torch_file
+from cfclip.io.files import atomic_write
+from cfclip.io.weights import build_with, read_tensors, save_tensors, shapes_of
 
 _NOUN = "CLIP"
 _BIAS = "logit_bias"
@@ -124,7 +124,7 @@ def clip_with_weights(
     The marks of a training on several processes ("module.") are taken off, the text tower moves to
     where the model has it, and a scale that is stored as one number or as a vector of one fits.
     Raises `CheckpointError` where `build_clip_model` refuses the config, and as
-    `cfclip.weights.build_with` does, before memory for the model is asked for.
+    `cfclip.io.weights.build_with` does, before memory for the model is asked for.
     """
     try:
         own = shapes_of(lambda: build_clip_model(model_cfg), source)

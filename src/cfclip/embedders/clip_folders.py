@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.embedders.clip_config import checked_model_config
-from cfclip.errors import CheckpointError, InputError
-from cfclip.text_files import read_json
-from cfclip.text_formats import named, shown
-from cfclip.typed_fields import table_of
+from cfclip.errors import CheckpointError, InputError, shown
+from cfclip.io.text_files import read_json
+from cfclip.io.text_formats import named
+from cfclip.io.typed_fields import table_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"

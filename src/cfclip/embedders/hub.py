@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cfclip.errors import DownloadError, InputError, reason_of
-from cfclip.reach import SECONDS, soon
-from cfclip.text_formats import shown
+from cfclip.errors import DownloadError, InputError, reason_of, shown
+from cfclip.io.reach import SECONDS, soon
 
 
 def check_hub_address() -> None:

@@ -23,8 +23,7 @@ from cfclip.embedders.clip_folders import (
     table_in,
 )
 from cfclip.embedders.clip_layouts import openai_config
-from cfclip.errors import CheckpointError, InputError
-from cfclip.text_formats import shown
+from cfclip.errors import CheckpointError, InputError, shown
 
 _ACTIVATIONS = {"quick_gelu": True, "gelu": False}
 _EPS = 1e-5

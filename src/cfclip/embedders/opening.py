@@ -20,7 +20,7 @@ from cfclip.embedders.clip_sources import ClipSource, find_clip, named_config, p
 from cfclip.embedders.huggingface_clip import read_huggingface_clip
 from cfclip.embedders.torchscript import is_torchscript, read_torchscript
 from cfclip.errors import CheckpointError, InputError
-from cfclip.weights import is_model_file, read_tensors
+from cfclip.io.weights import is_model_file, read_tensors
 
 _OPENAI = "it is one of OpenAI's archives"
 _USUAL_VOCABULARY = 49408

@@ -2,7 +2,7 @@
 
 `torch.jit.save` writes a zip file: `code/` (a program), `data.pkl` (the modules with their values)
 and a file in `data/` for each storage. `torch.jit.load` compiles the program. Here only `data.pkl`
-is read, as data (`cfclip.pickles`), where modules become inert, and tensors what they are.
+is read, as data (`cfclip.foreign.pickles`), where modules become inert, and tensors what they are.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, reason_of
-from cfclip.foreign_checkpoints import state_dict_of
-from cfclip.pickle_values import Budget, Function
-from cfclip.pickles import PickleReader
-from cfclip.torch_files import map_file
-from cfclip.torch_layout import Storages, tensor_names, torch_archive
+from cfclip.foreign.pickle_values import Budget, Function
+from cfclip.foreign.pickles import PickleReader
+from cfclip.foreign.state_dicts import state_dict_of
+from cfclip.foreign.torch_files import map_file
+from cfclip.foreign.torch_layout import Storages, tensor_names, torch_archive
 
 _MOST_VALUES = 500_000
 _MOST_TENSORS = 10_000

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cfclip.encoders.base import Encoder
+from cfclip.encoders.encoder import Encoder
 from cfclip.errors import InputError
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import ModelFormat, build_with, read_model, save_model
 from cfclip.tensors import RGB_CHANNELS, check_images, resize_images
-from cfclip.typed_fields import build
-from cfclip.weights import ModelFormat, build_with, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_encoder.v1", "encoder")
 

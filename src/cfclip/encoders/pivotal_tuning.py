@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cfclip.descent import Callback, descend
-from cfclip.embedders.base import Embedder
-from cfclip.encoders.config import TuningConfig
+from cfclip.embedders.embedder import Embedder
 from cfclip.encoders.projection import feature_distance
+from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
+from cfclip.generators.generator import Generator
+from cfclip.optim.descent import Callback, descend
 from cfclip.tensors import check_images, check_latents
 
 _SEED = 0
@@ -38,7 +38,7 @@ class Tuned:
         generator: a copy of the one given, eval mode, without gradients.
         history: the values of each unweighted term and of "total" at every step.
         steps: updates behind the weights.
-        stop_reason: why the tuning ended, as `cfclip.descent` names it.
+        stop_reason: why the tuning ended, as `cfclip.optim.descent` names it.
     """
 
     generator: Generator

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from cfclip.descent import Callback, descend
-from cfclip.embedders.base import Embedder
-from cfclip.encoders.base import Inversion
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.embedders.embedder import Embedder
+from cfclip.encoders.encoder import Inversion
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
+from cfclip.generators.generator import Generator
+from cfclip.optim.descent import Callback, descend
 from cfclip.tensors import check_images, check_latents, psnr
 
 __all__ = ["ProjectionConfig", "feature_distance", "measure_inversion", "project"]

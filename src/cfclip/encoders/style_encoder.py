@@ -20,14 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.encoders.base import Encoder
+from cfclip.encoders.encoder import Encoder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
-from cfclip.foreign_checkpoints import network_of, options_of, part_of, state_dict_of, value_in
-from cfclip.schedule import check_choice, check_number
+from cfclip.foreign.state_dicts import network_of, options_of, part_of, state_dict_of, value_in
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import ModelFormat, read_model, save_model
+from cfclip.settings import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
-from cfclip.typed_fields import build
-from cfclip.weights import ModelFormat, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.style_encoder.v1", "encoder")
 

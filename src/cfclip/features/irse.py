@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError
+from cfclip.io.weights import check_tensors, meta_device, shapes_of
 from cfclip.tensors import RGB_CHANNELS
-from cfclip.weights import check_tensors, meta_device, shapes_of
 
 STAGES = (3, 4, 14, 3)
 """Units of each stage; the first of each halves the map, and doubles the channels after stage 0."""

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.foreign_checkpoints import network_of
+from cfclip.foreign.state_dicts import network_of
+from cfclip.foreign.torch_files import read_torch_file
+from cfclip.io.weights import check_tensors, meta_device, shapes_of
 from cfclip.tensors import RGB_CHANNELS, check_images, unit_range_from_signed
-from cfclip.torch_files import read_torch_file
-from cfclip.weights import check_tensors, meta_device, shapes_of
 
 _STAGES = (2, 2, 4, 4, 4)
 _WIDTHS = (1, 2, 4, 8, 8)

@@ -12,8 +12,8 @@ from torch import Tensor
 from cfclip.errors import CheckpointError
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from cfclip.typed_fields import build
-from cfclip.weights import (
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import (
     ModelFormat,
     build_with,
     check_tensors,

@@ -7,10 +7,10 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from cfclip.errors import InputError, reason_of
-from cfclip.files import sha256_of
 from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.opening import open_generator
 from cfclip.generators.stylegan2 import StyleGAN2Config
+from cfclip.io.files import sha256_of
 
 LICENCE = "licence"
 ORIGIN = "origin"

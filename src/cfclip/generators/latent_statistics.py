@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.base import Generator
-from cfclip.typed_fields import fit
-from cfclip.weights import ModelFormat, build_with, meta_device, read_model, save_model
+from cfclip.generators.generator import Generator
+from cfclip.io.typed_fields import fit
+from cfclip.io.weights import ModelFormat, build_with, meta_device, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_statistics.v1", "latent statistics")
 SAMPLES = 10_000

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfclip.errors import CheckpointError
+from cfclip.foreign.pickle_values import Budget, Function, Table
 from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER
-from cfclip.pickle_values import Budget, Function, Table
 
 GENERATOR = "G_ema"
 """What NVIDIA's files call the network that pictures are made with."""

@@ -12,15 +12,15 @@ from typing import Any
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, reason_of
-from cfclip.foreign_checkpoints import state_dict_of
+from cfclip.foreign.pickle_names import plain_names
+from cfclip.foreign.pickle_values import Budget, Function
+from cfclip.foreign.pickles import PickleReader
+from cfclip.foreign.state_dicts import state_dict_of
+from cfclip.foreign.torch_files import map_file
+from cfclip.foreign.torch_layout import Storage, check_view, read_torch_data
 from cfclip.generators.nvidia import from_nvidia
 from cfclip.generators.nvidia_network import GENERATOR, Network, network_names, state_of_network
 from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.pickle_names import plain_names
-from cfclip.pickle_values import Budget, Function
-from cfclip.pickles import PickleReader
-from cfclip.torch_files import map_file
-from cfclip.torch_layout import Storage, check_view, read_torch_data
 
 
 @dataclass(frozen=True)

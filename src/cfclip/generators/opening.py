@@ -8,18 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.errors import CheckpointError
-from cfclip.foreign_checkpoints import networks_in, part_of, state_dict_of, value_in
+from cfclip.errors import CheckpointError, shown_name
+from cfclip.foreign.state_dicts import networks_in, part_of, state_dict_of, value_in
+from cfclip.foreign.torch_files import read_torch_object
+from cfclip.foreign.torch_layout import LEGACY_START
 from cfclip.generators.checkpoints import FORMAT, load_generator_file, size_of
 from cfclip.generators.nvidia import from_nvidia
 from cfclip.generators.nvidia_network import GENERATOR, Network, network_names, state_of_network
 from cfclip.generators.nvidia_pickle import read_nvidia_pickle
 from cfclip.generators.rosinality import NOISE_SEED, from_rosinality, lacks_noise
 from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.text_formats import shown_name
-from cfclip.torch_files import read_torch_object
-from cfclip.torch_layout import LEGACY_START
-from cfclip.weights import is_model_file, read_metadata
+from cfclip.io.weights import is_model_file, read_metadata
 
 _PICKLE_START = b"\x80"
 _AVERAGE = "latent_avg"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator, NoiseMode
+from cfclip.generators.generator import Generator, NoiseMode
 from cfclip.generators.ops import (
     ACTIVATION_GAIN,
     LEAK,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.losses.decomposition import decompose
-from cfclip.losses.rows import (
+from cfclip.losses.embedding_rows import (
     Reduction,
     check_text_pair,
     reduce_images,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import InputError
 from cfclip.losses.choices import Negatives, Positives
-from cfclip.losses.rows import (
+from cfclip.losses.embedding_rows import (
     Reduction,
     check_text_pair,
     copies_of,

@@ -8,7 +8,7 @@ Teboulle, SIAM J. Imaging Sciences 2009).
 import torch
 from torch import Tensor
 
-from cfclip.losses.rows import check_rows
+from cfclip.losses.embedding_rows import check_rows
 
 SPARSITY = 0.05
 """Price of a weight, in units of the cosine that it has to explain."""

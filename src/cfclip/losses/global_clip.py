@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cfclip.losses.rows import (
+from cfclip.losses.embedding_rows import (
     Reduction,
     check_rows,
     reduce_images,

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
-from cfclip.losses.rows import Reduction, reduce_images
+from cfclip.losses.embedding_rows import Reduction, reduce_images
 
 
 def latent_l2_loss(offset: Tensor, reduction: Reduction = "mean") -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from cfclip.losses.embedding_rows import Reduction, reduce_images
 from cfclip.losses.global_clip import text_cosines
-from cfclip.losses.rows import Reduction, reduce_images
 
 COSINE_MARGIN = 1e-4
 """Cosines are clamped to at most 1 minus this in size, where their log-odds would be infinite. The

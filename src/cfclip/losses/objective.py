@@ -15,10 +15,10 @@ from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.choices import Negatives, Positives
 from cfclip.losses.clip_nce import TEMPERATURE, clip_nce_loss
 from cfclip.losses.directional import directional_loss
+from cfclip.losses.embedding_rows import Reduction, copies_of, reduce_images
 from cfclip.losses.global_clip import global_clip_loss
 from cfclip.losses.latent import latent_l2_loss
 from cfclip.losses.logit import text_log_odds
-from cfclip.losses.rows import Reduction, copies_of, reduce_images
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,10 @@ from cfclip.embedders.clip_files import save_clip
 from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.opening import OpenedClip, open_clip_model
 from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
-from cfclip.encoders.checkpoints import load_encoder, save_encoder_file
+from cfclip.encoders.opening import load_encoder, save_encoder_file
 from cfclip.encoders.style_encoder import StyleEncoderKind
 from cfclip.errors import CheckpointError, PackError
-from cfclip.features.identity import load_identity, save_identity
-from cfclip.files import sha256_of
+from cfclip.features.identity_network import load_identity, save_identity
 from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.latent_statistics import (
     LatentStatistics,
@@ -30,6 +29,7 @@ from cfclip.generators.latent_statistics import (
 )
 from cfclip.generators.opening import OpenedGenerator, open_generator
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.io.files import sha256_of
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import (
     CLIP_FOLDER,

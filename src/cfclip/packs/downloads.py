@@ -20,9 +20,13 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from cfclip.errors import CfclipError, DownloadError
-from cfclip.files import atomic_write, remove_partials, sha256_of
-from cfclip.locking import alone_at
+from cfclip.errors import CfclipError, DownloadError, shown_name
+from cfclip.io.files import atomic_write, remove_partials, sha256_of
+from cfclip.io.locking import alone_at
+from cfclip.io.reach import SECONDS, soon
+from cfclip.io.text_files import read_json
+from cfclip.io.text_formats import FormatError, named
+from cfclip.io.typed_fields import build, fit
 from cfclip.packs.http_answers import (
     CHUNK_BYTES,
     Answer,
@@ -34,10 +38,6 @@ from cfclip.packs.http_answers import (
     read_answer,
     request,
 )
-from cfclip.reach import SECONDS, soon
-from cfclip.text_files import read_json
-from cfclip.text_formats import FormatError, named, shown_name
-from cfclip.typed_fields import build, fit
 
 PINS_FILE = "pins.json"
 MOST_BYTES = 8 << 30

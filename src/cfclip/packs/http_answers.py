@@ -18,8 +18,7 @@ from urllib.request import (
     UnknownHandler,
 )
 
-from cfclip.errors import DownloadError, InputError, reason_of
-from cfclip.text_formats import shown
+from cfclip.errors import DownloadError, InputError, reason_of, shown
 from cfclip.version import __version__
 
 CHUNK_BYTES = 1 << 18

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from cfclip.descent import INTERRUPTED, Callback
-from cfclip.encoders.base import Inversion
-from cfclip.encoders.config import ProjectionConfig
+from cfclip.encoders.encoder import Inversion
 from cfclip.encoders.projection import project
+from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.optim.descent import INTERRUPTED, Callback
 from cfclip.packs.pack import Pack
 
 

@@ -43,11 +43,11 @@ from typing import Any
 
 import tomli_w
 
-from cfclip.errors import CfclipError, PackError
-from cfclip.files import atomic_write, leads_out
-from cfclip.text_files import read_text
-from cfclip.text_formats import named, parse_toml, shown, shown_name
-from cfclip.typed_fields import build
+from cfclip.errors import CfclipError, PackError, shown, shown_name
+from cfclip.io.files import atomic_write, leads_out
+from cfclip.io.text_files import read_text
+from cfclip.io.text_formats import named, parse_toml
+from cfclip.io.typed_fields import build
 
 MANIFEST_FILE = "pack.toml"
 FORMAT_VERSION = 1

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.files import leads_out, sha256_of
+from cfclip.io.files import leads_out, sha256_of
+from cfclip.io.text_files import read_text
+from cfclip.io.text_formats import named
 from cfclip.packs.manifest import (
     MANIFEST_FILE,
     PackManifest,
@@ -18,8 +20,6 @@ from cfclip.packs.manifest import (
     write_manifest,
 )
 from cfclip.packs.registry import available_packs, resolve
-from cfclip.text_files import read_text
-from cfclip.text_formats import named
 
 if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
@@ -27,10 +27,10 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
 
     from cfclip.editors.channel_statistics import ChannelStatistics
     from cfclip.editors.linear_text_map import LinearTextMap
-    from cfclip.embedders.base import Embedder
-    from cfclip.encoders.base import Encoder
-    from cfclip.features.identity import IdentityNetwork
-    from cfclip.generators.base import Generator
+    from cfclip.embedders.embedder import Embedder
+    from cfclip.encoders.encoder import Encoder
+    from cfclip.features.identity_network import IdentityNetwork
+    from cfclip.generators.generator import Generator
     from cfclip.generators.latent_statistics import LatentStatistics
     from cfclip.generators.stylegan2 import StyleGAN2Config
 
@@ -255,12 +255,12 @@ class Pack:
         return load_clip(self.folder / CLIP_FOLDER)
 
     def _load_encoder(self) -> "Encoder":
-        from cfclip.encoders.checkpoints import load_encoder_file
+        from cfclip.encoders.opening import load_encoder_file
 
         return load_encoder_file(self.folder / ENCODER_FILE)
 
     def _load_identity(self) -> "IdentityNetwork":
-        from cfclip.features.identity import load_identity
+        from cfclip.features.identity_network import load_identity
 
         return load_identity(self.folder / IDENTITY_FILE)
 

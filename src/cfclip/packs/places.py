@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from cfclip.errors import InputError, reason_of
-from cfclip.files import partial_folder, remove_partials
+from cfclip.io.files import partial_folder, remove_partials
 from cfclip.packs.manifest import check_name
 from cfclip.packs.registry import available_packs
 

@@ -8,12 +8,12 @@ from typing import Any
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images import ENLARGED_WARNING, OpenedImage, open_whole
+from cfclip.images.image_files import ENLARGED_WARNING, OpenedImage, open_whole
 from cfclip.photos.alignment import Quad, align, check_quad
-from cfclip.photos.config import FaceConfig
 from cfclip.photos.detector import find_quads
+from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import landmarks_file, read_quads
-from cfclip.record import file_origin, image_sha256
+from cfclip.provenance.record import file_origin, image_sha256
 
 _NAME_DIGITS = 6
 

@@ -4,11 +4,11 @@ import torch
 
 from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.editors.text_mapper import TextMapper
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
-from cfclip.training.config import TrainingConfig
+from cfclip.generators.generator import Generator
 from cfclip.training.draws import Purpose, seeded
+from cfclip.training.training_config import TrainingConfig
 
 _ALIKE = ("num_ws", "w_dim", "text_dim", "active_groups", "reads_text", "legacy_pixel_norm")
 """What of a mapper's shape a start must share."""

@@ -12,12 +12,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.files import sha256_of
-from cfclip.generators.base import Generator
-from cfclip.latent_files import LATENT_SUFFIXES, read_latents_file, split_spec
-from cfclip.training.config import TrainingConfig
+from cfclip.foreign.latent_files import LATENT_SUFFIXES, read_latents_file, split_spec
+from cfclip.generators.generator import Generator
+from cfclip.io.files import sha256_of
 from cfclip.training.draws import Purpose, seeded
 from cfclip.training.processes import Processes
+from cfclip.training.training_config import TrainingConfig
 
 SAMPLED = "sampled"
 
@@ -102,7 +102,7 @@ def split_latents(latents: Tensor, origin: str, config: TrainingConfig) -> Laten
 def read_latents(path: str | Path, generator: Generator) -> Tensor:
     """The latents of a file, `(N, num_ws, w_dim)` or `(N, 1, w_dim)` float32.
 
-    What a file may hold is told in `cfclip.latent_files`; "FILE:FIRST-LAST" takes some of them.
+    What a file may hold is told in `cfclip.foreign.latent_files`; "FILE:FIRST-LAST" takes some.
 
     Raises `InputError` when it is missing, damaged, holds something else, or latents that cannot
     be of `generator`.

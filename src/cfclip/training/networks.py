@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
-from cfclip.features.identity import load_identity
+from cfclip.features.identity_network import load_identity
 from cfclip.features.vgg import load_perceptual
-from cfclip.files import sha256_of
+from cfclip.io.files import sha256_of
 from cfclip.losses.identity import identity_loss
 from cfclip.losses.objective import EditTensors, Term
 from cfclip.losses.perceptual import perceptual_loss
-from cfclip.training.config import TrainingConfig
+from cfclip.training.training_config import TrainingConfig
 
 _LOADERS = {"identity": load_identity, "perceptual": load_perceptual}
 _LOSSES = {"identity": identity_loss, "perceptual": perceptual_loss}

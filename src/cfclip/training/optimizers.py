@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from cfclip.schedule import DescentSettings, learning_rate
-from cfclip.training.config import TrainingConfig
+from cfclip.optim.schedule import DescentSettings, learning_rate
+from cfclip.training.training_config import TrainingConfig
 
 _BETAS = (0.95, 0.999)
 _EPS = 1e-5

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from cfclip.given_settings import all_given
-from cfclip.training.config import TrainingConfig
+from cfclip.settings import all_given
+from cfclip.training.training_config import TrainingConfig
 
 TrainingPreset: TypeAlias = Literal["pack", "cfclip", "styleclip-mapper", "directional-mapper"]
 
@@ -41,6 +41,6 @@ TRAINING_PRESETS: Mapping[TrainingPreset, TrainingConfig] = MappingProxyType(
         "directional-mapper": all_given(TrainingConfig(objective="directional", **_STYLECLIP)),
     }
 )
-"""`pack` is what a pack lays its own defaults over (`cfclip.settings.training_settings`); others
+"""`pack` is what a pack lays its own defaults over (`cfclip.editing.defaults`); others
 stay as published. `directional-mapper` is `styleclip-mapper` with StyleGAN-NADA's loss, whose texts
 are in the pack's templates: the objective is all that differs."""

@@ -14,12 +14,12 @@ from statistics import fmean
 from typing import Any
 
 from cfclip.errors import InputError, TrainingError
-from cfclip.files import remove_partials
-from cfclip.text_files import read_lines
-from cfclip.text_formats import FormatError, named, parse_json
-from cfclip.training.checkpoints import Stateful, read_checkpoint, write_checkpoint
+from cfclip.io.files import remove_partials
+from cfclip.io.text_files import read_lines
+from cfclip.io.text_formats import FormatError, named, parse_json
+from cfclip.io.typed_fields import field_of, fit
 from cfclip.training.processes import ALONE, Processes
-from cfclip.typed_fields import field_of, fit
+from cfclip.training.saved_state import Stateful, read_checkpoint, write_checkpoint
 
 LOG = "log.jsonl"
 LOG_SECONDS = 15.0

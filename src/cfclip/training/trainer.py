@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
-from cfclip.embedders.base import Embedder
+from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
-from cfclip.generators.base import Generator
-from cfclip.locking import alone_in
+from cfclip.generators.generator import Generator
+from cfclip.io.locking import alone_in
 from cfclip.losses.objective import Term
 from cfclip.training.average import Average
 from cfclip.training.board import Board
-from cfclip.training.checkpoints import Stateful, writing
-from cfclip.training.config import TrainingConfig
 from cfclip.training.draws import Draws, Purpose, mixed_seed
 from cfclip.training.initial import mapper_shape, new_mapper
 from cfclip.training.latents import LatentSets
-from cfclip.training.objective import TOTAL, MapperObjective, MapperTask
+from cfclip.training.mapper_objective import TOTAL, MapperObjective, MapperTask
 from cfclip.training.optimizers import Schedule, make_optimizer
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
+from cfclip.training.saved_state import Stateful, writing
+from cfclip.training.training_config import TrainingConfig
 
 GRADIENT = "gradient"
 VALIDATION = "validation"

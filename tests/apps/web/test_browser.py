@@ -13,11 +13,11 @@ from web_server import Served, served
 from web_window import PATIENCE_SECONDS, PHONE, Window, launched_browser
 
 from cfclip import Session, rerun
-from cfclip.mapper_training import find_latents, train_mapper
-from cfclip.marking import inspect_picture
-from cfclip.provenance import COMPOSED, GENERATED
-from cfclip.record import image_sha256
-from cfclip.training.config import TrainingConfig
+from cfclip.fitting.mapper_training import find_latents, train_mapper
+from cfclip.provenance.metadata import COMPOSED, GENERATED
+from cfclip.provenance.record import image_sha256
+from cfclip.provenance.stamping import inspect_picture
+from cfclip.training.training_config import TrainingConfig
 
 pytestmark = pytest.mark.slow
 

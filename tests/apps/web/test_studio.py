@@ -12,12 +12,12 @@ from cfclip import Session
 from cfclip.apps.web.jobs import Job
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.studio import EDITING, READING, Stage, Studio
+from cfclip.editing.defaults import edit_settings
+from cfclip.editing.results import EditResult
 from cfclip.errors import InputError, PackError
-from cfclip.mapper_training import find_latents, train_mapper
-from cfclip.record import image_sha256
-from cfclip.results import EditResult
-from cfclip.settings import edit_settings
-from cfclip.training.config import TrainingConfig
+from cfclip.fitting.mapper_training import find_latents, train_mapper
+from cfclip.provenance.record import image_sha256
+from cfclip.training.training_config import TrainingConfig
 
 PIXELS = 10**6
 

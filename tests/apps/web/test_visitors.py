@@ -7,16 +7,16 @@ import pytest
 
 from cfclip import EditResult, Session
 from cfclip.apps.web import pieces
-from cfclip.apps.web.downloads import download
 from cfclip.apps.web.jobs import BusyError, Job
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.pieces import DOWNLOADS
+from cfclip.apps.web.result_files import download
 from cfclip.apps.web.studio import READING, Stage
 from cfclip.apps.web.visitors import KeptEdit, Start, Visitor, Visitors
-from cfclip.editors.config import LatentOptimisationConfig
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.errors import InputError
-from cfclip.marking import inspect_picture
+from cfclip.provenance.stamping import inspect_picture
 
 ORDER = Order("<i>;b", ("<i>", "b"), OPTIMISATION, 1, "all", LatentOptimisationConfig())
 

@@ -25,8 +25,8 @@ from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.views import Changes, Views
 from cfclip.apps.web.visitors import Start, Visitor, Visitors
 from cfclip.errors import CfclipError, InputError
+from cfclip.io.text_formats import whole_number
 from cfclip.packs.vocabulary import unknown_words
-from cfclip.text_formats import whole_number
 
 FIRST_SAMPLE = 3
 _TICK_SECONDS = 0.4

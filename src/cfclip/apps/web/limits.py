@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cfclip.schedule import check_number
+from cfclip.settings import check_number
 
 _MILLION = 1_000_000
 _CONNECTIONS_OF_A_WINDOW = 8

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from cfclip.editors.config import (
+from cfclip.editing.defaults import edit_settings
+from cfclip.editors.optimisation_config import (
     ALL_LAYERS,
     LatentOptimisationConfig,
     ObjectiveName,
@@ -14,7 +15,6 @@ from cfclip.editors.config import (
 )
 from cfclip.errors import InputError
 from cfclip.packs.manifest import PackManifest
-from cfclip.settings import edit_settings
 
 OPTIMISATION = "optimise"
 """The method that is no mapper."""

@@ -208,7 +208,7 @@ def _assembled(
 def _add_downloads(app: Any, visitors: Visitors, turns: JobQueue, scratch: Path) -> None:
     from fastapi import Response
 
-    from cfclip.apps.web.downloads import download
+    from cfclip.apps.web.result_files import download
 
     def send(token: str, number: int, kind: str, strength: float = 1.0) -> Response:
         visitor = visitors.by_token(token)

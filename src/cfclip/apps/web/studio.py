@@ -12,17 +12,17 @@ from PIL import Image
 from cfclip.apps.web.jobs import Job
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.visitors import Start
-from cfclip.composition import source_of
-from cfclip.descent import Callback, DescentStep
-from cfclip.editors.base import EditProgress
+from cfclip.editing.edited_sources import source_of
+from cfclip.editing.mappers import PackMapper, open_mapper
+from cfclip.editing.results import EditResult
+from cfclip.editing.session import Session
+from cfclip.editing.sources import Source
+from cfclip.editors.editor import EditProgress
 from cfclip.errors import CfclipError, CheckpointError, InputError
-from cfclip.images import decode_image
-from cfclip.mappers import PackMapper, open_mapper
+from cfclip.images.image_files import decode_image
+from cfclip.optim.descent import Callback, DescentStep
 from cfclip.packs.examples import EXAMPLES, example_prompts
 from cfclip.packs.registry import available_packs, resolve
-from cfclip.results import EditResult
-from cfclip.session import Session
-from cfclip.sources import Source
 from cfclip.tensors import pil_from_signed
 
 PREVIEW_SECONDS = 0.5

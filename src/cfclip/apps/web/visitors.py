@@ -15,10 +15,10 @@ from PIL import Image
 from cfclip.apps.web.jobs import BusyError, Job
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import Order
-from cfclip.descent import Callback
+from cfclip.editing.results import EditResult
+from cfclip.editing.sources import Source
 from cfclip.errors import InputError
-from cfclip.results import EditResult
-from cfclip.sources import Source
+from cfclip.optim.descent import Callback
 
 _TOKEN_BYTES = 24
 _LONGEST_KEY = 100

@@ -1,0 +1,122 @@
+"""Settings of one run: a configuration class, the pack's defaults, then what the caller asks for.
+
+Free of torch, so that the command line can list its options quickly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cfclip.editors.global_config import GlobalDirectionsConfig
+from cfclip.editors.mapper_config import MapperEditConfig
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
+from cfclip.errors import InputError, PackError, shown, shown_name
+from cfclip.photos.face_config import PasteBack
+from cfclip.settings import GivenSettings, all_given
+from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
+from cfclip.training.training_config import TrainingConfig
+
+if TYPE_CHECKING:
+    from cfclip.packs.manifest import PackManifest
+
+Config = TypeVar(
+    "Config",
+    LatentOptimisationConfig,
+    ProjectionConfig,
+    TuningConfig,
+    PasteBack,
+    GlobalDirectionsConfig,
+    MapperEditConfig,
+    TrainingConfig,
+)
+
+_MOST_NAMES = 3
+"""Of unknown settings that a message names."""
+SAMPLE_TRUNCATION = 0.7
+"""Truncation psi of samples if none is given (Karras et al. 2019): below 1 the generator keeps
+nearer to its mean, where its pictures are cleaner; CF-CLIP samples its test codes with 0.7."""
+
+
+def edit_settings(
+    manifest: "PackManifest", config: LatentOptimisationConfig | None = None, /, **overrides: Any
+) -> LatentOptimisationConfig:
+    """Settings of an edit with a pack: its `[defaults.edit]`, then what `config` gives, then
+    `overrides`.
+
+    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+    """
+    defaults = manifest.defaults.edit
+    return _layered(LatentOptimisationConfig, manifest.name, defaults, config, overrides)
+
+
+def projection_settings(
+    manifest: "PackManifest", config: ProjectionConfig | None = None, /, **overrides: Any
+) -> ProjectionConfig:
+    """Settings of an inversion with a pack: its `[defaults.projection]`, then what `config` gives,
+    then `overrides`.
+
+    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+    """
+    defaults = manifest.defaults.projection
+    return _layered(ProjectionConfig, manifest.name, defaults, config, overrides)
+
+
+def training_settings(
+    manifest: "PackManifest",
+    preset: TrainingPreset = "pack",
+    config: TrainingConfig | None = None,
+    **overrides: Any,
+) -> TrainingConfig:
+    """Settings of a training for a pack, then what `config` gives, then `overrides`.
+
+    The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it; a published
+    method stays as it was published.
+
+    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+    """
+    base = asdict(TRAINING_PRESETS[preset])
+    own = manifest.defaults.training if preset == "pack" else {}
+    return _layered(TrainingConfig, manifest.name, {**base, **own}, config, overrides)
+
+
+def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:
+    """`config(**values)` with the names and types of the values checked first (`InputError`).
+
+    It is taken as it is wherever settings are laid over a pack's.
+    """
+    made = config(**_fitting(config, values))
+    return all_given(made) if isinstance(made, GivenSettings) else made
+
+
+def _layered(
+    kind: type[Config],
+    pack: str,
+    defaults: Mapping[str, Any],
+    config: GivenSettings | None,
+    overrides: Mapping[str, Any],
+) -> Config:
+    try:
+        base = make_config(kind, defaults)
+    except InputError as error:
+        raise PackError(f"the defaults of pack {pack!r} do not fit: {error}") from error
+    given = {} if config is None else config.given_values
+    return replace(base, **{**given, **_fitting(kind, overrides)})
+
+
+def _fitting(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    known = {each.name: each.default for each in fields(config)}
+    if unknown := sorted(set(values) - set(known)):
+        found = ", ".join(map(shown_name, unknown[:_MOST_NAMES]))
+        raise InputError(f"unknown setting {found}; known are {', '.join(known)}")
+    return {name: _fit(name, value, known[name]) for name, value in values.items()}
+
+
+def _fit(name: str, value: object, default: object) -> object:
+    """`value` in the type of `default`; whole numbers pass for numbers."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        kind = {int: "a whole number", float: "a number", str: "a text"}.get(type(default))
+        raise InputError(f"{name} is {shown(value)}, expected {kind or type(default).__name__}")
+    return value

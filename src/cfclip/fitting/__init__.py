@@ -1,0 +1,1 @@
+"""What is fitted to a pack: mappers, the text map, statistics of channels; captioned pictures."""

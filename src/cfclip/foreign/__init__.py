@@ -1,0 +1,1 @@
+"""Files of other programs, read as data: pickles, archives, tensors, state dicts, latents."""

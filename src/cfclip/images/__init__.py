@@ -1,0 +1,1 @@
+"""Pictures as files: which are some, decoding within limits, colours as sRGB, PNGs and GIFs."""

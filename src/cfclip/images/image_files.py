@@ -1,0 +1,272 @@
+"""Opening pictures that people hand in, and writing those handed back.
+
+`open_image` turns any file into a square 8-bit RGB picture, or raises `InputError` with one line
+that says why not. What it had to change is listed as warnings, so that nothing happens unseen.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from cfclip.errors import InputError, reason_of
+from cfclip.images.animations import encode_gif, packet_of
+from cfclip.images.decoding import MAX_PIXELS, MAX_WHOLE_BYTES, decoding, opened, too_many_pixels
+from cfclip.images.png import encode_png
+from cfclip.images.srgb import Ground, as_srgb
+from cfclip.io.files import remove_partials, write_whole
+
+MIN_SIDE = 16
+"""Pixels of the short side under which a picture shows nothing that could be edited."""
+
+ENLARGED_WARNING = 2.0
+"""A picture enlarged by more than this factor is reported: its details are made up."""
+
+ASPECT_WARNING = 1.25
+"""Long side over short side from which the centre crop is reported: it loses a fifth or more."""
+
+ASPECT_LIMIT = 4.0
+"""Long side over short side beyond which a centre crop is a guess about what was meant."""
+
+_ONE_PICTURE_FORMATS = ("JPEG", "MPO")
+"""JPEG may have a second view or a preview behind the picture: to its owner, one picture."""
+
+_ORIENTATION = 0x0112  # of EXIF
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """A picture ready for use."""
+
+    image: Image.Image
+    """Mode RGB, 8 bits, sRGB, upright; square, of the size asked for, unless it was to be kept
+    whole."""
+    warnings: tuple[str, ...]
+    """What was changed on the way in, one line each."""
+    reduction: int = 1
+    """How many pixels of the file, each way, one of a picture stands for that was kept whole."""
+
+
+def open_image(
+    path: str | Path, size: int, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
+) -> OpenedImage:
+    """Open a picture as 8-bit sRGB, upright, centre-cropped and resized to `size` x `size` pixels.
+
+    Colours are brought to sRGB by what the file says of them (see `colour_profiles`); transparent
+    parts are shown on `ground`, white as on a page; 16-bit samples keep their high bits; of an
+    animation the first frame is used. No more than `max_pixels` are decoded: larger JPEG photos,
+    up to `decoding.MAX_PHOTO_PIXELS`, are reduced on the way.
+
+    Raises `InputError` for anything but a regular, complete PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF
+    or (with the extra `heic`) HEIC file of at most so many pixels, at least `MIN_SIDE` a side and
+    no longer than `ASPECT_LIMIT` times its width (or the reverse).
+    """
+    return _opened(Path(path), str(path), size, max_pixels, ground)
+
+
+def open_whole(
+    picture: Image.Image | str | Path, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
+) -> OpenedImage:
+    """Open a picture as 8-bit sRGB, upright, all of it and in any shape.
+
+    A photo that was reduced is told. Otherwise as `open_image`, and for a picture in memory as
+    `prepare_image`.
+    """
+    if isinstance(picture, Image.Image):
+        return _in_memory("the image", picture, None, max_pixels, ground)
+    return _opened(Path(picture), str(picture), None, max_pixels, ground)
+
+
+def decode_image(data: bytes, size: int, name: str, max_pixels: int = MAX_PIXELS) -> OpenedImage:
+    """As `open_image`, from the bytes of a file; `name` stands for it in messages."""
+    return _opened(data, name, size, max_pixels, "white")
+
+
+def prepare_image(
+    image: Image.Image,
+    size: int,
+    max_pixels: int = MAX_PIXELS,
+    name: str = "the image",
+    ground: Ground = "white",
+) -> OpenedImage:
+    """The same for a picture in memory, of any mode; `name` stands for it in messages.
+
+    `image` itself is not changed. Raises `InputError` as `open_image` does.
+    """
+    return _in_memory(name, image, size, max_pixels, ground)
+
+
+def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
+    """The XMP packet of a picture file, as it is in there; None if it has none.
+
+    Raises `InputError` for anything but a regular, complete file of the formats and sizes that
+    `open_image` reads.
+    """
+    path = Path(path)
+    with opened(path, str(path), max_pixels) as found:
+        found.image.load()  # PNG allows text behind the pixels
+        if found.image.format == "GIF":
+            with open(path, "rb") as stream:
+                return packet_of(stream.read(MAX_WHOLE_BYTES))
+        packet = found.image.info.get("xmp")
+        return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
+
+
+def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
+    """Make the folders of `paths`, and raise `InputError` if any of these cannot be written.
+
+    Called before work begins, so that minutes of it are not lost to a full or read-only folder.
+    Files that exist are refused unless `overwrite`; folders always.
+    """
+    targets = [Path(path) for path in paths]
+    for folder in dict.fromkeys(target.parent for target in targets):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # Asking for permissions misleads (root, network drives, full disks): write something.
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(b"0")
+            remove_partials(folder)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"cannot write to folder {folder}: {reason_of(error)}; choose another"
+            ) from error
+    for target in targets:
+        try:
+            taken = target.is_dir()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"cannot write {target}: {reason_of(error)}; choose a shorter or plainer name"
+            ) from error
+        if taken:
+            raise InputError(f"{target} is a folder, a file is to be written there")
+    existing = [target for target in targets if os.path.lexists(target)]
+    if existing and not overwrite:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise InputError(
+            f"{existing[0]}{more} exists already; choose another place or ask to overwrite"
+            " (--overwrite)"
+        )
+
+
+def write_png(
+    image: Image.Image,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    seal: Callable[[bytes], bytes] | None = None,
+) -> None:
+    """Write what `encode_png` gives, whole or not at all.
+
+    Raises `InputError` as that does, if `path` exists and not `overwrite`, or if it cannot be
+    written.
+    """
+    check_outputs([path], overwrite)
+    write_whole(path, encode_png(image, metadata, seal))
+
+
+def write_gif(
+    frames: Sequence[tuple[Image.Image, int]],
+    path: str | Path,
+    packet: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write what `encode_gif` gives, whole or not at all; raises `InputError` as `write_png`."""
+    check_outputs([path], overwrite)
+    write_whole(path, encode_gif(frames, packet))
+
+
+def _opened(
+    source: Path | bytes, name: str, size: int | None, max_pixels: int, ground: Ground
+) -> OpenedImage:
+    with opened(source, name, max_pixels) as found:
+        return _prepared(name, found.image, found.size, size, ground, ours=True)
+
+
+def _in_memory(
+    name: str, image: Image.Image, size: int | None, max_pixels: int, ground: Ground
+) -> OpenedImage:
+    with decoding(name, max_pixels):
+        if image.width * image.height > max_pixels:
+            raise InputError(too_many_pixels(name, max_pixels, image.size))
+        return _prepared(name, image, image.size, size, ground, ours=False)
+
+
+def _prepared(
+    name: str,
+    image: Image.Image,
+    full: tuple[int, int],
+    size: int | None,
+    ground: Ground,
+    ours: bool,
+) -> OpenedImage:
+    """Cut to a square of `size` pixels, or whole if there is none.
+
+    `full` is the size in the file, of which `image` may be a reduction; if it is `ours`, it may be
+    changed.
+    """
+    warnings: list[str] = []
+    _check_size(name, full, whole=size is None)
+    if _is_animated(image):
+        warnings.append(f"{name} has several frames; only number {image.tell() + 1} is used")
+    image.load()
+    reduction = -(-full[0] // image.width)
+    upright = _upright(image)
+    if upright.size == image.size[::-1] != image.size:
+        full = full[::-1]
+    made = as_srgb(upright, name, ground, warnings, in_place=ours or upright is not image)
+    if size is not None:
+        return OpenedImage(_square(name, made, full, size, warnings), tuple(warnings))
+    if reduction > 1:
+        warnings.append(
+            f"{name} is {full[0]}x{full[1]} pixels; all of it is used at {made.width}x{made.height}"
+        )
+    return OpenedImage(made, tuple(warnings), reduction)
+
+
+def _check_size(name: str, size: tuple[int, int], whole: bool) -> None:
+    width, height = size
+    short, long = sorted(size)
+    if short < MIN_SIDE:
+        raise InputError(
+            f"{name} is {width}x{height} pixels, at least {MIN_SIDE} a side are needed; "
+            "use a larger version"
+        )
+    if long > ASPECT_LIMIT * short and not whole:
+        raise InputError(
+            f"{name} is {width}x{height} pixels, one side more than {ASPECT_LIMIT:g} times the "
+            "other; crop it to a square first"
+        )
+
+
+def _is_animated(image: Image.Image) -> bool:
+    return image.format not in _ONE_PICTURE_FORMATS and bool(getattr(image, "is_animated", False))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its camera was held (EXIF orientation); itself if it is upright."""
+    try:
+        # Not without a look first: what is upright would be copied.
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
+    except Exception:  # a damaged EXIF block; other programs show such a picture as it is stored
+        return image
+
+
+def _square(
+    name: str, image: Image.Image, full: tuple[int, int], size: int, warnings: list[str]
+) -> Image.Image:
+    """The largest centred square, resized by Lanczos."""
+    width, height = image.size
+    side = min(width, height)
+    if max(width, height) >= ASPECT_WARNING * side:
+        warnings.append(f"{name} is {full[0]}x{full[1]} pixels; only its central square is used")
+    if size > ENLARGED_WARNING * side:
+        warnings.append(f"{name} is {full[0]}x{full[1]} pixels; it is enlarged to {size}x{size}")
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    if side == size:
+        return image.crop(box)
+    return image.resize((size, size), Image.Resampling.LANCZOS, box=box)

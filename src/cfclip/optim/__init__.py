@@ -1,0 +1,1 @@
+"""Gradient descent: the loop that inversion and editing share, and its schedule."""

@@ -1,0 +1,263 @@
+"""Gradient descent on a batch of independent problems: the loop of projection and of editing.
+
+Every image of the batch is its own problem. The gradient is taken of the *sum* of the images'
+losses, the optimisers are elementwise, and an image that stopped leaves the batch; what happens to
+one image therefore never depends on the others.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from cfclip.optim.schedule import DescentSettings, learning_rate
+
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Mapping[str, Tensor]]]
+"""`(values (n, ...), rows (n,) int64) -> (objective (n,), named terms (n,) each)`, where `rows`
+says which images of the batch the values belong to. Row i may depend on image i only."""
+
+TOTAL = "total"
+"""Name under which the objective itself enters the history."""
+
+COMPLETED = "completed"
+CONVERGED = "converged"
+STOPPED = "stopped by the caller"
+INTERRUPTED = "interrupted"
+
+_SMOOTHING = 0.9
+"""Weight of the past in the running mean of the objective that stopping is judged by."""
+
+_DIVERGENCE = 4.0
+"""An image diverged when its smoothed objective rose this many times its size at the start (at
+least 1) above it. CLIP-NCE may double within a few steps of a healthy edit."""
+
+
+@dataclass(frozen=True)
+class DescentStep:
+    """What a callback sees after each evaluation.
+
+    Attributes:
+        step: updates done so far, 0 at the first evaluation.
+        steps: updates at most.
+        terms: each term and `TOTAL`, mean over the images that were evaluated (without those that
+            failed, unless all did).
+        running: number of images that were evaluated.
+    """
+
+    step: int
+    steps: int
+    terms: dict[str, float]
+    running: int
+
+
+Callback = Callable[[DescentStep], bool | None]
+"""Called after each evaluation; returning False ends the descent with what has been reached."""
+
+
+@dataclass(frozen=True)
+class DescentResult:
+    """Where each image ended.
+
+    Attributes:
+        values: like the start; each image's last finite (or best) values.
+        steps: updates behind those of each image.
+        history: per image, the values of each term and of `TOTAL` at every evaluation whose
+            objective was finite (none at all, if not even the first was).
+        stop_reasons: per image, `COMPLETED`, `CONVERGED`, `STOPPED`, `INTERRUPTED`, or a sentence
+            about what went wrong.
+    """
+
+    values: Tensor
+    steps: tuple[int, ...]
+    history: tuple[dict[str, list[float]], ...]
+    stop_reasons: tuple[str, ...]
+
+
+def descend(
+    start: Tensor,
+    evaluate: Evaluate,
+    settings: DescentSettings,
+    callback: Callback | None = None,
+) -> DescentResult:
+    """Minimise each image's objective over its row of `start` `(batch, ...)`.
+
+    A non-finite objective or gradient, or divergence, ends that image at its last good values and
+    is told in `stop_reasons`; `KeyboardInterrupt` ends all of them the same way. Exceptions of
+    `evaluate` and `callback` pass through.
+    """
+    images = [_Image() for _ in range(start.shape[0])]
+    last = start.detach().clone()
+    best = last
+    values = start.detach().clone().requires_grad_(True)
+    optimizer = _make_optimizer(values, settings)
+    try:
+        for step in range(settings.steps + 1):
+            rows = [index for index, image in enumerate(images) if image.stop_reason is None]
+            if not rows:
+                break
+            rows_tensor = torch.tensor(rows, device=values.device)
+            final = step == settings.steps
+            with torch.set_grad_enabled(not final):
+                totals, terms = evaluate(values[rows_tensor], rows_tensor)
+            columns = _columns(totals, terms)
+            improved = [images[row].record(step, columns, i) for i, row in enumerate(rows)]
+            # New tensors, not in place: an interrupt between two lines leaves a whole state.
+            finite = torch.isfinite(totals.detach())
+            last = _replaced(last, values, rows_tensor[finite])
+            best = _replaced(
+                best, values, rows_tensor[torch.tensor(improved, device=finite.device)]
+            )
+            if not final:
+                _take_step(values, totals, finite, rows_tensor, optimizer, settings, step, images)
+            for row in rows:
+                images[row].judge(settings, final)
+            if callback is not None and callback(_describe(step, settings, columns)) is False:
+                _stop_all(images, STOPPED)
+    except KeyboardInterrupt:
+        _stop_all(images, INTERRUPTED)
+    result = last.clone()
+    steps = []
+    for index, image in enumerate(images):
+        use_best = settings.keep_best or image.diverged
+        if use_best:
+            result[index] = best[index]
+        steps.append(image.best_step if use_best else image.last_step)
+    return DescentResult(
+        values=result,
+        steps=tuple(steps),
+        history=tuple(image.history for image in images),
+        stop_reasons=tuple(image.stop_reason or COMPLETED for image in images),
+    )
+
+
+@dataclass
+class _Image:
+    """Progress of one image."""
+
+    history: dict[str, list[float]] = field(default_factory=dict)
+    stop_reason: str | None = None
+    diverged: bool = False
+    last_step: int = 0
+    best_step: int = 0
+    _smooth: float = math.nan
+    _lowest: float = math.inf
+    _lowest_smooth: float = math.inf
+    _waited: int = 0
+
+    def record(self, step: int, columns: Mapping[str, list[float]], position: int) -> bool:
+        """Note the terms at `position` of each column; True when the objective is the lowest."""
+        total = columns[TOTAL][position]
+        for name, column in columns.items():
+            known = self.history.setdefault(name, [])
+            # Records are JSON, which has no NaN; the stop reason tells what happened.
+            if math.isfinite(total):
+                known.append(column[position])
+        if not math.isfinite(total):
+            # From the first step on, this is where the image already was.
+            self.stop_reason = (
+                f"the objective became {total} at step {step}; kept the last good result, of step "
+                f"{self.last_step} (a lower learning rate may help)"
+            )
+            return False
+        self.last_step = step
+        first = step == 0
+        self._smooth = total if first else _SMOOTHING * self._smooth + (1 - _SMOOTHING) * total
+        improved = total < self._lowest
+        if improved:
+            self._lowest, self.best_step = total, step
+        return improved
+
+    def judge(self, settings: DescentSettings, final: bool) -> None:
+        """Decide whether the image goes on after this step."""
+        if self.stop_reason is not None:
+            return
+        start = self.history[TOTAL][0]
+        if self._smooth > start + _DIVERGENCE * max(1.0, abs(start)):
+            self.diverged = True
+            self.stop_reason = (
+                f"the objective diverged, from {start:.3g} to {self.history[TOTAL][-1]:.3g} at "
+                f"step {self.last_step}; kept the best result, of step {self.best_step} "
+                "(a lower learning rate may help)"
+            )
+            return
+        if final:
+            self.stop_reason = COMPLETED
+            return
+        enough = settings.tolerance * abs(self._lowest_smooth) if self._waited_once else 0.0
+        if self._smooth < self._lowest_smooth - enough:
+            self._lowest_smooth, self._waited = self._smooth, 0
+        else:
+            self._waited += 1
+        if settings.patience and self._waited >= settings.patience:
+            self.stop_reason = CONVERGED
+
+    @property
+    def _waited_once(self) -> bool:
+        return math.isfinite(self._lowest_smooth)
+
+
+def _make_optimizer(values: Tensor, settings: DescentSettings) -> torch.optim.Optimizer:
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD([values], lr=settings.lr)
+    return torch.optim.Adam([values], lr=settings.lr)
+
+
+def _columns(totals: Tensor, terms: Mapping[str, Tensor]) -> dict[str, list[float]]:
+    """Terms and total as lists of floats over the running images."""
+    named = {**terms, TOTAL: totals}
+    return dict(
+        zip(
+            named,
+            torch.stack([term.detach().float() for term in named.values()]).tolist(),
+            strict=True,
+        )
+    )
+
+
+def _replaced(kept: Tensor, values: Tensor, rows: Tensor) -> Tensor:
+    return kept.index_copy(0, rows, values.detach()[rows])
+
+
+def _take_step(
+    values: Tensor,
+    totals: Tensor,
+    finite: Tensor,
+    rows: Tensor,
+    optimizer: torch.optim.Optimizer,
+    settings: DescentSettings,
+    step: int,
+    images: list[_Image],
+) -> None:
+    """One update from the gradient of the sum over the images whose objective is finite."""
+    if not bool(finite.any()):
+        return
+    (gradient,) = torch.autograd.grad(totals[finite].sum(), values)
+    flat_finite = torch.isfinite(gradient.flatten(1)).all(1)
+    for row in rows[~flat_finite[rows]].tolist():
+        if images[row].stop_reason is None:
+            images[row].stop_reason = (
+                f"the gradient was not finite at step {step}; kept the result of that step "
+                "(a lower learning rate may help)"
+            )
+    # Rows with a broken gradient have stopped and are never read again.
+    values.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(settings, step)
+    optimizer.step()
+
+
+def _describe(
+    step: int, settings: DescentSettings, columns: Mapping[str, list[float]]
+) -> DescentStep:
+    count = len(columns[TOTAL])
+    used = [i for i, total in enumerate(columns[TOTAL]) if math.isfinite(total)] or range(count)
+    means = {name: sum(column[i] for i in used) / len(used) for name, column in columns.items()}
+    return DescentStep(step, settings.steps, means, count)
+
+
+def _stop_all(images: list[_Image], reason: str) -> None:
+    for image in images:
+        if image.stop_reason is None:
+            image.stop_reason = reason

@@ -1,0 +1,1 @@
+"""What pictures tell of how they were made: records, metadata, signatures, names of files."""

@@ -1,0 +1,1 @@
+"""Charts, sheets, heat maps and sweeps of edits."""

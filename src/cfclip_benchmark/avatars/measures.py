@@ -1,0 +1,133 @@
+"""Everything that is measured of one edited avatar. It only measures: nothing of it goes back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cfclip.embedders.embedder import Embedder
+from cfclip.tensors import psnr, unit
+from cfclip_benchmark.avatars.cases import Case
+from cfclip_benchmark.avatars.scores import score_edits
+from cfclip_benchmark.batches import evaluate_in_batches
+from cfclip_benchmark.measured_edits import Row, StrengthScore
+from cfclip_benchmark.probes import Probe
+from cfclip_benchmark.text_likeness import text_likeness
+
+STRENGTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
+"""Factors on an edit at which it is read as well."""
+_BATCH = 100
+_EPS = 1e-6  # so that a picture without any feature has no direction
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An avatar as edits find it. Images are image tensors `(1, 3, side, side)` on the CPU."""
+
+    avatar: int
+    """Number in its split."""
+    original: Tensor
+    """The avatar, rendered."""
+    latents: Tensor
+    """`(1, num_ws, w_dim)` of its inversion."""
+    reconstruction: Tensor
+    """What the generator makes of them: the inverted source."""
+    psnr: float
+    """Decibels of the reconstruction against the original."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What something made of a case."""
+
+    image: Tensor
+    """`(1, 3, side, side)` on the CPU."""
+    at_strength: Callable[[float], Tensor] | None
+    """The same at a factor on the edit; None for what is no edit."""
+    seconds: float | None
+    peak_memory: float | None
+    steps: int
+    stop_reason: str
+
+
+class Instruments:
+    """What measures.
+
+    Args:
+        probes: that must agree; the features of the first are those of distances.
+        embedder: the CLIP that edits are optimised with.
+        judge: a CLIP that no method sees, if there is one.
+    """
+
+    def __init__(
+        self, probes: Sequence[Probe], embedder: Embedder, judge: Embedder | None = None
+    ) -> None:
+        self._probes = tuple(probes)
+        self._embedder = embedder
+        self._judge = judge
+
+    def features(self, images: Tensor) -> Tensor:
+        """Probe features `(N, d)` of an image tensor, the squares of each of mean 1.
+
+        Their length says little, and differs from probe to probe; so a distance tells how unlike
+        two pictures are on a scale of its own.
+        """
+        found = evaluate_in_batches(self._probes[0].features, images, _BATCH)
+        return unit(found, _EPS) * found.shape[1] ** 0.5
+
+    @torch.no_grad()
+    def measure(self, method: str, case: Case, subject: Subject, answer: Answer) -> Row:
+        """The row of a method's answer to a case, whose avatar is the subject."""
+        truths = case.truths(answer.image.shape[-1])
+        reconstruction = subject.reconstruction
+        images = [answer.image]
+        strengths: tuple[float, ...] = ()
+        if answer.at_strength is not None:
+            strengths = STRENGTHS
+            images += map(answer.at_strength, strengths)
+        score, *at_strengths = score_edits(
+            case.edit,
+            [case.record] * len(images),
+            reconstruction.expand(len(images), -1, -1, -1),
+            torch.cat(images),
+            self._probes,
+        )
+        return Row(
+            method=method,
+            prompt=case.edit.prompt,
+            family=case.edit.family,
+            avatar=case.avatar,
+            success=score.success,
+            preservation=score.kept,
+            lost=score.lost,
+            psnr_outside=score.psnr_outside,
+            exact=score.exact,
+            truth_distance=self._distances(answer.image, truths).min().item(),
+            truth_psnr=psnr(answer.image, truths).max().item(),
+            inversion_distance=self._distances(reconstruction, subject.original).item(),
+            inversion_psnr=subject.psnr,
+            clip_similarity=_likeness(self._embedder, case, answer),
+            judge_similarity=None if self._judge is None else _likeness(self._judge, case, answer),
+            seconds=answer.seconds,
+            peak_memory=answer.peak_memory,
+            steps=answer.steps,
+            stop_reason=answer.stop_reason,
+            strengths=tuple(
+                StrengthScore(strength, each.success, each.kept, each.exact)
+                for strength, each in zip(strengths, at_strengths, strict=True)
+            ),
+        )
+
+    def _distances(self, image: Tensor, others: Tensor) -> Tensor:
+        """Root mean square difference of the probe features of one image to each of several.
+
+        `(N,)`, 0 for alike, at most sqrt(2), since features are not negative.
+        """
+        features = self.features(torch.cat([image, others]))
+        return (features[1:] - features[:1]).square().mean(1).sqrt()
+
+
+def _likeness(embedder: Embedder, case: Case, answer: Answer) -> float:
+    """Cosine of the answer and the prompt as it stands, in no template."""
+    return text_likeness(embedder, case.edit.prompt, answer.image).item()

@@ -1,0 +1,108 @@
+"""What a benchmark measures, on what: CounterfactualBench, checked and named before any work."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cfclip.editing.methods import Method
+from cfclip.editing.results import circumstances
+from cfclip.editing.session import Session
+from cfclip.editors.text_mapper import mapper_file
+from cfclip.embedders.embedder import Embedder
+from cfclip.embedders.prompts import BARE_TEMPLATES, fill_templates
+from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.errors import InputError
+from cfclip.io.files import sha256_of
+from cfclip_benchmark.avatars import judges
+from cfclip_benchmark.avatars.attributes import AvatarRecord
+from cfclip_benchmark.avatars.cases import Case, make_cases
+from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.splits import Split
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is measured, on what."""
+
+    session: Session
+    edits: tuple[Edit, ...]
+    split: Split
+    """Which avatars, so that settings are never chosen on those of the test."""
+    images: int
+    """How many avatars."""
+    projection: ProjectionConfig
+    """How sources and true answers are inverted."""
+    seed: int = 0
+    """Of the edits."""
+    batch: int = 1
+    """Pictures that are edited together by a prompt, at least 1: quicker for each of them, at the
+    price of more memory and the last bits of floats."""
+    share: float = 1.0
+    """Share of the cases that is measured, drawn at random by the seed; above 0, at most 1."""
+    judge: Embedder | None = None
+    """A CLIP that no method sees."""
+    judge_hash: str | None = None
+    """SHA-256 of its weights."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise InputError(f"batch is {self.batch}, it must be at least 1")
+        if not 0.0 < self.share <= 1.0:
+            raise InputError(f"share is {self.share}, it must be above 0 and at most 1")
+
+    def cases(self, avatars: Sequence[AvatarRecord]) -> list[Case]:
+        """What is measured of the benchmark's avatars, the same for the same seed."""
+        cases = make_cases(self.edits, avatars)
+        if self.share == 1.0:
+            return cases
+        count = max(1, round(self.share * len(cases)))
+        chosen = random.Random(self.seed).sample(range(len(cases)), count)
+        return [cases[place] for place in sorted(chosen)]
+
+    def check_texts(self) -> None:
+        """Embed every text of every edit, which the edits then need not do.
+
+        Raises `InputError` for a prompt that a CLIP cannot read.
+        """
+        templates = (*BARE_TEMPLATES, *self.session.pack.manifest.templates)
+        for edit in self.edits:
+            self.session.embedder.text_features(fill_templates(templates, edit.prompt))
+            if self.judge is not None:
+                self.judge.text_features([edit.prompt])
+
+    def about(
+        self, methods: Sequence[Method], files: Mapping[str, Sequence[Path]]
+    ) -> dict[str, Any]:
+        """What decides the rows, for `BenchmarkFolder.claim`.
+
+        Args:
+            methods: those that are compared.
+            files: what each of them was opened with, by its name.
+        """
+        probes = sorted((judges.SHIPPED / "probes").iterdir())
+        return {
+            "format": FORMAT,
+            **circumstances(self.session.pack, self.session.device),
+            "split": self.split,
+            "prompts": {edit.prompt: [edit.family, dict(edit.words)] for edit in self.edits},
+            "seed": self.seed,
+            "batch": self.batch,
+            "share": self.share,
+            # Of other avatars a share is another draw, whose cases would be mixed with the first.
+            "images": None if self.share == 1.0 else self.images,
+            "projection": asdict(self.projection),
+            "probes": {path.name: sha256_of(path) for path in probes},
+            "judge_clip": self.judge_hash,
+            "methods": {
+                method.name: {
+                    "settings": dict(method.settings),
+                    "files": [sha256_of(mapper_file(path)) for path in files.get(method.name, ())],
+                    "seconds_of_training": method.seconds_of_training,
+                }
+                for method in methods
+            },
+        }

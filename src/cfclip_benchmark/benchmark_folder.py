@@ -1,0 +1,136 @@
+"""The folder of a benchmark, and what it says it is a benchmark of.
+
+bench.json        settings, hashes and versions: what rows of one folder have in common
+rows.jsonl        a row for each edit
+avatars/          the avatars, as rendered
+truths/           the typical true answers that the oracle inverts
+inversions/       of the avatars
+pictures/METHOD/  the edits
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from cfclip.errors import InputError
+from cfclip.io.files import remove_partials, write_whole
+from cfclip.io.locking import alone_in
+from cfclip.io.text_files import read_json
+from cfclip.io.text_formats import named, parse_json
+from cfclip.io.typed_fields import field_of
+from cfclip.provenance.record import differences, write_json
+from cfclip_benchmark.measured_edits import ROWS_FILE
+
+ABOUT_FILE = "bench.json"
+_METHODS = "methods"
+
+
+@dataclass(frozen=True)
+class BenchmarkFolder:
+    """Where a benchmark is kept."""
+
+    path: Path
+
+    @property
+    def rows(self) -> Path:
+        """The file of rows."""
+        return self.path / ROWS_FILE
+
+    def avatar(self, number: int) -> Path:
+        """An avatar, rendered."""
+        return self.path / "avatars" / f"{number:03d}.png"
+
+    def inverted(self, number: int) -> Path:
+        """What the generator makes of its inversion."""
+        return self.path / "inverted" / f"{number:03d}.png"
+
+    @property
+    def truths(self) -> Path:
+        """Rendered true answers."""
+        return self.path / "truths"
+
+    @property
+    def inversions(self) -> Path:
+        """Latents of avatars and true answers."""
+        return self.path / "inversions"
+
+    def picture(self, method: str, case_name: str) -> Path:
+        """The edited picture of a row."""
+        return self.path / "pictures" / method / f"{case_name}.png"
+
+    def open_picture(self, path: Path) -> Image.Image:
+        """One of its pictures, RGB. Raises `InputError` if it is missing or damaged."""
+        try:
+            with Image.open(path) as picture:
+                return picture.convert("RGB")
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error}; --resume makes it again") from error
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file, whole or not at all; returns its path. Raises `InputError` if it cannot."""
+        path = self.path / name
+        write_whole(path, text.encode())
+        return path
+
+    def alone(self) -> AbstractContextManager[None]:
+        """No other process works in the folder, which is made; see `locking.alone_in`."""
+        return alone_in(self.path)
+
+    def claim(self, about: Mapping[str, Any], resume: bool) -> None:
+        """Make the folder, or check that it is one of the same benchmark.
+
+        Methods may come and go from run to run; one that was there before must be the same.
+
+        Args:
+            about: what decides the rows, as JSON values; "methods" by name.
+            resume: whether the folder may have been begun.
+
+        Raises:
+            InputError: a folder that was begun and is not to be resumed, or is of something else
+                (every difference is named), or that another process works in, or that cannot be
+                written.
+        """
+        with self.alone():
+            self._claim(parse_json(json.dumps(about)), resume)
+
+    def _claim(self, wanted: dict[str, Any], resume: bool) -> None:
+        file = self.path / ABOUT_FILE
+        remove_partials(self.path)
+        if file.exists():
+            if not resume:
+                raise InputError(
+                    f"{self.path} holds a benchmark already; go on with it (--resume), or choose "
+                    "another --out"
+                )
+            begun = _read(file)
+            if differing := differences(
+                _with_methods_of(begun, wanted), _with_methods_of(wanted, begun)
+            ):
+                raise InputError(
+                    f"{self.path} was begun with another {', '.join(differing)}; choose another "
+                    "--out, or go on as it was begun"
+                )
+            wanted[_METHODS] = {**begun[_METHODS], **wanted[_METHODS]}
+        write_json(wanted, file)
+
+    def about(self) -> dict[str, Any]:
+        """What `claim` was given. Raises `InputError` if it cannot be read."""
+        return _read(self.path / ABOUT_FILE)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    with named(file, "choose another --out"):
+        content: dict[str, Any] = read_json(file)
+        field_of(content, _METHODS, Mapping[str, Any])
+    return content
+
+
+def _with_methods_of(about: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """`about` with those of its methods that are in `other` too: the rest may come and go."""
+    kept = {name: each for name, each in about[_METHODS].items() if name in other[_METHODS]}
+    return {**about, _METHODS: kept}

@@ -1,0 +1,157 @@
+"""What of a benchmark is to be looked at: examples drawn at random, and two charts."""
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from PIL import Image
+
+from cfclip.provenance.metadata import COMPOSED, Provenance
+from cfclip.provenance.stamping import write_picture
+from cfclip.viewing.charts import Point, Series, chart
+from cfclip.viewing.sheets import sheet
+from cfclip_benchmark.avatars.benchmark_prompts import prompt_name
+from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+from cfclip_benchmark.intervals import mean_with_interval
+from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, ORACLE, Summary
+
+EXAMPLES_FILE = "examples.png"
+EXACT_FILE = "exact.png"
+FAILED_FILE = "failed.png"
+STRENGTH_FILE = "exact_by_strength.svg"
+SECONDS_FILE = "exact_by_seconds.svg"
+EXAMPLES = 12
+"""Rows of the sheet of examples."""
+CHOSEN_EXAMPLES = 6
+"""Rows of the sheets of exact and of failed edits."""
+EXAMPLES_SEED = 0
+_OWN_STRENGTH = 1.0
+_Case: TypeAlias = tuple[str, int]
+"""Prompt and avatar."""
+
+
+def write_examples(
+    folder: BenchmarkFolder, rows: Sequence[Row], methods: Sequence[str]
+) -> tuple[Path, ...]:
+    """Sheets of cases drawn at random: avatar, inversion, true answer, the answer of each method.
+
+    Drawn with `EXAMPLES_SEED` from the cases that every method has a row of, so that nobody chose
+    them: from all of them, and from counterfactual ones that the first method is exact in, or not.
+    Returns the files that there is anything to show in. Raises `InputError` for a picture that is
+    missing, or a file that cannot be written.
+    """
+    answers = {(row.prompt, row.avatar): dict[str, Row]() for row in rows}
+    for row in rows:
+        answers[row.prompt, row.avatar][row.method] = row
+    whole = {case: found for case, found in answers.items() if set(methods) <= set(found)}
+    first = next((name for name in methods if name != ORACLE), ORACLE)
+
+    def of(exact: bool) -> list[_Case]:
+        return [
+            case
+            for case, found in whole.items()
+            if found[first].family != CONTROL and found[first].exact is exact
+        ]
+
+    files = []
+    for name, cases, count in (
+        (EXAMPLES_FILE, list(whole), EXAMPLES),
+        (EXACT_FILE, of(True), CHOSEN_EXAMPLES),
+        (FAILED_FILE, of(False), CHOSEN_EXAMPLES),
+    ):
+        drawn = random.Random(EXAMPLES_SEED).sample(sorted(cases), min(count, len(cases)))
+        if drawn:
+            lines = [_line(folder, case, whole[case], methods) for case in sorted(drawn)]
+            path = folder.path / name
+            write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
+            files.append(path)
+    return tuple(files)
+
+
+def _line(
+    folder: BenchmarkFolder, case: _Case, found: Mapping[str, Row], methods: Sequence[str]
+) -> list[tuple[Image.Image, str]]:
+    """Tiles of one case."""
+    prompt, avatar = case
+    name = f"{prompt_name(prompt)}-{avatar:03d}"
+    return [
+        (folder.open_picture(folder.avatar(avatar)), f"avatar {avatar}"),
+        (folder.open_picture(folder.inverted(avatar)), "inverted"),
+        (folder.open_picture(folder.truths / f"{name}.png"), f"true: {prompt}"),
+        *(
+            (folder.open_picture(folder.picture(each, name)), f"{each}: {_outcome(found[each])}")
+            for each in methods
+        ),
+    ]
+
+
+def _outcome(row: Row) -> str:
+    """What became of an edit, in a few words."""
+    lost = f", lost {', '.join(row.lost)}".replace("_", " ") if row.lost else ""
+    if row.success is None:
+        return "cannot be read" + lost
+    if row.exact:
+        return "exact"
+    return ("success" if row.success else "failure") + lost
+
+
+def write_charts(
+    folder: BenchmarkFolder, rows: Sequence[Row], summary: Summary
+) -> tuple[Path, ...]:
+    """Exact rate of the counterfactual edits against their strength, and against their seconds.
+
+    Returns the files that there is anything to show in.
+    """
+    texts = {
+        STRENGTH_FILE: _chart(strength_series(rows), "strength, 1 is the method's own", log=False),
+        SECONDS_FILE: seconds_chart(summary, summary),
+    }
+    return tuple(folder.write(name, text) for name, text in texts.items() if text)
+
+
+def seconds_chart(summary: Summary, costs: Summary) -> str:
+    """`seconds_series` as SVG; "" if there is nothing to show."""
+    return _chart(seconds_series(summary, costs), "seconds per edit, median", log=True)
+
+
+def _chart(series: Sequence[Series], label: str, log: bool) -> str:
+    return chart(series, label, "exact counterfactual edits", log).svg() if series else ""
+
+
+def strength_series(rows: Sequence[Row]) -> list[Series]:
+    """By method, the exact rate of counterfactual edits at every strength they were read at."""
+    found: dict[str, dict[float, list[tuple[int, float | None]]]] = {}
+    for row in rows:
+        if row.family == CONTROL or not row.strengths:
+            continue
+        of = found.setdefault(row.method, {})
+        of.setdefault(_OWN_STRENGTH, []).append((row.avatar, row.exact))
+        for each in row.strengths:
+            of.setdefault(each.strength, []).append((row.avatar, each.exact))
+    series = []
+    for method, values in found.items():
+        points = []
+        for strength in sorted(values):
+            estimate = mean_with_interval(values[strength])
+            if estimate is not None:
+                points.append(Point(strength, estimate.mean, estimate.low, estimate.high))
+        if points:
+            series.append(Series(method, tuple(points)))
+    return series
+
+
+def seconds_series(summary: Summary, costs: Summary) -> list[Series]:
+    """By method, the exact rate of counterfactual edits at the median of their seconds.
+
+    The seconds are of `costs`, which may be another run, on a machine that does nothing else.
+    """
+    series = []
+    for method in summary.methods:
+        exact = summary.get(method, COUNTERFACTUAL, "exact")
+        seconds = costs.get(method, COUNTERFACTUAL, MEDIAN_SECONDS)
+        if exact is not None and seconds is not None and seconds.mean > 0.0:
+            point = Point(seconds.mean, exact.mean, exact.low, exact.high)
+            series.append(Series(method, (point,)))
+    return series

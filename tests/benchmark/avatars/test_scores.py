@@ -1,0 +1,368 @@
+from collections.abc import Mapping
+from itertools import cycle
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cfclip.tensors import signed_from_uint8
+from cfclip_benchmark.avatars import colours
+from cfclip_benchmark.avatars.attributes import (
+    ATTRIBUTES,
+    COLOURS,
+    LONG_REAR_HAIR,
+    TEST_SEED,
+    AvatarRecord,
+    changed,
+    classes,
+    sample_records,
+)
+from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
+from cfclip_benchmark.avatars.read_back import colour_masks
+from cfclip_benchmark.avatars.renderer import render, render_masks
+from cfclip_benchmark.avatars.scores import (
+    Edit,
+    EditScore,
+    group_by_edit,
+    score_edits,
+    summarise,
+)
+from cfclip_benchmark.probes import ARCHITECTURES, Probe
+
+RESOLUTION = 64
+GREEN_HAIR = Edit("hair", "green hair", {"hair_colour": "green"})
+BEARDED_IN_A_DRESS = Edit(
+    "excluded", "a bearded person in a dress", {"beard": "beard", "clothes": "dress"}
+)
+PROMPTS = read_prompts()
+EDITS = (*PROMPTS.test, *PROMPTS.validation)
+COUNTERFACTUAL = [edit for edit in EDITS if edit.family != "control"]
+COLOUR_EDITS = [edit for edit in COUNTERFACTUAL if edit.family != "excluded"]
+EXCLUDED_PAIRS = [edit for edit in EDITS if edit.family == "excluded"]
+
+
+class Oracle(Probe):
+    """Reads the true shapes of known avatars, and colours off their true masks.
+
+    It knows the avatars of the first batch, of the second, and so on in turns.
+    """
+
+    def __init__(self, *batches: list[AvatarRecord]) -> None:
+        super().__init__({name: len(classes(name)) for name in ATTRIBUTES}, ARCHITECTURES[0])
+        self.batches = cycle(batches)
+
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        pixels = ((images + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        found: dict[str, list[int]] = {name: [] for name in ATTRIBUTES}
+        for record, picture in zip(next(self.batches), pixels, strict=True):
+            for name in ATTRIBUTES:
+                if name not in COLOURS:
+                    found[name].append(classes(name).index(getattr(record, name)))
+                    continue
+                mask = colour_masks(record, RESOLUTION)[name]
+                colour = colours.lab_from_rgb(picture[mask]).mean(0)[None]
+                found[name].append(int(colours.class_codes(colour, COLOURS[name])[0]))
+        return {name: torch.tensor(values) for name, values in found.items()}
+
+
+def oracles(*batches: list[AvatarRecord]) -> list[Probe]:
+    """Two probes that know the sources and, if they are others, the edited avatars."""
+    return [Oracle(*batches), Oracle(*batches)]
+
+
+@pytest.fixture(scope="module")
+def records() -> list[AvatarRecord]:
+    return sample_records(4, "natural", TEST_SEED)
+
+
+@pytest.fixture
+def plain(records: list[AvatarRecord]) -> AvatarRecord:
+    """An avatar of whom every shape can be read, neither bearded nor in a dress."""
+    return changed(
+        records[0],
+        beard="none",
+        rear_hair="none",
+        clothes="shirt",
+        hair_colour="brown",
+        skin_colour="pale",
+        clothes_colour="green",
+        background_colour="white",
+    )
+
+
+def rendered(records: list[AvatarRecord], **changes: str) -> Tensor:
+    images = [render(changed(record, **changes), RESOLUTION) for record in records]
+    return signed_from_uint8(torch.from_numpy(np.stack(images)))
+
+
+def painted(images: Tensor, records: list[AvatarRecord], parts: Mapping[str, float]) -> Tensor:
+    images = images.clone()
+    for image, record in zip(images, records, strict=True):
+        for part, value in parts.items():
+            image[:, torch.tensor(render_masks(record, RESOLUTION)[part])] = value
+    return images
+
+
+def edited_to(edit: Edit, record: AvatarRecord, answer: AvatarRecord) -> EditScore:
+    """The score of turning `record` into `answer`."""
+    probes = oracles([record], [answer])
+    (score,) = score_edits(edit, [record], rendered([record]), rendered([answer]), probes)
+    return score
+
+
+@pytest.mark.parametrize("edit", COLOUR_EDITS, ids=lambda edit: edit.prompt)
+def test_the_true_colour_succeeds_and_keeps_everything_else(
+    edit: Edit, records: list[AvatarRecord]
+) -> None:
+    source, truth = rendered(records), rendered(records, **edit.words)
+    for index, score in enumerate(score_edits(edit, records, source, truth, oracles(records))):
+        assert (score.prompt, score.avatar) == (edit.prompt, index)
+        assert score.success
+        assert score.kept == 1.0
+        assert score.exact
+        # Only mixed pixels at the outlines differ.
+        assert score.psnr_outside > 15.0
+
+
+@pytest.mark.parametrize("edit", EXCLUDED_PAIRS, ids=lambda edit: edit.prompt)
+def test_every_true_pair_succeeds_and_keeps_everything_else(
+    edit: Edit, records: list[AvatarRecord]
+) -> None:
+    known = 0
+    for record in records:
+        for answer in edit.true_answers(record):
+            assert answer.beard != "none"
+            assert answer.clothes == "dress" or answer.rear_hair in LONG_REAR_HAIR
+            score = edited_to(edit, record, answer)
+            assert score.success is not False
+            assert score.kept == 1.0
+            assert score.exact == score.success
+            # Only differences too faint to be counted lie outside.
+            assert score.psnr_outside > 60.0
+            known += score.success is not None
+    assert known
+
+
+@pytest.mark.parametrize("edit", COUNTERFACTUAL, ids=lambda edit: edit.prompt)
+def test_no_edit_fails_and_keeps_everything(edit: Edit, records: list[AvatarRecord]) -> None:
+    source = rendered(records)
+    scores = score_edits(edit, records, source, source, oracles(records))
+    for score in scores:
+        assert not score.success
+        assert score.kept == 1.0
+        assert not score.exact
+        assert score.psnr_outside > 100.0
+    assert any(score.success is False for score in scores)
+
+
+def test_half_a_pair_fails(plain: AvatarRecord) -> None:
+    for half in ({"clothes": "dress"}, {"beard": "full"}):
+        score = edited_to(BEARDED_IN_A_DRESS, plain, changed(plain, **half))
+        assert score.success is False
+        assert score.exact is False
+        assert score.kept == 1.0
+
+
+def test_a_shape_that_leaves_the_word_undecided_fails(plain: AvatarRecord) -> None:
+    goatee = changed(plain, beard="chin", clothes="dress", mouth="smile")
+    assert edited_to(BEARDED_IN_A_DRESS, plain, goatee).success is False
+    beards = {answer.beard for answer in BEARDED_IN_A_DRESS.true_answers(goatee)}
+    assert beards == {"full", "long"}
+
+
+def test_both_probes_have_to_read_the_shape(plain: AvatarRecord) -> None:
+    answers = BEARDED_IN_A_DRESS.true_answers(plain)
+    source, edited = rendered([plain]), rendered(answers[:1])
+    believer, other, doubter = (
+        Oracle([plain], [answers[0]]),
+        Oracle([plain], [answers[1]]),
+        Oracle([plain], [changed(plain, clothes="dress")]),
+    )
+    for second, success in ((other, True), (doubter, False)):
+        probes = [believer, second]
+        (score,) = score_edits(BEARDED_IN_A_DRESS, [plain], source, edited, probes)
+        assert score.success is success
+    assert [answer.beard for answer in answers] == ["full", "long"]
+
+
+def test_what_an_avatar_already_has_is_not_changed(plain: AvatarRecord) -> None:
+    edit = BEARDED_IN_A_DRESS
+    dressed = changed(plain, clothes="dress")
+    assert {answer.clothes for answer in edit.true_answers(dressed)} == {"dress"}
+    # The mask is that of the beard alone: it does not depend on the clothes below it.
+    mask, whole = (edit.true_mask(record, RESOLUTION) for record in (dressed, plain))
+    assert (mask & ~whole).sum() == 0
+    assert 0 < mask.sum() < whole.sum()
+    # What it has must not be lost: it is named, though it is not changed.
+    lost_dress = changed(dressed, beard="full", clothes="shirt")
+    assert edited_to(edit, dressed, lost_dress).success is False
+    assert edited_to(edit, dressed, changed(dressed, beard="full")).exact
+
+    longbeard = changed(plain, beard="long")
+    assert edit.true_answers(longbeard) == [changed(longbeard, clothes="dress")]
+
+    both = changed(plain, beard="long", clothes="dress")
+    assert edit.true_answers(both) == [both]
+    assert not edit.true_mask(both, RESOLUTION).any()
+    assert edited_to(edit, both, both).exact
+
+
+def test_pixels_that_only_another_true_answer_changes_are_not_outside(plain: AvatarRecord) -> None:
+    full, long = BEARDED_IN_A_DRESS.true_answers(plain)
+    mask = BEARDED_IN_A_DRESS.true_mask(plain, RESOLUTION)
+    between = render(full, RESOLUTION).astype(int) - render(long, RESOLUTION)
+    differs = np.abs(between).max(axis=-1) > 3
+    assert differs.any()
+    assert not (differs & ~mask).any()
+
+
+def test_a_shape_that_cannot_be_read_says_nothing(plain: AvatarRecord) -> None:
+    hidden = changed(plain, hair_colour=plain.skin_colour)
+    for answer in (hidden, *BEARDED_IN_A_DRESS.true_answers(hidden)):
+        score = edited_to(BEARDED_IN_A_DRESS, hidden, answer)
+        assert score.success is None
+        assert score.exact is None
+        assert score.kept == 1.0
+
+
+def test_a_colour_without_a_pixel_says_nothing(plain: AvatarRecord) -> None:
+    class Blind(Probe):
+        def read(self, images: Tensor) -> dict[str, Tensor]:
+            return {name: torch.zeros(len(images), dtype=torch.int64) for name in ATTRIBUTES}
+
+    side = 32
+    thin = changed(plain, mouth="sad")
+    assert not colour_masks(thin, side)["lip_colour"].any()
+    images = signed_from_uint8(torch.tensor(render(thin, side)[None]))
+    probe = Blind({name: len(classes(name)) for name in ATTRIBUTES}, ARCHITECTURES[0])
+    edit = Edit("lip", "green lips", {"lip_colour": "green"})
+    (score,) = score_edits(edit, [thin], images, images, [probe])
+    assert (score.success, score.exact, score.kept) == (None, None, 1.0)
+    assert score.psnr_outside > 100.0
+
+
+def test_painting_the_background_too_is_seen(records: list[AvatarRecord]) -> None:
+    source, truth = rendered(records), rendered(records, hair_colour="green")
+    spoilt = painted(truth, records, {"background": -1.0})
+    clean = score_edits(GREEN_HAIR, records, source, truth, oracles(records))
+    scores = score_edits(GREEN_HAIR, records, source, spoilt, oracles(records))
+    for record, before, after in zip(records, clean, scores, strict=True):
+        assert after.success
+        assert after.psnr_outside < before.psnr_outside
+        if record.background_colour != (0, 0, 0):
+            assert after.lost == ("background_colour",)
+            assert 0.8 < after.kept < 1.0
+            assert not after.exact
+
+
+def test_one_probe_that_sees_a_change_is_enough(records: list[AvatarRecord]) -> None:
+    class Suspicious(Oracle):
+        calls = 0
+
+        def read(self, images: Tensor) -> dict[str, Tensor]:
+            self.calls += 1
+            found = super().read(images)
+            return {**found, "clothes": found["clothes"] + self.calls}
+
+    source, truth = rendered(records), rendered(records, hair_colour="green")
+    probes = [Oracle(records), Suspicious(records)]
+    scores = score_edits(GREEN_HAIR, records, source, truth, probes)
+    assert {score.lost for score in scores} <= {("clothes",), ()}
+    assert any(score.lost for score in scores)
+
+
+def test_hidden_attributes_do_not_count() -> None:
+    # Lips as red as the skin around them cannot be read, whatever a probe says of them.
+    base = sample_records(1, "natural", TEST_SEED)[0]
+    record = changed(base, lip_colour=base.skin_colour, mouth="smile")
+
+    class SeesOtherLips(Oracle):
+        calls = 0
+
+        def read(self, images: Tensor) -> dict[str, Tensor]:
+            self.calls += 1
+            found = super().read(images)
+            return {**found, "lip_colour": found["lip_colour"] + self.calls}
+
+    source = rendered([record])
+    truth = rendered([record], hair_colour="green")
+    (score,) = score_edits(GREEN_HAIR, [record], source, truth, [SeesOtherLips([record])])
+    assert score.kept == 1.0
+
+
+def test_scores_of_a_batch_are_those_of_its_images(records: list[AvatarRecord]) -> None:
+    source, truth = rendered(records), rendered(records, hair_colour="green")
+    both = score_edits(GREEN_HAIR, records, source, truth, oracles(records))
+    alone = oracles(records[2:3])
+    (one,) = score_edits(GREEN_HAIR, records[2:3], source[2:3], truth[2:3], alone)
+    assert (one.success, one.lost) == (both[2].success, both[2].lost)
+    assert one.psnr_outside == pytest.approx(both[2].psnr_outside, abs=1e-3)
+
+
+def test_summary_by_hand() -> None:
+    def score(success: bool | None, lost: tuple[str, ...], decibels: float) -> EditScore:
+        return EditScore("green hair", 0, success, 1.0 - len(lost) / 4, lost, decibels)
+
+    scores = [score(True, (), 30.0), score(True, ("mouth",), 20.0), score(False, (), 40.0)]
+    assert summarise(scores) == pytest.approx(
+        {
+            "success": 2 / 3,
+            "preservation": 2.75 / 3,
+            "exact": 1 / 3,
+            "psnr_outside": 30.0,
+            "readable": 1.0,
+        }
+    )
+    # One that cannot be read counts for what can be.
+    unknown = score(None, (), 10.0)
+    assert summarise([*scores, unknown]) == pytest.approx(
+        {
+            "success": 2 / 3,
+            "preservation": 3.75 / 4,
+            "exact": 1 / 3,
+            "psnr_outside": 25.0,
+            "readable": 0.75,
+        }
+    )
+    assert summarise([unknown])["success"] is None
+    assert summarise([unknown])["exact"] is None
+
+
+def test_scores_are_grouped_by_family_and_prompt() -> None:
+    edits = [
+        Edit("hair", "green hair", {"hair_colour": "green"}),
+        Edit("lip", "blue lips", {"lip_colour": "blue"}),
+        Edit("hair", "blue hair", {"hair_colour": "blue"}),
+        Edit("excluded", "a beard and long hair", {"beard": "beard", "rear_hair": "long"}),
+    ]
+    scores = [[EditScore(e.prompt, i, True, 1.0, (), 30.0) for i in range(2)] for e in edits]
+    green, lips, blue, pair = scores
+    assert list(group_by_edit(edits, scores).items()) == [
+        ("hair", green + blue),
+        ("lip", lips),
+        ("excluded", pair),
+        ("green hair", green),
+        ("blue lips", lips),
+        ("blue hair", blue),
+        ("a beard and long hair", pair),
+        ("colours", green + blue + lips),
+        ("all", green + lips + blue + pair),
+    ]
+
+
+def test_the_natural_distribution_has_no_excluded_pair() -> None:
+    for edit in EXCLUDED_PAIRS:
+        for record in sample_records(200, "natural", TEST_SEED):
+            assert record not in edit.true_answers(record)
+
+
+@pytest.mark.parametrize("edit", PROMPTS.test, ids=lambda edit: edit.prompt)
+def test_no_true_answer_changes_a_pixel_outside_its_mask(edit: Edit) -> None:
+    """The edges of a recoloured part are of the part: outside, the truth is the source."""
+    for record in sample_records(3, "natural", 0):
+        outside = ~edit.true_mask(record, RESOLUTION)
+        before = render(record, RESOLUTION).astype(int)
+        for answer in edit.true_answers(record):
+            difference = np.abs(render(answer, RESOLUTION) - before)
+            assert difference[outside].max() <= 2

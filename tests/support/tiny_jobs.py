@@ -1,0 +1,58 @@
+"""Jobs and rows of batches on the tiny pack."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cfclip.batches.editing import Job
+from cfclip.batches.inputs import find_entries
+from cfclip.batches.rows import Row, RowDefaults, make_rows
+from cfclip.editing.session import Session
+from cfclip.editors.mapper_config import TextMapperConfig
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors.text_mapper import BEST, save_text_mapper
+from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.io.files import sha256_of
+from cfclip.packs.pack import Pack
+from cfclip.provenance.stamping import MARKED
+from cfclip.training.initial import new_mapper
+
+PROMPTS = ("green hair", "blue skin")
+BATCH = 4
+
+
+def write_mapper(folder: Path, pack: Path, prompts: Sequence[str] = PROMPTS) -> Path:
+    """The folder of a training that ended at once, for those prompts."""
+    session = Session.open(pack)
+    generator, width = session.generator, session.embedder.dim
+    shape = TextMapperConfig(num_ws=generator.num_ws, w_dim=generator.w_dim, text_dim=width)
+    facts = {"pack": "tiny", "pack_version": "1", "models": session.pack.mapped_models}
+    folder.mkdir(parents=True)
+    save_text_mapper(new_mapper(shape, 0), folder / BEST, {**facts, "prompts": list(prompts)})
+    return folder
+
+
+def job_of(pack: Path, run: Path | None, folder: Path) -> Job:
+    """A job that is quick: no projection, two steps of optimisation."""
+    file = None if run is None else run / BEST
+    return Job(
+        pack=pack,
+        fingerprint=Pack.open(pack).fingerprint,
+        device="cpu",
+        mapper=file,
+        mapper_hash=None if file is None else sha256_of(file),
+        settings=LatentOptimisationConfig(steps=2),
+        projection=ProjectionConfig(steps=0, warn_below_psnr=0.0),
+        batch=BATCH,
+        marking=MARKED,
+        inversions=folder / "inversions",
+    )
+
+
+def rows_of(
+    *inputs: str, texts: Sequence[str] = ("green hair",), strength: float = 1.0, seed: int = 0
+) -> list[Row]:
+    """The rows of inputs that are all good."""
+    entries = find_entries(inputs, None, lambda line: None)
+    rows, refused = make_rows(entries, RowDefaults(tuple(texts), strength, seed))
+    assert refused == []
+    return rows
