@@ -250,6 +250,27 @@ def test_values_in_a_record(
     assert refusal("rerun", write(tmp_path / "record.json", json.dumps(content)), "--out", "out")
 
 
+def test_no_field_of_a_record_is_taken_at_its_word(
+    refusal: Refusal, record: Path, tmp_path: Path
+) -> None:
+    content = json.loads(record.read_text())
+    tables = [content, *(content[name] for name in ("pack", "source", "settings"))]
+    places = [(table, name) for table in tables for name in table]
+    for table, name in places:
+        kept = table[name]
+        table[name] = [1] if isinstance(kept, str) else "x"
+        file = write(tmp_path / "record.json", json.dumps(content))
+        status = main(
+            ["rerun", str(file), "--out", str(tmp_path / "out"), "--overwrite", "--quiet"]
+        )
+        assert status == (0 if name in FREE_FIELDS else 2), name
+        table[name] = kept
+
+
+FREE_FIELDS = {"seconds", "warnings", "loss", "history", "strip", "stop_reason", "interrupted"}
+"""Fields of a record that nothing is made of; whatever they hold, the edit can be made again."""
+
+
 @pytest.fixture(scope="module")
 def record(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of an edit."""

@@ -173,7 +173,7 @@ def _stopping(stop: int | None, callback: Any) -> Callable[[Any], bool | None] |
 
 
 def _differences(now: Mapping[str, Any], read: EditRecord) -> tuple[str, ...]:
-    before = read.content.get("versions", {})
+    before = read.versions
     found = [
         f"{name} {value} instead of {before.get(name)}"
         for name, value in now["versions"].items()

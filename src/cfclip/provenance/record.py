@@ -59,6 +59,8 @@ class EditRecord:
     pack: str
     fingerprint: str
     pack_files: Mapping[str, str]
+    versions: Mapping[str, Any]
+    """Of cfclip and what it ran with, as far as they are recorded."""
     device: str
     prompts: tuple[str, ...]
     source_text: str
@@ -182,6 +184,7 @@ def _parse(content: Mapping[str, Any]) -> EditRecord:
         pack=pack.name,
         fingerprint=pack.fingerprint,
         pack_files=pack.files,
+        versions=of("versions", Mapping[str, Any], {}),
         device=of("device", str),
         prompts=of("prompts", tuple[str, ...]),
         source_text=of("source_text", str),
