@@ -31,7 +31,7 @@ from cfclip.losses.changed_pixels import changed_pixels_loss
 from cfclip.losses.global_clip import global_clip_loss
 from cfclip.settings import check_number
 from cfclip.tensors import pil_from_signed, signed_from_pil
-from cfclip.viewing.charts import curve
+from cfclip.viewing.charts import curve, picture_of
 from cfclip.viewing.sheets import Tile, sheet, strip
 
 HAIR = "a person with green hair"
@@ -150,7 +150,7 @@ class Figures:
         result = self._edit(self._sources[0], HAIR)
         return strip(
             [
-                (curve(values).picture(1), f"{name}: {values[0]:.3g} to {values[-1]:.3g}")
+                (picture_of(curve(values)), f"{name}: {values[0]:.3g} to {values[-1]:.3g}")
                 for name, values in result.history.items()
             ]
         )

@@ -18,8 +18,7 @@ from cfclip.fitting.mapper_training import FoundLatents, find_latents, train_map
 from cfclip.io.files import atomic_write
 from cfclip.training.runs import RunProgress
 from cfclip.training.training_config import TrainingConfig
-from cfclip.viewing.charts import Point, Series, chart
-from cfclip.viewing.drawings import Drawing
+from cfclip.viewing.charts import Point, Series, chart, svg_of
 from cfclip_benchmark.avatars.scores import group_by_edit, summarise
 from recipes.avatars.bench import parse_settings
 from recipes.avatars.held_out import find_edit, held_out
@@ -95,17 +94,17 @@ def measure_training(config: MeasureTraining) -> None:
         with atomic_write(config.out / CURVE_FILE) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         with atomic_write(config.out / CHART_FILE) as temporary:
-            temporary.write_text(_chart(rows).svg())
+            temporary.write_text(_chart(rows))
         _log.info("step %d, %.0f s of training: %s", step, spent, figures["all"])
 
 
-def _chart(rows: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Success, preservation and exact rate of all edits over the seconds of training."""
+def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Success, preservation and exact rate of all edits over the seconds of training, as SVG."""
     series = [
         Series(name, tuple(Point(row["seconds"], row["all"][name]) for row in rows))
         for name in _DRAWN
     ]
-    return chart(series, "seconds of training", "% of edits")
+    return svg_of(chart(series, "seconds of training", "% of edits"))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cfclip.provenance.metadata import COMPOSED, Provenance
 from cfclip.provenance.stamping import write_picture
-from cfclip.viewing.charts import Point, Series, chart
+from cfclip.viewing.charts import Point, Series, chart, svg_of
 from cfclip.viewing.sheets import sheet
 from cfclip_benchmark.avatars.benchmark_prompts import prompt_name
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
@@ -117,7 +117,7 @@ def seconds_chart(summary: Summary, costs: Summary) -> str:
 
 
 def _chart(series: Sequence[Series], label: str, log: bool) -> str:
-    return chart(series, label, "exact counterfactual edits", log).svg() if series else ""
+    return svg_of(chart(series, label, "exact counterfactual edits", log)) if series else ""
 
 
 def strength_series(rows: Sequence[Row]) -> list[Series]:

@@ -4,8 +4,7 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.viewing.drawings import LINE_HEIGHT
-from cfclip.viewing.sheets import MIN_TILE, fitted, in_rows, sheet, strip
+from cfclip.viewing.sheets import LINE_HEIGHT, MIN_TILE, fitted, in_rows, sheet, strip
 
 GAP = 8
 RED, BLUE, WHITE = (200, 0, 0), (0, 0, 200), (255, 255, 255)

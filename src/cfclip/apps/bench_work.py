@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cfclip_benchmark.benchmark import Benchmark
     from cfclip_benchmark.benchmark_run import BenchmarkOutcome
 
-_EXTRA_MODULES = ("dicebear_styles", "resvg_py")
+_EXTRA_MODULES = ("dicebear_styles", "resvg_py", "matplotlib")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +139,8 @@ class BenchWork(Output):
 
 
 def check_extra() -> None:
-    """Raise `InputError` unless the packages are there that avatars are rendered with."""
+    """Raise `InputError` unless the packages are there that avatars and charts are drawn with."""
     if missing := [name for name in _EXTRA_MODULES if find_spec(name) is None]:
         raise InputError(
-            f"avatars cannot be rendered without {', '.join(missing)}; pip install 'cfclip[bench]'"
+            f"a benchmark cannot be run without {', '.join(missing)}; pip install 'cfclip[bench]'"
         )

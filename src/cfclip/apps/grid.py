@@ -111,11 +111,11 @@ class GridCurves(Output):
         curves = _curves(self.runs)
         check_outputs([self.out], self.overwrite)
         from cfclip.provenance.stamping import write_picture
-        from cfclip.viewing.charts import chart
+        from cfclip.viewing.charts import chart, picture_of
         from cfclip.viewing.sheets import in_rows, sheet
 
         charts = [
-            (chart(series, "steps", term, scale="values").picture(1), "")
+            (picture_of(chart(series, "steps", term, scale="values")), "")
             for term, series in curves.items()
         ]
         picture = sheet(in_rows(charts, _CURVE_COLUMNS))

@@ -1,35 +1,48 @@
-"""Charts of values over x, drawn here: a few of them are no reason for a plotting library."""
+"""Charts of values over x, drawn by matplotlib, which is the extra `plots`."""
 
-import math
-from collections.abc import Callable, Sequence
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cfclip.viewing.drawings import FAINT, PALETTE, Dot, Drawing, Line, Shape, Text, font
+from PIL import Image
+
+from cfclip.errors import InputError, plain, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Scale: TypeAlias = Literal["shares", "values"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 500, 20, 390
-_HEIGHT = 440
-_TICKS = 5
-_ROUND = (1, 2, 5)
-_PERCENT = 100.0
-_LABEL_GAP = 18
-_MARGIN = 1.15  # of an axis beyond its outermost point
+PALETTE = (
+    *("#000000", "#e69f00", "#56b4e9", "#009e73"),
+    *("#d55e00", "#0072b2", "#cc79a7", "#999933"),
+)
+"""Okabe and Ito (2008): told apart by everybody."""
+MOST_DRAWN = 1e30
+"""No number in a chart is larger; differences of such can be told, and their ticks be written."""
+
+_FAINT = "#dddddd"
+"""Of lines that only help to read."""
+_BLUE = 5
+"""Place in the palette of the colour of a small chart."""
+_DOTS_PER_INCH = 100
+_SIZE, _SMALL_SIZE = (7.2, 4.5), (2.56, 2.56)
+"""Inches."""
+_MARGIN = 1.15
+"""Of an axis beyond its outermost point."""
 _MOST_DOTS = 40
 """Of a line with more points only the line is drawn."""
 _LONGEST_NAME = 26
 """Characters of a name in the legend."""
-_LEGEND_INDENT = 26
-_OTHER_FONTS = 1.15
-"""How much wider than in our own font a name may be in that of a browser."""
-_SMALL, _SMALL_MARGIN, _BLUE = 256, 12, 5
-"""Side and margin of a small chart, and the place of its colour in the palette."""
-MOST_DRAWN = 1e30
-"""No number in a chart is larger; differences of such can be told, and their ticks be written."""
-_NARROWEST, _NARROWEST_SHARE = 1e-30, 1e-9
-"""Of an axis, and of it as a share of the numbers on it."""
+_STYLE = {
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "svg.fonttype": "none",  # texts stay texts
+    "svg.hashsalt": "cfclip",  # the same chart gives the same bytes
+}
 
 
 @dataclass(frozen=True)
@@ -57,138 +70,100 @@ def chart(
     y_label: str,
     log_x: bool = False,
     scale: Scale = "shares",
-) -> Drawing:
-    """A chart of several series, each in a colour of its own.
+) -> "Figure":
+    """A chart of several series, each in a colour of its own, for `svg_of` or `picture_of`.
 
     Args:
         series: at least one, each with a point or more, of numbers up to `MOST_DRAWN` on either
             side of 0; with `log_x`, x is above 0.
         x_label, y_label: names of the axes.
         log_x: whether the x axis is logarithmic.
-        scale: "shares" for a y axis from 0 to 100 %, "values" for one from the lowest y to the
-            highest.
+        scale: "shares" for a y axis from 0 to 100 %, "values" for one around the values.
+
+    Raises:
+        InputError: the extra `plots` is not installed.
     """
-    points = [point for each in series for point in each.points]
-    across = _across([point.x for point in points], log_x)
-    upwards = _Axis(0.0, 1.0, _BOTTOM, _TOP) if scale == "shares" else _upwards(points)
-    shapes: list[Shape] = []
-    for y in upwards.ticks():
-        told = f"{_PERCENT * y:.0f} %" if scale == "shares" else f"{y:.6g}"
-        at = upwards.place(y)
-        shapes.append(Line(((_LEFT, at), (_RIGHT, at)), FAINT))
-        shapes.append(Text(_LEFT - 6, at + 4, told, "end"))
-    for x in across.ticks():
-        at = across.place(x)
-        shapes.append(Line(((at, _BOTTOM), (at, _BOTTOM + 5))))
-        shapes.append(Text(at, _BOTTOM + 20, f"{x:g}", "middle"))
-    shapes.append(Text((_LEFT + _RIGHT) / 2, _HEIGHT - 10, x_label, "middle"))
-    shapes.append(Text(16, (_TOP + _BOTTOM) / 2, y_label, "middle", upwards=True))
-    for index, each in enumerate(series):
-        colour = PALETTE[index % len(PALETTE)]
-        shapes += _drawn(each, across.place, upwards.place, colour)
-        shapes += _legend(each.name, colour, index)
-    widest = max(font().getlength(_shortened(each.name)) for each in series)
-    width = _RIGHT + 2 * _LEGEND_INDENT + round(_OTHER_FONTS * widest)
-    return Drawing(width, _HEIGHT, shapes)
+    with _drawing():
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+        figure = Figure(_SIZE, _DOTS_PER_INCH, layout="constrained")
+        axes = figure.subplots()
+        for index, each in enumerate(series):
+            _draw(axes, each, PALETTE[index % len(PALETTE)])
+        xs = [point.x for each in series for point in each.points]
+        if log_x:
+            axes.set_xscale("log")
+            axes.set_xlim(min(xs) / _MARGIN, max(xs) * _MARGIN)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.set_xlim(min(0.0, *xs), max(xs) * _MARGIN or 1.0)
+            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter("{x:g}")
+        if scale == "shares":
+            axes.set_ylim(0.0, 1.0)
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        else:
+            axes.yaxis.set_major_formatter("{x:.6g}")
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.grid(axis="y", color=_FAINT)
+        axes.set_axisbelow(True)
+        lines = axes.get_lines()
+        names = [shortened(plain(each.name), _LONGEST_NAME) for each in series]
+        figure.legend(lines, names, loc="outside right upper", frameon=False)
+        return figure
 
 
-def curve(values: Sequence[float]) -> Drawing:
-    """A small chart without numbers: values, one a step, from 0 (or below) to the largest."""
-    low, high = min(0.0, *values), max(0.0, *values)
-    inner = _SMALL - _SMALL_MARGIN
-    across = _Axis(0.0, max(1.0, len(values) - 1.0), _SMALL_MARGIN, inner)
-    upwards = _Axis(low, high if high > low else low + 1.0, inner, _SMALL_MARGIN)
-    left, bottom = across.place(0.0), upwards.place(0.0)
-    line = tuple((across.place(step), upwards.place(y)) for step, y in enumerate(values))
-    return Drawing(
-        _SMALL,
-        _SMALL,
-        [
-            Line(((left, inner), (left, _SMALL_MARGIN)), FAINT, 2),
-            Line(((left, bottom), (inner, bottom)), FAINT, 2),
-            Line(line, PALETTE[_BLUE], 3),
-        ],
-    )
+def curve(values: Sequence[float]) -> "Figure":
+    """A small chart without numbers: values, one a step, from 0 (or below) to the largest.
 
-
-class _Axis:
-    """Where numbers lie between two ends.
-
-    Args:
-        low, high: the numbers at the ends, logarithms if `log`.
-        start, end: where the ends lie.
+    Raises `InputError` as `chart` does.
     """
+    with _drawing():
+        from matplotlib.figure import Figure
 
-    def __init__(self, low: float, high: float, start: float, end: float, log: bool = False):
-        self._low, self._high, self._log = low, high, log
-        self._start, self._end = start, end
-
-    def place(self, value: float) -> float:
-        share = (_scaled(value, self._log) - self._low) / (self._high - self._low)
-        return self._start + share * (self._end - self._start)
-
-    def ticks(self) -> list[float]:
-        """Round numbers within the axis."""
-        if self._log:
-            powers = range(math.floor(self._low), math.ceil(self._high) + 1)
-            values = [each * 10.0**power for power in powers for each in _ROUND]
-            return [x for x in values if self._low <= math.log10(x) <= self._high]
-        step = _round_step(self._high - self._low)
-        first, last = math.ceil(self._low / step - 1e-9), math.floor(self._high / step + 1e-9)
-        return [i * step for i in range(first, last + 1)]
+        figure = Figure(_SMALL_SIZE, _DOTS_PER_INCH, layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(0.0, color=_FAINT)
+        axes.plot(values, color=PALETTE[_BLUE], linewidth=2)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        return figure
 
 
-def _across(values: Sequence[float], log: bool) -> _Axis:
-    """The x axis: from 0, or from below the lowest value if that is below 0 or the axis is
-    logarithmic, to beyond the highest."""
-    low, high = min(values), max(values)
-    first = _scaled(low / _MARGIN, log) if log else min(0.0, low)
-    last = _scaled(high * _MARGIN, log)
-    return _Axis(first, last if last - first > _NARROWEST else first + 1.0, _LEFT, _RIGHT, log)
+def svg_of(figure: "Figure") -> str:
+    """The text of an SVG file; the same chart gives the same one."""
+    with _drawing():
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        return stream.getvalue()
 
 
-def _upwards(points: Sequence[Point]) -> _Axis:
-    """The y axis: round numbers around all values."""
-    values = [y for point in points for y in (point.y, point.low, point.high) if y is not None]
-    low, high = min(values), max(values)
-    beside = _NARROWEST_SHARE * max(abs(low), abs(high))  # what floats of that size can tell apart
-    if high - low <= max(beside, _NARROWEST):
-        low, high = low - max(beside, 0.5), high + max(beside, 0.5)
-    step = _round_step(high - low)
-    return _Axis(step * math.floor(low / step), step * math.ceil(high / step), _BOTTOM, _TOP)
+def picture_of(figure: "Figure") -> Image.Image:
+    """An RGB picture, as large as charts are in sheets."""
+    with _drawing():
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png")
+        return Image.open(stream).convert("RGB")
 
 
-def _scaled(value: float, log: bool) -> float:
-    return math.log10(value) if log else value
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """matplotlib is there, looks the same whatever its user has set, and is silent."""
+    try:
+        from matplotlib import style
+    except ImportError as error:
+        raise InputError("charts need matplotlib; pip install 'cfclip[plots]'") from error
+    # Of letters that its font does not have: a box stands for them.
+    silent = warnings.catch_warnings(action="ignore", category=UserWarning)
+    with style.context(["default", _STYLE]), silent:
+        yield
 
 
-def _round_step(span: float) -> float:
-    """The smallest round step of which a span has `_TICKS` at most."""
-    power = 10.0 ** math.floor(math.log10(span / _TICKS))
-    return next(each * power for each in (*_ROUND, 10) if each * power * _TICKS >= span * 0.999999)
-
-
-def _drawn(
-    series: Series, across: Callable[[float], float], upwards: Callable[[float], float], colour: str
-) -> list[Shape]:
-    places = [(across(point.x), upwards(point.y)) for point in series.points]
-    shapes: list[Shape] = []
-    if len(places) > _MOST_DOTS:
-        return [Line(tuple(places), colour, 2)]
-    shapes += [Line(pair, colour, 2) for pair in pairwise(places)]
-    for point, (x, y) in zip(series.points, places, strict=True):
+def _draw(axes: "Axes", series: Series, colour: str) -> None:
+    xs, ys = [point.x for point in series.points], [point.y for point in series.points]
+    axes.plot(xs, ys, color=colour, marker="o" if len(xs) <= _MOST_DOTS else None)
+    for point in series.points:
         if point.low is not None and point.high is not None:
-            ends = ((x, upwards(point.low)), (x, upwards(point.high)))
-            shapes.append(Line(ends, colour, 1.5))
-        shapes.append(Dot(x, y, 4, colour))
-    return shapes
-
-
-def _legend(name: str, colour: str, index: int) -> list[Shape]:
-    at = _TOP + 10 + index * _LABEL_GAP
-    dot = Dot(_RIGHT + _LEGEND_INDENT - 10, at - 4, 4, colour)
-    return [dot, Text(_RIGHT + _LEGEND_INDENT, at, _shortened(name))]
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
+            axes.vlines(point.x, point.low, point.high, color=colour)

@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from cfclip.errors import InputError
-from cfclip.viewing.drawings import INK, LINE_HEIGHT, PAPER, font
 
 MIN_TILE = 256
 """Side in pixels that small images are enlarged to (by a whole factor, so pixels stay square)."""
@@ -15,6 +14,11 @@ MIN_TILE = 256
 Tile: TypeAlias = tuple[Image.Image, str]
 """An image and its caption, which may be empty."""
 
+LINE_HEIGHT = 20
+"""Pixels that a line of text takes."""
+
+_PAPER, _INK = "#ffffff", "#202020"
+_TEXT_SIZE = 14
 _GAP = 8
 _LABEL_WIDTH = 120
 _MAX_PIXELS = 50_000_000
@@ -48,7 +52,7 @@ def sheet(
     captions = [[_wrap(caption, tile[0]) for _, caption in row] for row in rows]
     above = [_wrap(head, tile[0]) for head in heads]
     beside = [_wrap(label, _LABEL_WIDTH) for label in labels] or [[] for _ in rows]
-    widest = max((font().getlength(line) for lines in beside for line in lines), default=0)
+    widest = max((_font().getlength(line) for lines in beside for line in lines), default=0)
     margin = math.ceil(widest) + _GAP if widest else 0
     top = _GAP + LINE_HEIGHT * max(map(len, above), default=0)
     heights = [tile[1] + LINE_HEIGHT * max(map(len, row)) for row in captions]
@@ -93,10 +97,14 @@ def enlarged(image: Image.Image) -> Image.Image:
     return _fitted(image, _tile(image, None))
 
 
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(_TEXT_SIZE)
+
+
 def _wrap(text: str, width: int) -> list[str]:
     """Lines of `text` that fit `width` pixels; a single word that is too long is cut."""
     lines: list[str] = []
-    kind = font()
+    kind = _font()
     for word in text.split():
         while len(word) > 1 and kind.getlength(word) > width:
             word = word[:-1]
@@ -120,7 +128,7 @@ def _paper(width: int, height: int) -> Image.Image:
             f"the sheet would have {width:,} x {height:,} pixels, the limit is {_MAX_PIXELS:,}; "
             "give fewer images, or a smaller size for each"
         )
-    return Image.new("RGB", (width, height), PAPER)
+    return Image.new("RGB", (width, height), _PAPER)
 
 
 def _fitted(image: Image.Image, tile: tuple[int, int]) -> Image.Image:
@@ -135,4 +143,4 @@ def _fitted(image: Image.Image, tile: tuple[int, int]) -> Image.Image:
 def _write(paper: Image.Image, left: int, top: int, lines: Sequence[str]) -> None:
     draw = ImageDraw.Draw(paper)
     for number, line in enumerate(lines):
-        draw.text((left, top + number * LINE_HEIGHT), line, INK, font())
+        draw.text((left, top + number * LINE_HEIGHT), line, _INK, _font())
