@@ -65,7 +65,8 @@ def _problems(ended: Ended, start: Start) -> Iterator[str]:
         yield "no line tells the error"
     if _PYTHON_WARNING.search(errors):
         yield f"a warning of Python: {_PYTHON_WARNING.search(errors)[0]}"  # type: ignore[index]
-    json = "--json" in case.arguments
+    # `--json=--` is `--json` and the mark that no more options follow.
+    json = any(each.partition("=")[0] == "--json" for each in case.arguments)
     for name, text in (("stderr", errors), ("stdout", ended.out)):
         lines = text.split("\n")
         if any(map(_acts, text)):
