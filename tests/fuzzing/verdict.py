@@ -1,5 +1,6 @@
 """What may come of a case: a result or one clear line, soon, and without any other effect."""
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -87,8 +88,10 @@ def _acts(character: str) -> bool:
 
 def _asked_for(line: str, case: Case) -> bool:
     """Whether a user who gives such arguments asks for what was seen."""
-    kind = line.partition(" ")[0]
-    return (kind == "write" and case.named) or (kind == "network" and case.waits)
+    kind, _, place = line.partition(" ")
+    # Of a folder that is named, the files in it are looked at: of /, those of the machine's root.
+    listed = kind == "read" and os.path.dirname(place.strip("b'\"")) in case.arguments
+    return (case.named and (kind == "write" or listed)) or (kind == "network" and case.waits)
 
 
 def _last_line(text: str) -> str:
