@@ -1,6 +1,6 @@
 """The folders of the source and the arrows between them: what each imports, and a picture of it.
 
-    python -m website.folders --out docs/images/folders.svg
+python -m website.folders --out docs/images/folders.svg
 """
 
 import argparse
