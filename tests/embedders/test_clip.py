@@ -8,7 +8,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from cfclip.embedders import embedder as base
 from cfclip.embedders.clip import ClipEmbedder, load_clip
 from cfclip.embedders.clip_files import build_clip_model
-from cfclip.embedders.prompts import IMAGENET_TEMPLATES, fill_templates
+from cfclip.embedders.prompts import fill_templates, imagenet_templates
 from cfclip.errors import InputError
 from cfclip.io.weights import load_tensors
 from cfclip.tensors import resize_images
@@ -172,7 +172,7 @@ class TestTexts:
         assert not embeddings.requires_grad
 
     def test_each_text_is_encoded_once(self, embedder):
-        filled = fill_templates(IMAGENET_TEMPLATES[:5], "hair")
+        filled = fill_templates(imagenet_templates()[:5], "hair")
         first = embedder.embed_texts([*filled, filled[0]])
         assert embedder.text_calls == 5
         assert torch.equal(embedder.embed_texts(filled), first[:5])

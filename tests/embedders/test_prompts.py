@@ -2,18 +2,18 @@ import pytest
 from open_clip import OPENAI_IMAGENET_TEMPLATES
 
 from cfclip.embedders.prompts import (
-    IMAGENET_TEMPLATES,
     MAX_PROMPT_CHARACTERS,
     check_prompt,
     fill_templates,
+    imagenet_templates,
 )
 from cfclip.errors import InputError
 
 
 def test_templates_are_clips_but_for_the_plural_one():
     clip = [template("{}") for template in OPENAI_IMAGENET_TEMPLATES]
-    assert list(IMAGENET_TEMPLATES) == [t for t in clip if t != "a photo of many {}."]
-    assert len(IMAGENET_TEMPLATES) == 79
+    assert list(imagenet_templates()) == [t for t in clip if t != "a photo of many {}."]
+    assert len(imagenet_templates()) == 79
 
 
 def test_filling_keeps_the_order_and_takes_braces_as_text():

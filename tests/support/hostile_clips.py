@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from cfclip.embedders.bpe import trim_bpe
 from cfclip.embedders.clip_files import build_clip_model, save_clip
-from cfclip.embedders.prompts import IMAGENET_TEMPLATES, fill_templates
+from cfclip.embedders.prompts import fill_templates, imagenet_templates
 
 Change = Callable[[Path], None]
 
@@ -34,7 +34,7 @@ _FAR = 1 << 40
 def write_open_clip(folder: Path) -> None:
     """A good folder, which is made: a residual network, and a vocabulary for usual templates."""
     folder.mkdir()
-    size = trim_bpe(fill_templates(IMAGENET_TEMPLATES, "face"), folder / MERGES)
+    size = trim_bpe(fill_templates(imagenet_templates(), "face"), folder / MERGES)
     text = {"context_length": 77, "vocab_size": size, "width": 16, "heads": 2, "layers": 1}
     config = {"embed_dim": 16, "vision_cfg": _RESIDUAL, "text_cfg": text}
     half = [0.5, 0.5, 0.5]

@@ -9,6 +9,7 @@ MAX_PROMPT_CHARACTERS = 1000
 """Far above what any CLIP reads; the text encoder's own limit is checked in tokens."""
 
 _SLOT = "{}"
+_OF_MANY = "a photo of many {}."
 
 _NOT_SEEN = frozenset("ZCM")
 """First letters of the categories of characters that show nothing by themselves: space and other
@@ -20,92 +21,16 @@ _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159\U00013441\U00013442
 _PRIVATE = "Co"
 """Category of characters that a font of one's own shows."""
 
-IMAGENET_TEMPLATES: tuple[str, ...] = (
-    "a bad photo of a {}.",
-    "a sculpture of a {}.",
-    "a photo of the hard to see {}.",
-    "a low resolution photo of the {}.",
-    "a rendering of a {}.",
-    "graffiti of a {}.",
-    "a bad photo of the {}.",
-    "a cropped photo of the {}.",
-    "a tattoo of a {}.",
-    "the embroidered {}.",
-    "a photo of a hard to see {}.",
-    "a bright photo of a {}.",
-    "a photo of a clean {}.",
-    "a photo of a dirty {}.",
-    "a dark photo of the {}.",
-    "a drawing of a {}.",
-    "a photo of my {}.",
-    "the plastic {}.",
-    "a photo of the cool {}.",
-    "a close-up photo of a {}.",
-    "a black and white photo of the {}.",
-    "a painting of the {}.",
-    "a painting of a {}.",
-    "a pixelated photo of the {}.",
-    "a sculpture of the {}.",
-    "a bright photo of the {}.",
-    "a cropped photo of a {}.",
-    "a plastic {}.",
-    "a photo of the dirty {}.",
-    "a jpeg corrupted photo of a {}.",
-    "a blurry photo of the {}.",
-    "a photo of the {}.",
-    "a good photo of the {}.",
-    "a rendering of the {}.",
-    "a {} in a video game.",
-    "a photo of one {}.",
-    "a doodle of a {}.",
-    "a close-up photo of the {}.",
-    "a photo of a {}.",
-    "the origami {}.",
-    "the {} in a video game.",
-    "a sketch of a {}.",
-    "a doodle of the {}.",
-    "a origami {}.",
-    "a low resolution photo of a {}.",
-    "the toy {}.",
-    "a rendition of the {}.",
-    "a photo of the clean {}.",
-    "a photo of a large {}.",
-    "a rendition of a {}.",
-    "a photo of a nice {}.",
-    "a photo of a weird {}.",
-    "a blurry photo of a {}.",
-    "a cartoon {}.",
-    "art of a {}.",
-    "a sketch of the {}.",
-    "a embroidered {}.",
-    "a pixelated photo of a {}.",
-    "itap of the {}.",
-    "a jpeg corrupted photo of the {}.",
-    "a good photo of a {}.",
-    "a plushie {}.",
-    "a photo of the nice {}.",
-    "a photo of the small {}.",
-    "a photo of the weird {}.",
-    "the cartoon {}.",
-    "art of the {}.",
-    "a drawing of the {}.",
-    "a photo of the large {}.",
-    "a black and white photo of a {}.",
-    "the plushie {}.",
-    "a dark photo of a {}.",
-    "itap of a {}.",
-    "graffiti of the {}.",
-    "a toy {}.",
-    "itap of my {}.",
-    "a photo of a cool {}.",
-    "a photo of a small {}.",
-    "a tattoo of the {}.",
-)
-"""CLIP's 80 ImageNet templates but for "a photo of many {}.": an edit is of one thing."""
-
-
 BARE_TEMPLATES: tuple[str, ...] = (_SLOT,)
 """The text alone, as StyleCLIP embeds it."""
+
+
+def imagenet_templates() -> tuple[str, ...]:
+    """CLIP's 80 ImageNet templates but for that of many things: an edit is of one thing."""
+    from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+    templates = (template(_SLOT) for template in OPENAI_IMAGENET_TEMPLATES)
+    return tuple(template for template in templates if template != _OF_MANY)
 
 
 def chosen_templates(templates: Sequence[str], bare: bool) -> Sequence[str]:

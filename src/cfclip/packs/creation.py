@@ -16,7 +16,7 @@ from cfclip.embedders.bpe import load_tokenizer
 from cfclip.embedders.clip_files import save_clip
 from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.opening import OpenedClip, open_clip_model
-from cfclip.embedders.prompts import IMAGENET_TEMPLATES, check_prompt, fill_templates
+from cfclip.embedders.prompts import check_prompt, fill_templates, imagenet_templates
 from cfclip.encoders.opening import load_encoder, save_encoder_file
 from cfclip.encoders.style_encoder import StyleEncoderKind
 from cfclip.errors import CheckpointError, PackError
@@ -81,7 +81,7 @@ class PackParts:
     """Whom to credit."""
     origin: str = ""
     """Where the weights are from; their file names and hashes are always told."""
-    templates: tuple[str, ...] = field(default=IMAGENET_TEMPLATES)
+    templates: tuple[str, ...] = field(default_factory=imagenet_templates)
     """Prompt templates."""
 
 
