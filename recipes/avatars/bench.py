@@ -14,8 +14,7 @@ from torch import Tensor
 
 from cfclip.editing.session import Session
 from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.encoders.encoder import Inversion
-from cfclip.encoders.projection import measure_inversion, project
+from cfclip.encoders.projection import Inversion, measure_inversion, project
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.io.files import atomic_write

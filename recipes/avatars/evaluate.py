@@ -19,7 +19,7 @@ from cfclip.editing.methods import edit_request
 from cfclip.editing.session import Session
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.embedders.embedder import Embedder
-from cfclip.encoders.encoder import Inversion
+from cfclip.encoders.projection import Inversion
 from cfclip.errors import InputError
 from cfclip.io.files import atomic_write
 from cfclip.tensors import pil_from_signed, signed_from_uint8

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cfclip.editing.defaults import edit_settings, projection_settings
 from cfclip.editing.session import Session
-from cfclip.encoders.encoder import Inversion
+from cfclip.encoders.projection import Inversion
 from cfclip.errors import InputError
 from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.attributes import AvatarRecord

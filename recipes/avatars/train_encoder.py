@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig, save_encoder
+from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
+from cfclip.encoders.opening import save_encoder
 from cfclip.tensors import signed_from_uint8
 from cfclip.training.average import Average
 from cfclip.training.saved_state import Stateful

@@ -11,10 +11,10 @@ from golden_cases import RELATIVE_TOLERANCE, golden, golden_tensor, relative_err
 from tiny_models import tiny_embedder
 from torch import Tensor
 
-from cfclip.encoders.opening import load_encoder
+from cfclip.encoders.opening import load_encoder, save_encoder
 from cfclip.encoders.projection import project
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig, save_style_encoder
+from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
 from cfclip.errors import CheckpointError
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.tensors import resize_images
@@ -113,7 +113,7 @@ def test_images_of_any_size_do_not_influence_each_other(tiny: StyleEncoder, imag
 
 def test_a_file_of_this_project(tmp_path: Path, tiny: StyleEncoder, images: Tensor) -> None:
     path = tmp_path / "encoder.any"
-    save_style_encoder(tiny, path)
+    save_encoder(tiny, path)
     loaded = load_encoder(path)
     assert isinstance(loaded, StyleEncoder)
     assert loaded.config == TINY

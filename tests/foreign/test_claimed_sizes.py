@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from cfclip.editors import channel_statistics, linear_text_map, text_mapper
 from cfclip.encoders import latent_encoder, style_encoder
+from cfclip.encoders.opening import load_encoder
 from cfclip.errors import CheckpointError
 from cfclip.generators import latent_statistics
 from cfclip.io.weights import ModelFormat
@@ -24,16 +25,16 @@ MAPPER = {"num_ws": 8, "w_dim": 8, "text_dim": 8, "groups": ["coarse"]}
 @pytest.mark.parametrize(
     ("load", "model_format", "config"),
     [
-        (latent_encoder.load_encoder, latent_encoder.FORMAT, {**ENCODER, "hidden": ...}),
-        (latent_encoder.load_encoder, latent_encoder.FORMAT, {**ENCODER, "blocks": ...}),
-        (latent_encoder.load_encoder, latent_encoder.FORMAT, {**ENCODER, "num_ws": ...}),
+        (load_encoder, latent_encoder.FORMAT, {**ENCODER, "hidden": ...}),
+        (load_encoder, latent_encoder.FORMAT, {**ENCODER, "blocks": ...}),
+        (load_encoder, latent_encoder.FORMAT, {**ENCODER, "num_ws": ...}),
         (
-            style_encoder.load_style_encoder,
+            load_encoder,
             style_encoder.FORMAT,
             {"kind": "e4e", "num_ws": 8, "width": ...},
         ),
         (
-            style_encoder.load_style_encoder,
+            load_encoder,
             style_encoder.FORMAT,
             {"kind": "e4e", "num_ws": ..., "width": 64},
         ),

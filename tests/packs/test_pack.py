@@ -205,8 +205,9 @@ def test_a_wrong_resolution_in_the_manifest(tiny_pack_copy: Path) -> None:
 
 def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None:
     from cfclip.editing.session import Session
+    from cfclip.encoders.opening import save_encoder
     from cfclip.encoders.projection_config import ProjectionConfig
-    from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig, save_style_encoder
+    from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
     from cfclip.generators.checkpoints import save_generator
     from cfclip.generators.stylegan2 import StyleGAN2
 
@@ -217,7 +218,7 @@ def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None
         generator = StyleGAN2(config)
         encoder = StyleEncoder(StyleEncoderConfig("e4e", generator.num_ws, width=16))
     save_generator(generator, tiny_pack_copy / "generator.safetensors")
-    save_style_encoder(encoder, tiny_pack_copy / "encoder.safetensors")
+    save_encoder(encoder, tiny_pack_copy / "encoder.safetensors")
     assemble_pack(tiny_pack_copy, manifest)
     session = Session.open(tiny_pack_copy)
     picture = session.sample(1)[0].image
@@ -228,7 +229,8 @@ def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None
 
 
 def test_an_encoder_of_another_generator(tiny_pack_copy: Path) -> None:
-    from cfclip.encoders.latent_encoder import LatentEncoder, save_encoder
+    from cfclip.encoders.latent_encoder import LatentEncoder
+    from cfclip.encoders.opening import save_encoder
 
     path = tiny_pack_copy / "encoder.safetensors"
     config = Pack.open(tiny_pack_copy).encoder().config

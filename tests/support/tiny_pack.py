@@ -10,7 +10,8 @@ from tiny_models import tiny_text_map
 from cfclip.editors.linear_text_map import save_text_map
 from cfclip.embedders.bpe import trim_bpe
 from cfclip.embedders.clip_files import build_clip_model, save_clip
-from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig, save_encoder
+from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
+from cfclip.encoders.opening import save_encoder
 from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.packs.manifest import PackDefaults, PackManifest

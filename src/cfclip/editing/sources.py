@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
 from cfclip.editing.latent_sources import Code, CodeReader, is_latents_spec, latents_origin
-from cfclip.encoders.encoder import Inversion
+from cfclip.encoders.projection import Inversion
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError, shown
 from cfclip.generators.generator import Generator

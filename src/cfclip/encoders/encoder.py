@@ -1,7 +1,6 @@
-"""What every encoder gives: latents of images, and how well they reproduce them."""
+"""What every encoder gives: latents of images."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -25,27 +24,3 @@ class Encoder(nn.Module, ABC):
 
         No gradient is kept; in eval mode every image is independent of the rest of the batch.
         """
-
-
-@dataclass(frozen=True)
-class Inversion:
-    """Latents found for a batch of images, and what the generator makes of them.
-
-    Attributes:
-        latents: `(batch, num_ws, w_dim)` float32.
-        reconstruction: what the generator makes of them, image tensor `(batch, 3, R, R)` about
-            [-1, 1].
-        psnr: `(batch,)`, decibels against the given images.
-        perceptual: `(batch,)`, distance in the embedder's feature maps, 0 (alike) to 4.
-        warnings: per image one line for the user when it was poorly reproduced, else None.
-        steps: optimisation steps behind each image's latents, 0 for the encoder alone.
-        stop_reasons: per image why the optimisation ended.
-    """
-
-    latents: Tensor
-    reconstruction: Tensor
-    psnr: Tensor
-    perceptual: Tensor
-    warnings: tuple[str | None, ...]
-    steps: tuple[int, ...]
-    stop_reasons: tuple[str, ...]

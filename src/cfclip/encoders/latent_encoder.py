@@ -5,18 +5,14 @@ It predicts one `w` for all layers and adds a delta per layer whose head starts 
 in W, where edits behave, and leave it only as far as the training asks.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from cfclip.encoders.encoder import Encoder
 from cfclip.errors import InputError
-from cfclip.io.typed_fields import build
-from cfclip.io.weights import ModelFormat, build_with, read_model, save_model
+from cfclip.io.weights import ModelFormat
 from cfclip.tensors import RGB_CHANNELS, check_images, resize_images
 
 FORMAT = ModelFormat("cfclip.latent_encoder.v1", "encoder")
@@ -182,30 +178,3 @@ class LatentEncoder(Encoder):
     def encode(self, images: Tensor) -> Tensor:
         check_images(images)
         return self(resize_images(images.to(self.w_avg), self.config.image_size))
-
-
-def save_encoder(
-    encoder: LatentEncoder,
-    path: str | Path,
-    metadata: Mapping[str, str] | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> None:
-    """Write weights and configuration to one safetensors file, atomically.
-
-    Matrices and kernels are stored as `dtype`, of which float16 halves the file; vectors (biases,
-    norms and their running statistics) stay float32, since half precision would lose small
-    variances. Raises `InputError` for a reserved metadata key, `CheckpointError` when a weight is
-    not finite as stored.
-    """
-    save_model(encoder, asdict(encoder.config), FORMAT, path, metadata, dtype)
-
-
-def load_encoder(path: str | Path, device: str | torch.device = "cpu") -> LatentEncoder:
-    """Read an encoder that `save_encoder` wrote: float32, eval mode, no gradients.
-
-    Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
-    kind, or holds unknown, missing, misshapen or non-finite tensors.
-    """
-    config, tensors = read_model(path, FORMAT, partial(build, LatentEncoderConfig))
-    encoder = build_with(lambda: LatentEncoder(config), tensors, str(path))
-    return encoder.eval().requires_grad_(False).to(device)

@@ -1,20 +1,26 @@
-"""Opening any encoder file, by its content."""
+"""Encoders on disk: files of this project, and the checkpoints of pSp and e4e."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from cfclip.encoders import latent_encoder, style_encoder
 from cfclip.encoders.encoder import Encoder
-from cfclip.encoders.latent_encoder import LatentEncoder
+from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
 from cfclip.encoders.style_encoder import (
     StyleEncoder,
+    StyleEncoderConfig,
     StyleEncoderKind,
+    build_style_encoder,
     style_encoder_from_released,
 )
 from cfclip.errors import CheckpointError
 from cfclip.foreign.torch_files import read_torch_file
-from cfclip.io.weights import is_model_file, read_format
+from cfclip.io.typed_fields import build
+from cfclip.io.weights import build_with, is_model_file, read_format, read_model, save_model
 
 
 def load_encoder(
@@ -38,28 +44,36 @@ def load_encoder(
     if not is_model_file(path):
         source = f"encoder checkpoint {path}"
         return style_encoder_from_released(read_torch_file(path), source, kind).to(device)
-    return load_encoder_file(path, device)
+    return load_encoder_file(path).to(device)
 
 
-def load_encoder_file(path: str | Path, device: str | torch.device = "cpu") -> Encoder:
+def load_encoder_file(path: str | Path) -> Encoder:
     """The encoder in a file of this project, as packs hold it; otherwise as `load_encoder`."""
-    encoder: Encoder
     if read_format(path, style_encoder.FORMAT.noun) == style_encoder.FORMAT.tag:
-        encoder = style_encoder.load_style_encoder(path)
-    else:
-        encoder = latent_encoder.load_encoder(path)
-    return encoder.to(device)
+        style, tensors = read_model(path, style_encoder.FORMAT, partial(build, StyleEncoderConfig))
+        return build_style_encoder(style, tensors, str(path))
+    config, tensors = read_model(path, latent_encoder.FORMAT, partial(build, LatentEncoderConfig))
+    encoder = build_with(lambda: LatentEncoder(config), tensors, str(path))
+    return encoder.eval().requires_grad_(False)
 
 
-def save_encoder_file(encoder: Encoder, path: str | Path) -> None:
-    """Write an encoder as packs hold it, atomically.
+def save_encoder(
+    encoder: Encoder,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write weights and configuration to one safetensors file, atomically, as packs hold them.
 
-    Raises `CheckpointError` when a weight is not finite, or for an encoder that has no format.
+    Matrices and kernels are stored as `dtype`, of which float16 halves the file; vectors (biases,
+    norms and their running statistics) stay float32, since half precision would lose small
+    variances. Raises `InputError` for a reserved metadata key, `CheckpointError` when a weight is
+    not finite as stored, or for an encoder that has no format.
     """
     if isinstance(encoder, StyleEncoder):
-        style_encoder.save_style_encoder(encoder, path)
+        save_model(encoder, asdict(encoder.config), style_encoder.FORMAT, path, metadata, dtype)
     elif isinstance(encoder, LatentEncoder):
-        latent_encoder.save_encoder(encoder, path)
+        save_model(encoder, asdict(encoder.config), latent_encoder.FORMAT, path, metadata, dtype)
     else:
         raise CheckpointError(
             f"a {type(encoder).__name__} has no file format; give another encoder"

@@ -1,20 +1,43 @@
 """Projection: optimise W+ latents until the generator reproduces given images."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from cfclip.embedders.embedder import Embedder
-from cfclip.encoders.encoder import Inversion
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.optim.descent import Callback, descend
 from cfclip.tensors import check_images, check_latents, psnr
 
-__all__ = ["ProjectionConfig", "feature_distance", "measure_inversion", "project"]
-
 ENCODED = "not optimised"
 """Stop reason of latents that were taken as they are."""
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """Latents found for a batch of images, and what the generator makes of them.
+
+    Attributes:
+        latents: `(batch, num_ws, w_dim)` float32.
+        reconstruction: what the generator makes of them, image tensor `(batch, 3, R, R)` about
+            [-1, 1].
+        psnr: `(batch,)`, decibels against the given images.
+        perceptual: `(batch,)`, distance in the embedder's feature maps, 0 (alike) to 4.
+        warnings: per image one line for the user when it was poorly reproduced, else None.
+        steps: optimisation steps behind each image's latents, 0 for the encoder alone.
+        stop_reasons: per image why the optimisation ended.
+    """
+
+    latents: Tensor
+    reconstruction: Tensor
+    psnr: Tensor
+    perceptual: Tensor
+    warnings: tuple[str | None, ...]
+    steps: tuple[int, ...]
+    stop_reasons: tuple[str, ...]
 
 
 def feature_distance(maps: list[Tensor], reference: list[Tensor]) -> Tensor:

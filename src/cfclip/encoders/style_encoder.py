@@ -11,9 +11,7 @@ for i < 3, the middle one for i < 7, else the finest. For the codes c_i that the
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -24,8 +22,7 @@ from cfclip.encoders.encoder import Encoder
 from cfclip.errors import CheckpointError, InputError
 from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
 from cfclip.foreign.state_dicts import network_of, options_of, part_of, state_dict_of, value_in
-from cfclip.io.typed_fields import build
-from cfclip.io.weights import ModelFormat, read_model, save_model
+from cfclip.io.weights import ModelFormat
 from cfclip.settings import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
 
@@ -188,33 +185,16 @@ def style_encoder_from_released(
     average = torch.zeros(heads, width * EXPANSION)
     if options.get("start_from_latent_avg", True):
         average = _average(checkpoint, average, source)
-    return _build(config, tensors | {_AVERAGE: average}, source)
+    return build_style_encoder(config, tensors | {_AVERAGE: average}, source)
 
 
-def save_style_encoder(
-    encoder: StyleEncoder,
-    path: str | Path,
-    metadata: Mapping[str, str] | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> None:
-    """Write weights and configuration to one safetensors file, atomically, as for a pack.
+def build_style_encoder(
+    config: StyleEncoderConfig, tensors: Mapping[str, Tensor], source: str
+) -> StyleEncoder:
+    """A `StyleEncoder` with these tensors, by its own names: float32, eval mode, no gradients.
 
-    The arguments and errors are those of `cfclip.encoders.latent_encoder.save_encoder`.
+    Raises `CheckpointError` that starts with `source` as `load_normed` does.
     """
-    save_model(encoder, asdict(encoder.config), FORMAT, path, metadata, dtype)
-
-
-def load_style_encoder(path: str | Path) -> StyleEncoder:
-    """Read an encoder that `save_style_encoder` wrote: float32, eval mode, no gradients.
-
-    Raises `CheckpointError`, naming the tensors, when the file is missing, damaged, of another
-    kind, or holds unknown, missing, misshapen or non-finite tensors.
-    """
-    config, tensors = read_model(path, FORMAT, partial(build, StyleEncoderConfig))
-    return _build(config, tensors, str(path))
-
-
-def _build(config: StyleEncoderConfig, tensors: Mapping[str, Tensor], source: str) -> StyleEncoder:
     return load_normed(lambda: StyleEncoder(config), tensors, source)
 
 

@@ -17,7 +17,7 @@ from cfclip.embedders.clip_files import save_clip
 from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.opening import OpenedClip, open_clip_model
 from cfclip.embedders.prompts import check_prompt, fill_templates, imagenet_templates
-from cfclip.encoders.opening import load_encoder, save_encoder_file
+from cfclip.encoders.opening import load_encoder, save_encoder
 from cfclip.encoders.style_encoder import StyleEncoderKind
 from cfclip.errors import CheckpointError, PackError
 from cfclip.features.identity_network import load_identity, save_identity
@@ -178,7 +178,7 @@ def _write_encoder(
             f"{path} gives latents of (num_ws, w_dim) {found}, the generator takes {expected}; "
             "give the encoder that was trained for this generator"
         )
-    save_encoder_file(encoder, target)
+    save_encoder(encoder, target)
 
 
 @torch.no_grad()

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from cfclip.encoders.encoder import Inversion
-from cfclip.encoders.projection import project
+from cfclip.encoders.projection import Inversion, project
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.optim.descent import INTERRUPTED, Callback
 from cfclip.packs.pack import Pack
