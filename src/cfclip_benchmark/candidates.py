@@ -15,7 +15,6 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images.image_files import write_png
 from cfclip.optim.descent import INTERRUPTED
-from cfclip.packs.inverting import invert_images
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.measures import Answer, Subject
@@ -70,7 +69,7 @@ class Oracle:
         truths = torch.cat([case.truths(resolution)[:1] for case in cases])
         for case, picture in zip(cases, pil_from_signed(truths), strict=True):
             write_png(picture, self._folder / f"{case.name}.png", overwrite=True)
-        inversion = invert_images(session.pack, truths, self._projection, session.device)
+        inversion = session.pack.invert(truths, self._projection, session.device)
         return [
             Answer(image, None, None, None, 0, INVERTED)
             for image in inversion.reconstruction.cpu().split(1)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cfclip.packs.examples import EXAMPLES, example_prompts
+from cfclip.packs.capabilities import EXAMPLES, example_prompts
 from cfclip.packs.manifest import read_manifest
 from cfclip.packs.pack import Pack
 from cfclip.packs.registry import available_packs

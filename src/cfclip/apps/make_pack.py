@@ -11,8 +11,7 @@ from cfclip.apps.options import INTERRUPTED, OK, Output
 from cfclip.embedders.clip_sources import find_clip
 from cfclip.errors import InputError
 from cfclip.packs.addresses import PublishedGenerator, published_generator
-from cfclip.packs.places import free_folder
-from cfclip.packs.registry import PACKS_VARIABLE
+from cfclip.packs.registry import PACKS_VARIABLE, free_folder
 
 if TYPE_CHECKING:
     from cfclip.packs.creation import CreatedPack

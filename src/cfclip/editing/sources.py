@@ -20,7 +20,6 @@ from cfclip.errors import InputError, shown
 from cfclip.generators.generator import Generator
 from cfclip.images.image_files import Ground, open_image, open_whole, prepare_image
 from cfclip.optim.descent import STOPPED, Callback
-from cfclip.packs.inverting import invert_images
 from cfclip.packs.pack import Pack
 from cfclip.photos.photo import Photo
 from cfclip.provenance.record import file_origin, image_sha256
@@ -297,7 +296,7 @@ class SourceMaker:
     ) -> Source:
         began = time.perf_counter()
         images = signed_from_pil([opened.image], self.pack.manifest.resolution)
-        inversion = invert_images(self.pack, images, config, self.device, callback)
+        inversion = self.pack.invert(images, config, self.device, callback)
         seconds = time.perf_counter() - began
         return _inverted(opened, inversion, config, seconds)
 

@@ -1,9 +1,12 @@
-"""What a pack can do and what it cannot, with what would change that; free of torch."""
+"""What a pack can do and what it cannot, and prompts to try it with; free of torch."""
 
 from dataclasses import dataclass
 
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import ENCODER_FILE, IDENTITY_FILE, TEXT_MAP_FILE
+
+EXAMPLES = 8
+_FIRST_VALUE = 3
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,20 @@ def capabilities_of(manifest: PackManifest) -> Capabilities:
         "FFHQ's (--align)"
     )
     return Capabilities(tuple(can), tuple(cannot))
+
+
+def example_prompts(manifest: PackManifest, count: int = EXAMPLES) -> tuple[str, ...]:
+    """Up to `count` prompts, one for each of the pack's aspects; none if it names no aspects.
+
+    Aspects of many values come first: those are mostly colours, which change what all can see. The
+    value is another one for each aspect, so that the examples are not all red.
+
+    >>> from cfclip.packs.manifest import read_manifest
+    >>> from cfclip.packs.registry import available_packs
+    >>> example_prompts(read_manifest(available_packs()["avatars"] / "pack.toml"), 3)
+    ('green hair', 'turquoise eyebrows', 'blue lips')
+    """
+    aspects = sorted(manifest.aspects.values(), key=len, reverse=True)[:count]
+    return tuple(
+        values[(_FIRST_VALUE + index) % len(values)] for index, values in enumerate(aspects)
+    )

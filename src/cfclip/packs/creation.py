@@ -40,7 +40,7 @@ from cfclip.packs.pack import (
     Pack,
     assemble_pack,
 )
-from cfclip.packs.places import built_aside, free_folder
+from cfclip.packs.registry import built_aside, free_folder
 from cfclip.tensors import RGB_CHANNELS
 
 VERSION = "1"

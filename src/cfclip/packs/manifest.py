@@ -37,7 +37,7 @@ File names are relative, with forward slashes. Unknown fields, wrong types and m
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -63,7 +63,6 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _OPTIONAL_TEXTS = ("attribution", "vocabulary")
-_TABLES = ("files", "defaults", "aspects", "card")
 
 
 @dataclass(frozen=True)
@@ -135,22 +134,11 @@ def read_manifest(path: str | Path) -> PackManifest:
 
 def format_manifest(manifest: PackManifest) -> str:
     """The text of `pack.toml`: the same manifest always gives the same text, files sorted."""
-    content: dict[str, Any] = {"format": FORMAT_VERSION}
-    for each in fields(PackManifest):
-        value = getattr(manifest, each.name)
-        if each.name not in _TABLES and value != "":
-            content[each.name] = list(value) if isinstance(value, tuple) else value
+    content = asdict(manifest)
     content["files"] = dict(sorted(manifest.files.items()))
-    tables = {
-        each.name: dict(getattr(manifest.defaults, each.name)) for each in fields(PackDefaults)
-    }
-    if filled := {name: table for name, table in tables.items() if table}:
-        content["defaults"] = filled
-    if manifest.aspects:
-        content["aspects"] = {name: list(texts) for name, texts in manifest.aspects.items()}
-    if manifest.card:
-        content["card"] = dict(manifest.card)
-    return tomli_w.dumps(content)
+    content["defaults"] = {name: table for name, table in content["defaults"].items() if table}
+    filled = {name: value for name, value in content.items() if value or name == "files"}
+    return tomli_w.dumps({"format": FORMAT_VERSION, **filled})
 
 
 def write_manifest(manifest: PackManifest, path: str | Path) -> None:

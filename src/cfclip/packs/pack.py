@@ -23,16 +23,19 @@ from cfclip.packs.registry import available_packs, resolve
 
 if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from cfclip.editors.channel_statistics import ChannelStatistics
     from cfclip.editors.linear_text_map import LinearTextMap
     from cfclip.embedders.embedder import Embedder
     from cfclip.encoders.encoder import Encoder
+    from cfclip.encoders.projection import Inversion
+    from cfclip.encoders.projection_config import ProjectionConfig
     from cfclip.features.identity_network import IdentityNetwork
     from cfclip.generators.generator import Generator
     from cfclip.generators.latent_statistics import LatentStatistics
     from cfclip.generators.stylegan2 import StyleGAN2Config
+    from cfclip.optim.descent import Callback
 
 GENERATOR_FILE = "generator.safetensors"
 ENCODER_FILE = "encoder.safetensors"
@@ -55,6 +58,7 @@ _LONGEST_VOCABULARY = 1 << 23
 _GET_AGAIN = "get the pack again (a shipped pack: reinstall cfclip)"
 
 _Model = TypeVar("_Model", bound="nn.Module")
+_Fitted = TypeVar("_Fitted", "LinearTextMap", "ChannelStatistics")
 
 
 class Pack:
@@ -115,20 +119,32 @@ class Pack:
 
     def generator(self, device: "str | torch.device" = "cpu") -> "Generator":
         """The generator on `device`. Raises `CheckpointError`; `PackError` if it does not fit."""
-        return self._once("generator", device, self._load_generator)
+        from cfclip.generators.checkpoints import load_generator_file
+
+        generator = self._once(GENERATOR_FILE, device, load_generator_file)
+        if generator.resolution != self.manifest.resolution:
+            raise PackError(
+                f"{self.folder / MANIFEST_FILE} says resolution {self.manifest.resolution}, "
+                f"{GENERATOR_FILE} has {generator.resolution}; correct the former"
+            )
+        return generator
 
     def embedder(self, device: "str | torch.device" = "cpu") -> "Embedder":
         """The joint image-text embedder on `device`. Raises `CheckpointError`."""
-        return self._once("embedder", device, self._load_embedder)
+        from cfclip.embedders.clip import load_clip
+
+        return self._once(CLIP_FOLDER, device, load_clip)
 
     def encoder(self, device: "str | torch.device" = "cpu") -> "Encoder":
         """The encoder on `device`. Raises `PackError` if there is none or it does not fit."""
+        from cfclip.encoders.opening import load_encoder_file
+
         if not self.has_encoder:
             raise PackError(
                 f"pack {self.manifest.name!r} has no encoder; invert by projection only"
             )
         generator = self.generator(device)
-        encoder = self._once("encoder", device, self._load_encoder)
+        encoder = self._once(ENCODER_FILE, device, load_encoder_file)
         expected = (generator.num_ws, generator.w_dim)
         found = (encoder.num_ws, encoder.w_dim)
         if found != expected:
@@ -145,12 +161,14 @@ class Pack:
 
     def identity(self, device: "str | torch.device" = "cpu") -> "IdentityNetwork":
         """The identity network on `device`. Raises `PackError` if there is none."""
+        from cfclip.features.identity_network import load_identity
+
         if self.identity_file is None:
             raise PackError(
                 f"pack {self.manifest.name!r} has no identity network; make the pack with one "
                 "(cfclip packs create --identity FILE)"
             )
-        return self._once("identity", device, self._load_identity)
+        return self._once(IDENTITY_FILE, device, load_identity)
 
     def latent_statistics(self) -> "LatentStatistics | None":
         """Mean and spread of the generator's W, if they were measured. Raises `CheckpointError`."""
@@ -159,6 +177,31 @@ class Pack:
         if LATENT_STATISTICS_FILE not in self.manifest.files:
             return None
         return load_latent_statistics(self.folder / LATENT_STATISTICS_FILE)
+
+    def invert(
+        self,
+        images: "Tensor",
+        config: "ProjectionConfig",
+        device: "str | torch.device" = "cpu",
+        callback: "Callback | None" = None,
+    ) -> "Inversion":
+        """The inversion of an image tensor `(N, 3, R, R)` at the resolution of the pack.
+
+        The projection starts at what the pack's encoder makes of the images, or without one at the
+        generator's mean. Raises `KeyboardInterrupt` if Ctrl-C ended it.
+        """
+        from cfclip.encoders.projection import project
+        from cfclip.optim.descent import INTERRUPTED
+
+        generator, images = self.generator(device), images.to(device)
+        if self.has_encoder:
+            start = self.encoder(device).encode(images)
+        else:
+            start = generator.w_avg.expand(len(images), generator.num_ws, -1).clone()
+        inversion = project(generator, self.embedder(device), images, start, config, callback)
+        if INTERRUPTED in inversion.stop_reasons:
+            raise KeyboardInterrupt
+        return inversion
 
     @property
     def mapped_models(self) -> dict[str, str]:
@@ -197,13 +240,7 @@ class Pack:
                 f"pack {self.manifest.name!r} has no text map; make one from pictures with "
                 f"captions ({remedy}) and give it (--text-map MAP.safetensors)"
             )
-        text_map = load_text_map(path)
-        self.check_models(path, text_map.config.models, f"make one for it ({remedy})")
-        try:
-            text_map.check_fits(self.generator(device), self.embedder(device))
-        except InputError as error:
-            raise CheckpointError(f"{path}: {error}") from error
-        return text_map.to(device)
+        return self._fitting(load_text_map(path), path, remedy, device)
 
     def channel_statistics(
         self, file: str | Path, device: "str | torch.device" = "cpu"
@@ -215,54 +252,35 @@ class Pack:
         """
         from cfclip.editors.channel_statistics import load_channel_statistics
 
-        statistics = load_channel_statistics(file)
         remedy = f"cfclip fit-global-directions --pack {self.manifest.name} --out FILE.safetensors"
-        self.check_models(file, statistics.config.models, f"make one for it ({remedy})")
-        try:
-            statistics.check_fits(self.generator(device), self.embedder(device))
-        except InputError as error:
-            raise CheckpointError(f"{file}: {error}") from error
-        return statistics.to(device)
+        return self._fitting(load_channel_statistics(file), file, remedy, device)
 
-    def _once(self, kind: str, device: "str | torch.device", load: Callable[[], _Model]) -> _Model:
+    def _fitting(
+        self, fitted: _Fitted, path: str | Path, remedy: str, device: "str | torch.device"
+    ) -> _Fitted:
+        """What was fitted to models, if those are the pack's; else raises `CheckpointError`."""
+        self.check_models(path, fitted.config.models, f"make one for it ({remedy})")
+        try:
+            fitted.check_fits(self.generator(device), self.embedder(device))
+        except InputError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        return fitted.to(device)
+
+    def _once(
+        self, file: str, device: "str | torch.device", load: Callable[[Path], _Model]
+    ) -> _Model:
         import torch
 
-        key = (kind, str(device))
+        key = (file, str(device))
         with self._loading:
             if key not in self._models:
                 # Layers draw initial weights before theirs are read; the caller's draws go on as if
                 # nothing had been loaded.
                 with torch.random.fork_rng(devices=[]):
-                    model = load()
+                    model = load(self.folder / file)
                 self._models[key] = model.to(device).eval().requires_grad_(False)
             kept: _Model = self._models[key]
         return kept
-
-    def _load_generator(self) -> "Generator":
-        from cfclip.generators.checkpoints import load_generator_file
-
-        generator = load_generator_file(self.folder / GENERATOR_FILE)
-        if generator.resolution != self.manifest.resolution:
-            raise PackError(
-                f"{self.folder / MANIFEST_FILE} says resolution {self.manifest.resolution}, "
-                f"{GENERATOR_FILE} has {generator.resolution}; correct the former"
-            )
-        return generator
-
-    def _load_embedder(self) -> "Embedder":
-        from cfclip.embedders.clip import load_clip
-
-        return load_clip(self.folder / CLIP_FOLDER)
-
-    def _load_encoder(self) -> "Encoder":
-        from cfclip.encoders.opening import load_encoder_file
-
-        return load_encoder_file(self.folder / ENCODER_FILE)
-
-    def _load_identity(self) -> "IdentityNetwork":
-        from cfclip.features.identity_network import load_identity
-
-        return load_identity(self.folder / IDENTITY_FILE)
 
 
 def generator_config(name_or_folder: str | Path) -> "StyleGAN2Config":

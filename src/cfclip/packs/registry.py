@@ -1,14 +1,21 @@
-"""Finding packs by name: those shipped with cfclip and those in the folders of `CFCLIP_PACKS`.
+"""Where packs are, and where a new one goes; free of torch.
+
+Packs are found by name: those shipped with cfclip and those in the folders of `CFCLIP_PACKS`.
 
 `CFCLIP_PACKS` lists folders, separated as in `PATH`; each is a pack or holds packs. A pack is known
 by the name of its folder. No pack may hide another: a name in two places is an error.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cfclip.errors import PackError
-from cfclip.packs.manifest import MANIFEST_FILE
+from safetensors import SafetensorError
+
+from cfclip.errors import InputError, PackError, reason_of
+from cfclip.io.files import partial_folder, remove_partials
+from cfclip.packs.manifest import MANIFEST_FILE, check_name
 
 PACKS_VARIABLE = "CFCLIP_PACKS"
 _SHIPPED = Path(__file__).parent
@@ -56,6 +63,49 @@ def resolve(name_or_folder: str | Path) -> Path:
         f"unknown pack {name_or_folder!r}; available: {names}; "
         "the folder of a pack may also be given"
     )
+
+
+def free_folder(place: str | Path, name: str) -> Path:
+    """The folder that a pack of this name shall get in `place`, which is made if needed.
+
+    What makers of packs that were killed left there is removed. Raises `PackError` for a name of
+    another form, `InputError` for one that is taken or a place that cannot be made.
+    """
+    check_name(name)
+    place = Path(place)
+    folder = place / name
+    _check_free(folder)
+    if (other := available_packs().get(name)) is not None:
+        raise InputError(f"there is a pack {name!r} already, {other}; choose another --name")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {place}: {error.strerror}; choose another") from (
+            error
+        )
+    remove_partials(place)
+    return folder
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise InputError(f"{folder} exists; choose another --name or --out, or remove it")
+
+
+@contextmanager
+def built_aside(folder: Path) -> Iterator[Path]:
+    """An empty folder of the same name in a hidden one beside `folder`; moved there at the end."""
+    try:
+        with partial_folder(folder.parent) as hidden:
+            building = hidden / folder.name
+            building.mkdir()
+            yield building
+            _check_free(folder)  # which another process may have made in the meantime
+            building.rename(folder)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"cannot write {folder}: {reason_of(error)}; choose another --out"
+        ) from error
 
 
 def _extra_places() -> list[Path]:

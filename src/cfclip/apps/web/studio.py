@@ -21,7 +21,7 @@ from cfclip.editors.editor import EditProgress
 from cfclip.errors import CfclipError, CheckpointError, InputError
 from cfclip.images.image_files import decode_image
 from cfclip.optim.descent import Callback, DescentStep
-from cfclip.packs.examples import EXAMPLES, example_prompts
+from cfclip.packs.capabilities import EXAMPLES, example_prompts
 from cfclip.packs.registry import available_packs, resolve
 from cfclip.tensors import pil_from_signed
 
