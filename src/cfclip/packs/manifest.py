@@ -35,6 +35,7 @@ File names are relative, with forward slashes. Unknown fields, wrong types and m
 `PackError`s that name them.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -44,7 +45,7 @@ from typing import Any
 import tomli_w
 
 from cfclip.errors import CfclipError, PackError, shown, shown_name
-from cfclip.io.files import atomic_write, leads_out
+from cfclip.io.files import atomic_write, leads_out, sha256_of
 from cfclip.io.text_files import read_text
 from cfclip.io.text_formats import named, parse_toml
 from cfclip.io.typed_fields import build
@@ -53,6 +54,7 @@ MANIFEST_FILE = "pack.toml"
 FORMAT_VERSION = 1
 ALLOWED_SUFFIXES = (".safetensors", ".json", ".toml", ".txt", ".gz")
 """Formats that hold data only; nothing in a pack is ever executed or unpickled."""
+GET_AGAIN = "get the pack again (a shipped pack: reinstall cfclip)"
 
 _LONGEST = 1 << 20
 """Characters; the shipped pack's has 5,000."""
@@ -170,6 +172,67 @@ def check_name(name: str) -> None:
             f"name {shown(name)} is not lower-case letters, digits and hyphens, at most "
             f"{_LONGEST_NAME}"
         )
+
+
+def hashes_in(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that a manifest of this folder lists, by name.
+
+    Raises `PackError` for a file of a kind that packs do not hold, or that cannot be read.
+    """
+    hashes: dict[str, str] = {}
+    for name in sorted(_files_in(folder)):
+        check_file_name(name)
+        hashes[name] = _checked_hash(folder, name)
+    return hashes
+
+
+def check_files(folder: Path, manifest: PackManifest) -> None:
+    """Raise `PackError` unless a folder holds the very files that its manifest lists."""
+    present = _files_in(folder)
+    if missing := sorted(set(manifest.files) - present):
+        raise PackError(f"pack folder {folder} lacks {', '.join(missing)}; {GET_AGAIN}")
+    if extra := sorted(present - set(manifest.files)):
+        raise PackError(
+            f"pack folder {folder} holds {', '.join(extra)}, which its {MANIFEST_FILE} does not "
+            "list; remove what does not belong to the pack"
+        )
+    for name, expected in manifest.files.items():
+        if _checked_hash(folder, name) != expected:
+            raise PackError(
+                f"{folder / name} was changed or damaged (its hash differs); {GET_AGAIN}"
+            )
+
+
+def _files_in(folder: Path) -> set[str]:
+    """Names of what is in a pack folder apart from `pack.toml`, relative, with forward slashes.
+
+    Hidden ones are left out: desktops scatter them (`.DS_Store`), a manifest cannot list them, and
+    so nothing ever reads them. A linked folder counts as one file, which no manifest can list.
+    """
+    names: set[str] = set()
+
+    def fail(error: OSError) -> None:
+        raise PackError(f"cannot read {error.filename}: {error.strerror}")
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in [*files, *links]:
+            if not name.startswith("."):
+                names.add((Path(place) / name).relative_to(folder).as_posix())
+    return names - {MANIFEST_FILE}
+
+
+def _checked_hash(folder: Path, name: str) -> str:
+    path = folder / name
+    try:
+        if leads_out(path, folder):
+            raise PackError(f"{path} is a link out of the pack folder; put the file itself there")
+        if not path.is_file():
+            raise PackError(f"{path} is not a regular file; {GET_AGAIN}")
+        return sha256_of(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise PackError(f"cannot read {path}: {error}") from error
 
 
 def _from_content(content: dict[str, Any]) -> PackManifest:

@@ -1,6 +1,5 @@
 """Opening a pack: the folder is checked whole, its models are loaded when first asked for."""
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.io.files import leads_out, sha256_of
+from cfclip.io.files import sha256_of
 from cfclip.io.text_files import read_text
 from cfclip.io.text_formats import named
 from cfclip.packs.manifest import (
+    GET_AGAIN,
     MANIFEST_FILE,
     PackManifest,
-    check_file_name,
+    check_files,
+    hashes_in,
     read_manifest,
     write_manifest,
 )
@@ -55,8 +56,6 @@ REQUIRED_FILES = (
 
 _LONGEST_VOCABULARY = 1 << 23
 """Characters; English has a few hundred thousand words."""
-_GET_AGAIN = "get the pack again (a shipped pack: reinstall cfclip)"
-
 _Model = TypeVar("_Model", bound="nn.Module")
 _Fitted = TypeVar("_Fitted", "LinearTextMap", "ChannelStatistics")
 
@@ -91,7 +90,7 @@ class Pack:
             missing.append(manifest.vocabulary)
         if missing:
             raise PackError(f"{folder / MANIFEST_FILE} does not list {', '.join(missing)}")
-        _check_content(folder, manifest)
+        check_files(folder, manifest)
         return cls(folder, manifest)
 
     @cached_property
@@ -108,7 +107,7 @@ class Pack:
         if not self.manifest.vocabulary:
             return None
         path = self.folder / self.manifest.vocabulary
-        with named(path, _GET_AGAIN, PackError):
+        with named(path, GET_AGAIN, PackError):
             text = read_text(path, _LONGEST_VOCABULARY)
         return frozenset(word.strip().lower() for word in text.splitlines() if word.strip())
 
@@ -150,7 +149,7 @@ class Pack:
         if found != expected:
             raise PackError(
                 f"{self.folder / ENCODER_FILE} has (num_ws, w_dim) {found}, "
-                f"the generator {expected}; {_GET_AGAIN}"
+                f"the generator {expected}; {GET_AGAIN}"
             )
         return encoder
 
@@ -299,57 +298,5 @@ def assemble_pack(folder: str | Path, manifest: PackManifest) -> Pack:
     `manifest.files` is replaced. Raises `PackError` as `Pack.open` does.
     """
     folder = Path(folder)
-    hashes: dict[str, str] = {}
-    for name in sorted(_files_in(folder)):
-        check_file_name(name)
-        hashes[name] = _checked_hash(folder, name)
-    write_manifest(replace(manifest, files=hashes), folder / MANIFEST_FILE)
+    write_manifest(replace(manifest, files=hashes_in(folder)), folder / MANIFEST_FILE)
     return Pack.open(folder)
-
-
-def _check_content(folder: Path, manifest: PackManifest) -> None:
-    present = _files_in(folder)
-    if missing := sorted(set(manifest.files) - present):
-        raise PackError(f"pack folder {folder} lacks {', '.join(missing)}; {_GET_AGAIN}")
-    if extra := sorted(present - set(manifest.files)):
-        raise PackError(
-            f"pack folder {folder} holds {', '.join(extra)}, which its {MANIFEST_FILE} does not "
-            "list; remove what does not belong to the pack"
-        )
-    for name, expected in manifest.files.items():
-        if _checked_hash(folder, name) != expected:
-            raise PackError(
-                f"{folder / name} was changed or damaged (its hash differs); {_GET_AGAIN}"
-            )
-
-
-def _files_in(folder: Path) -> set[str]:
-    """Names of what is in a pack folder apart from `pack.toml`, relative, with forward slashes.
-
-    Hidden ones are left out: desktops scatter them (`.DS_Store`), a manifest cannot list them, and
-    so nothing ever reads them. A linked folder counts as one file, which no manifest can list.
-    """
-    names: set[str] = set()
-
-    def fail(error: OSError) -> None:
-        raise PackError(f"cannot read {error.filename}: {error.strerror}")
-
-    for place, folders, files in os.walk(folder, onerror=fail):
-        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in [*files, *links]:
-            if not name.startswith("."):
-                names.add((Path(place) / name).relative_to(folder).as_posix())
-    return names - {MANIFEST_FILE}
-
-
-def _checked_hash(folder: Path, name: str) -> str:
-    path = folder / name
-    try:
-        if leads_out(path, folder):
-            raise PackError(f"{path} is a link out of the pack folder; put the file itself there")
-        if not path.is_file():
-            raise PackError(f"{path} is not a regular file; {_GET_AGAIN}")
-        return sha256_of(path)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
-        raise PackError(f"cannot read {path}: {error}") from error
