@@ -13,7 +13,7 @@ from tiny_process import environment
 
 from cfclip.errors import InputError
 from cfclip.images.decoding import MAX_PHOTO_PIXELS, MAX_PIXELS, MAX_WHOLE_BYTES
-from cfclip.images.image_files import decode_image, open_image, open_whole, read_xmp
+from cfclip.images.image_files import open_image, read_xmp
 
 LARGEST = (16320, 12240)
 
@@ -38,12 +38,12 @@ def growth(path: Path, whole: bool) -> tuple[float, str]:
     code = f"""
 import resource
 from cfclip.errors import InputError
-from cfclip.images.image_files import open_image, open_whole, prepare_image
+from cfclip.images.image_files import open_image
 from PIL import Image
-prepare_image(Image.new("RGB", (64, 64)), 32)
+open_image(Image.new("RGB", (64, 64)), 32)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    opened = {"open_whole(" if whole else "open_image("}{str(path)!r}{")" if whole else ", 64)"}
+    opened = open_image({str(path)!r}, {None if whole else 64})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, *opened.image.size)
 except InputError as error:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)
@@ -78,25 +78,25 @@ def test_a_photo_of_fifty_megapixels_is_not_reduced(tmp_path: Path) -> None:
 
 def test_reduction_changes_nothing_but_the_size(tmp_path: Path) -> None:
     data = photo((1024, 768))
-    whole = decode_image(data, 64, "a").image
+    whole = open_image(data, 64, "a").image
     for limit in (1024 * 768 // 4, 1024 * 768 // 16, 1024 * 768 // 64):
-        reduced = decode_image(data, 64, "a", limit)
+        reduced = open_image(data, 64, "a", limit)
         assert reduced.warnings == ("a is 1024x768 pixels; only its central square is used",)
         for at in ((5, 5), (60, 20), (30, 60)):
             assert reduced.image.getpixel(at) == pytest.approx(whole.getpixel(at), abs=3)
     (tmp_path / "a.jpg").write_bytes(data)
-    opened = open_whole(tmp_path / "a.jpg", 1024 * 768 // 16)
+    opened = open_image(tmp_path / "a.jpg", None, max_pixels=1024 * 768 // 16)
     assert (opened.reduction, opened.image.size) == (4, (256, 192))
     assert opened.warnings[0].endswith("is 1024x768 pixels; all of it is used at 256x192")
     with pytest.raises(InputError, match=f"limit is {MAX_PHOTO_PIXELS:,}"):
-        decode_image(data, 64, "a", 1024 * 768 // 64 - 1)
+        open_image(data, 64, "a", 1024 * 768 // 64 - 1)
 
 
 def test_what_is_not_decoded_row_by_row_keeps_to_the_limit(tmp_path: Path) -> None:
     in_scans = photo((512, 512)).replace(b"\xff\xda\0\x08\x01", b"\xff\xda\0\x08\x02")
     for data in (photo((512, 512), progressive=True), in_scans):
         with pytest.raises(InputError, match="512x512 pixels, the limit is 100,000 in all"):
-            decode_image(data, 64, "a", 100_000)
+            open_image(data, 64, "a", 100_000)
 
 
 @pytest.mark.parametrize("side", [17_000, 65_000])
@@ -155,7 +155,7 @@ def test_a_word_on_colours_that_is_faulty_does_not_cost_the_picture(tmp_path: Pa
         *((b"iCCP", bomb), (b"iCCP", b""), (b"iCCP", b"a\0\1"), (b"iCCP", b"a\0\0junk")),
         *((b"gAMA", b"\1"), (b"cHRM", bytes(31)), (b"sRGB", b""), (b"cICP", b"\1")),
     ):
-        opened = decode_image(png(32, 32, chunk), 32, "a.png")
+        opened = open_image(png(32, 32, chunk), 32, "a.png")
         assert opened.image.getpixel((5, 5)) == (0, 0, 0)
         assert ["colour profile of a.png is not used" in line for line in opened.warnings] == [True]
 

@@ -20,7 +20,6 @@ from cfclip.images.image_files import (
     MIN_SIDE,
     check_outputs,
     open_image,
-    prepare_image,
     write_png,
 )
 from cfclip.images.kinds import FORMATS
@@ -287,22 +286,22 @@ def test_pictures_in_memory_follow_the_same_rules(tmp_path: Path) -> None:
     picture(60, 32).convert("RGBA").save(tmp_path / "a.png", exif=exif)
     opened = open_image(tmp_path / "a.png", SIZE)
     with Image.open(tmp_path / "a.png") as image:
-        prepared = prepare_image(image, SIZE)
+        prepared = open_image(image, SIZE)
         assert (image.mode, image.size) == ("RGBA", (60, 32))
     assert prepared.image.tobytes() == opened.image.tobytes()
     assert [line.startswith("the image is") for line in prepared.warnings] == [True]
     with pytest.raises(InputError, match="the mask is 1x1 pixels"):
-        prepare_image(picture(1, 1), SIZE, name="the mask")
+        open_image(picture(1, 1), SIZE, name="the mask")
     with pytest.raises(InputError, match="32-bit"):
-        prepare_image(Image.new("F", (SIZE, SIZE)), SIZE)
+        open_image(Image.new("F", (SIZE, SIZE)), SIZE)
     with pytest.raises(InputError, match="limit is 100"):
-        prepare_image(picture(), SIZE, max_pixels=100)
+        open_image(picture(), SIZE, max_pixels=100)
 
 
 def test_a_picture_in_memory_that_turns_out_damaged(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(SEEDS["PNG"][:500])
     with Image.open(tmp_path / "a.png") as image, pytest.raises(InputError, match="damaged"):
-        prepare_image(image, SIZE)
+        open_image(image, SIZE)
 
 
 def encoded(name: str) -> bytes:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from cfclip.images.colour_profiles import MAX_PROFILE_BYTES, conversion_of
-from cfclip.images.image_files import open_whole, prepare_image, write_png
-from cfclip.images.png import encode_png
+from cfclip.images.encoding import encode_png
+from cfclip.images.image_files import open_image, write_png
 
 SIDE = 64
 P3_OF_H273, BT2020_OF_H273, SRGB_OF_H273 = (12, 13), (9, 13), (1, 13)
@@ -73,7 +73,7 @@ def chunked(image: Image.Image, *chunks: tuple[bytes, bytes]) -> bytes:
 
 def opened(tmp_path: Path, data: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     (tmp_path / "a").write_bytes(data)
-    found = open_whole(tmp_path / "a")
+    found = open_image(tmp_path / "a", None)
     assert found.image.info == {}
     return found.image, found.warnings
 
@@ -166,7 +166,7 @@ def test_gamma_and_chromaticities_of_png(tmp_path: Path) -> None:
 def test_a_profile_of_srgb_changes_no_pixel(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png", icc_profile=srgb_profile())
-    np.testing.assert_array_equal(np.asarray(open_whole(tmp_path / "a.png").image), noise)
+    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / "a.png", None).image), noise)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
@@ -176,7 +176,7 @@ def test_grey_profiles(tmp_path: Path, mode: str) -> None:
     else:
         image = Image.new(mode, (SIDE, SIDE), 0x80 if mode == "L" else (0x80, 255))
     image.save(tmp_path / "a.png", icc_profile=grey_profile(1))
-    found = open_whole(tmp_path / "a.png")
+    found = open_image(tmp_path / "a.png", None)
     assert found.warnings == ()
     assert found.image.getpixel((3, 3)) == pytest.approx((188, 188, 188), abs=1)
 
@@ -186,7 +186,7 @@ def test_a_profile_of_rgb_goes_with_every_mode_of_it(tmp_path: Path, mode: str) 
     image = Image.new("RGB", (SIDE, SIDE), (255, 255, 255))
     image.paste((0, 0, 0), (0, 0, SIDE, SIDE // 2))
     image.convert(mode).save(tmp_path / "a.png", icc_profile=p3_profile())
-    found = open_whole(tmp_path / "a.png")
+    found = open_image(tmp_path / "a.png", None)
     assert found.warnings == ()
     assert found.image.getpixel((3, 60)) == (255, 255, 255)
 
@@ -196,7 +196,7 @@ def test_transparent_parts_are_converted_and_shown_on_the_ground(tmp_path: Path)
     image.putalpha(255)
     image.paste((9, 9, 9, 0), (0, 0, 8, 8))
     image.save(tmp_path / "a.png", icc_profile=p3_profile())
-    found = open_whole(tmp_path / "a.png").image
+    found = open_image(tmp_path / "a.png", None).image
     assert found.getpixel((2, 2)) == (255, 255, 255)
     wanted = np.where(np.arange(SIDE)[:, None, None] < 8, np.asarray(found), colours())
     assert apart(found, wanted.astype(np.uint8)) < 0.6
@@ -211,7 +211,7 @@ def test_lab(tmp_path: Path) -> None:
     lab.save(tmp_path / "a.tiff")
     lab.save(tmp_path / "b.tiff", icc_profile=p3_profile())  # of another kind of picture
     for name, told in (("a.tiff", 0), ("b.tiff", 1)):
-        found = open_whole(tmp_path / name)
+        found = open_image(tmp_path / name, None)
         assert len(found.warnings) == told
         assert apart(found.image, colours()) < 2.5  # of 8 bits of LAB
 
@@ -221,7 +221,7 @@ def test_profiles_that_cannot_be_used(tmp_path: Path, mode: str) -> None:
     cmyk = bytearray(p3_profile())
     cmyk[16:20] = b"CMYK"
     grey = Image.linear_gradient("L").convert(mode)
-    plain = prepare_image(grey, 256).image
+    plain = open_image(grey, 256).image
     for profile in (
         *(b"", b"junk", bytes(200), p3_profile()[:300], bytes(cmyk), bytes(MAX_PROFILE_BYTES + 1)),
         *((p3_profile(),) if mode == "CMYK" else ()),
@@ -231,7 +231,7 @@ def test_profiles_that_cannot_be_used(tmp_path: Path, mode: str) -> None:
         with Image.open(tmp_path / "a.tiff") as written:
             written.load()
             written.info["icc_profile"] = profile  # Pillow writes no empty one
-            found = open_whole(written)
+            found = open_image(written, None)
         assert "the colour profile of the image is not used" in found.warnings[0]
         assert len(found.warnings[0]) < 300
         assert found.image.tobytes() == plain.tobytes()
@@ -266,4 +266,4 @@ def test_what_is_written_says_that_it_is_srgb(tmp_path: Path) -> None:
             assert written.tobytes() == colours().tobytes()
             assert written.info == {"srgb": 0}
     write_png(image, tmp_path / "a.png")
-    assert open_whole(tmp_path / "a.png").image.tobytes() == colours().tobytes()
+    assert open_image(tmp_path / "a.png", None).image.tobytes() == colours().tobytes()

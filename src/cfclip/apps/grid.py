@@ -77,10 +77,10 @@ class GridContact(GridFile):
             source = session.invert(task.picture)
             facts = {**circumstances(session.pack, session.device), "source": dict(source.origin)}
             return (source.image, name), provenance_of(facts)
-        from cfclip.images.image_files import open_whole
+        from cfclip.images.image_files import open_image
         from cfclip.provenance.stamping import inspect_picture
 
-        picture = open_whole(task.picture).image
+        picture = open_image(task.picture, None).image
         # Kept at the size it is shown in: thousands of photos would fill the memory.
         return (fitted(picture, self.size), name), inspect_picture(task.picture).provenance
 

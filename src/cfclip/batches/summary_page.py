@@ -17,7 +17,7 @@ from cfclip.batches.shards import read_member
 from cfclip.batches.work import Batch
 from cfclip.editing.session import Session
 from cfclip.errors import InputError
-from cfclip.images.image_files import decode_image, open_image
+from cfclip.images.image_files import open_image
 from cfclip.io.files import write_whole
 
 EXAMPLES = 48
@@ -100,7 +100,7 @@ def _figure(batch: Batch, session: Session, row: Row) -> str:
     caption = f"{name}: {row.text}" + ("" if row.strength == 1 else f", x{row.strength:g}")
     try:
         before = _source(session, row.place, name)
-        after = decode_image(batch.results.picture(row.name), size, row.name).image
+        after = open_image(batch.results.picture(row.name), size, row.name).image
     except InputError as error:  # moved away since it was edited
         reason = escape(without_folders(str(error), (row.place.path, batch.folder.path)))
         return f"<figure><figcaption>{escape(caption)}: {reason}</figcaption></figure>"
@@ -119,7 +119,7 @@ def _source(session: Session, place: Place, name: str) -> Image.Image:
         return session.invert(place.path).image
     if place.kind == "file":
         return open_image(place.path, size).image
-    return decode_image(read_member(place), size, name).image
+    return open_image(read_member(place), size, name).image
 
 
 def _jpeg(image: Image.Image) -> str:

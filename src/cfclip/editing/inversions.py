@@ -19,7 +19,7 @@ from cfclip.editing.session import Session
 from cfclip.editing.sources import Picture, Source
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images.image_files import check_outputs, decode_image
+from cfclip.images.image_files import check_outputs, open_image
 from cfclip.io.text_files import read_json
 from cfclip.io.typed_fields import field_of
 from cfclip.packs.pack import ENCODER_FILE
@@ -106,7 +106,7 @@ class Inversions:
         """
 
         def invert() -> Source:
-            opened = decode_image(data, self._session.pack.manifest.resolution, name)
+            opened = open_image(data, self._session.pack.manifest.resolution, name)
             source = self._invert(opened.image)
             return replace(source, warnings=(*opened.warnings, *source.warnings))
 

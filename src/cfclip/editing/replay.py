@@ -15,7 +15,7 @@ from cfclip.editors.editor import EditCallback
 from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
-from cfclip.images.image_files import open_image, open_whole
+from cfclip.images.image_files import open_image
 from cfclip.packs.pack import Pack
 from cfclip.photos.alignment import Quad
 from cfclip.photos.photo import photo_at
@@ -149,7 +149,7 @@ def _located(
     if origin["kind"] == "pixels":
         whole = cut or "quad" in origin
         size = session.pack.manifest.resolution
-        digest = image_sha256((open_whole(path) if whole else open_image(path, size)).image)
+        digest = image_sha256(open_image(path, None if whole else size).image)
     else:
         digest = file_origin(path)["sha256"]
     if digest != origin["sha256"]:

@@ -18,7 +18,8 @@ from cfclip.encoders.projection import Inversion
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError, shown
 from cfclip.generators.generator import Generator
-from cfclip.images.image_files import Ground, open_image, open_whole, prepare_image
+from cfclip.images.colour_profiles import Ground
+from cfclip.images.image_files import open_image
 from cfclip.optim.descent import STOPPED, Callback
 from cfclip.packs.pack import Pack
 from cfclip.photos.photo import Photo
@@ -113,7 +114,7 @@ def open_picture(picture: Picture, size: int, ground: Ground = "white") -> Opene
         photo, warnings = picture, picture.crop_warnings(size)
         return Opened(photo.crop(size), photo.origin, photo.name, warnings, photo)
     if isinstance(picture, Image.Image):
-        prepared = prepare_image(picture, size, ground=ground)
+        prepared = open_image(picture, size, ground=ground)
         digest = image_sha256(prepared.image)
         origin = {"kind": "pixels", "sha256": digest}
         return Opened(prepared.image, origin, _name("image", digest), prepared.warnings)
@@ -148,7 +149,7 @@ def open_mask(
 
 
 def _photo_mask(mask: Image.Image | str | Path, size: int, photo: Photo) -> Opened:
-    whole = open_whole(mask, ground="black")
+    whole = open_image(mask, None, ground="black")
     origin = (
         {"kind": "pixels", "sha256": image_sha256(whole.image)}
         if isinstance(mask, Image.Image)

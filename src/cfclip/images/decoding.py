@@ -2,19 +2,17 @@
 
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from cfclip.errors import InputError, reason_of
-from cfclip.images.blocks import check_blocks
-from cfclip.images.colour_profiles import CICP, MAX_PROFILE_BYTES
+from cfclip.images.blocks import Structure, structure_of
+from cfclip.images.colour_profiles import CICP
 from cfclip.images.kinds import (
     HEAD_BYTES,
     HEIF,
@@ -36,10 +34,6 @@ row by row, to at most `MAX_PIXELS`."""
 
 _REDUCTIONS = (2, 4, 8)
 """Of a JPEG's sides that its decoder knows."""
-_SOF, _SOS = (0xC0, 0xC1), 0xDA  # markers of ITU-T T.81, table B.1: sequential Huffman; a scan
-_WITHOUT_LENGTH = (0xFF, *range(0xD0, 0xDA))
-_COMPONENTS_AT = 5
-"""In a JPEG's frame header, where its number of components is; in that of a scan it comes first."""
 
 _READ_WHOLE = ("WEBP", "AVIF", HEIF)
 MAX_WHOLE_BYTES = 200_000_000
@@ -48,30 +42,20 @@ MAX_WHOLE_BYTES = 200_000_000
 _KIND, _REDUCED = 254, 1
 """Of TIFF 6.0: NewSubfileType, whose lowest bit says that a picture is a reduced version."""
 
-_PNG_SIGNATURE_BYTES = 8
-_COLOUR_BYTES = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
 _NCLX = b"colrnclx"
 """ISO/IEC 14496-12, 12.1.5: a box that holds code points."""
 _NCLX_WITHIN = 1 << 16
 
 
-@dataclass(frozen=True)
-class PictureFile:
-    """A picture file, nothing of whose pixels is decoded yet."""
-
-    image: Image.Image
-    """Of at most the pixels that were asked for."""
-    size: tuple[int, int]
-    """Width and height in the file."""
-
-
 @contextmanager
-def opened(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Iterator[PictureFile]:
-    """A picture file of known format, by its path or its bytes, not decoded yet.
+def opened(
+    source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+    """A picture file of known format, by its path or its bytes, not decoded yet, and its size.
 
-    It has at most `max_pixels`, if need be by a reduction of its sides to a half, a quarter or an
-    eighth, which only JPEG photos of up to `MAX_PHOTO_PIXELS` know. `name` stands for the file
-    in messages.
+    The picture has at most `max_pixels`, if need be by a reduction of its sides to a half, a
+    quarter or an eighth, which only JPEG photos of up to `MAX_PHOTO_PIXELS` know; the size is that
+    in the file, width and height. `name` stands for the file in messages.
 
     Raises `InputError`, in one line, for anything else, and for whatever goes wrong in the block.
     """
@@ -90,16 +74,16 @@ def opened(source: Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> Ite
                 f"{name} has more than {MAX_WHOLE_BYTES:,} bytes, the limit for {found} files; "
                 "save it as JPEG"
             )
-        check_blocks(stream, found, name)
-        with _image(stream, found, head) as image:
+        structure = structure_of(stream, found, name)
+        with _image(stream, found, structure) as image:
             if isinstance(image, TiffImagePlugin.TiffImageFile) and _is_preview(image):
                 raise InputError(
                     f"{name} begins with a preview, as raw files of cameras do; save it as JPEG"
                 )
             size = image.size
             if size[0] * size[1] > max_pixels:
-                _reduce(image, stream, name, max_pixels)
-            yield PictureFile(image, size)
+                _reduce(image, structure, name, max_pixels)
+            yield image, size
 
 
 @contextmanager
@@ -139,7 +123,7 @@ def _stream(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _image(stream: BinaryIO, found: str, head: bytes) -> Image.Image:
+def _image(stream: BinaryIO, found: str, structure: Structure) -> Image.Image:
     """The picture of a file whose format is known, by its decoder alone, with what it says of its
     colours in `info`."""
     stream.seek(0)
@@ -147,7 +131,7 @@ def _image(stream: BinaryIO, found: str, head: bytes) -> Image.Image:
         # Not by `Image.open`, which knows nothing of the reduction when it counts pixels.
         return JpegImagePlugin.JpegImageFile(stream)
     if found == "PNG":
-        return _png(stream)
+        return _png(stream, structure)
     if found == HEIF:
         import pillow_heif
 
@@ -171,83 +155,31 @@ def _is_preview(image: TiffImagePlugin.TiffImageFile) -> bool:
     return isinstance(kind, int) and bool(kind & _REDUCED)
 
 
-def _png(stream: BinaryIO) -> Image.Image:
+def _png(stream: BinaryIO, structure: Structure) -> Image.Image:
     """A PNG. Pillow does not tell cICP, and refuses a file for a faulty word on its colours, which
     is left out here instead."""
-    code_points, faulty = _png_colours(stream)
-    stream.seek(0)
-    if faulty:
+    if structure.faulty:
         data = stream.read(MAX_WHOLE_BYTES)
-        for start, end in reversed(faulty):
-            data = data[:start] + data[end:]
-        stream = BytesIO(data)
+        ends = [0, *(place for faulty in structure.faulty for place in faulty), None]
+        kept = zip(ends[::2], ends[1::2], strict=True)
+        stream = BytesIO(b"".join(data[start:end] for start, end in kept))
     image = Image.open(stream, formats=("PNG",))
-    if faulty:
+    if structure.faulty:
         image.info["icc_profile"] = b""
-    if code_points is not None:
-        image.info[CICP] = code_points
+    if structure.code_points is not None:
+        image.info[CICP] = structure.code_points
     return image
 
 
-def _png_colours(stream: BinaryIO) -> tuple[tuple[int, int] | None, list[tuple[int, int]]]:
-    """The code points in front of a PNG's pixels, and where chunks on colours are that are not as
-    they should be."""
-    code_points = None
-    faulty = []
-    at = _PNG_SIGNATURE_BYTES
-    stream.seek(at)
-    while len(head := stream.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        end = at + 12 + length
-        if kind in (b"IDAT", b"IEND"):
-            break
-        if kind in _COLOUR_BYTES or kind == b"iCCP":
-            content = stream.read(min(length, MAX_PROFILE_BYTES))
-            whole = _fits_in_png(content) if kind == b"iCCP" else length == _COLOUR_BYTES[kind]
-            if not whole:
-                faulty.append((at, end))
-            elif kind == b"cICP":
-                code_points = (content[0], content[1])
-        at = end
-        stream.seek(at)
-    return code_points, faulty
-
-
-def _fits_in_png(content: bytes) -> bool:
-    """Whether Pillow takes an iCCP chunk; what it unpacks is limited, since it may be hostile."""
-    _, _, packed = content.partition(b"\0")
-    unpacking = zlib.decompressobj()
-    try:
-        unpacking.decompress(packed[1:], PngImagePlugin.MAX_TEXT_CHUNK)
-    except zlib.error:
-        return False
-    return packed[:1] == b"\0" and not unpacking.unconsumed_tail
-
-
-def _reduce(image: Image.Image, stream: BinaryIO, name: str, max_pixels: int) -> None:
+def _reduce(image: Image.Image, structure: Structure, name: str, max_pixels: int) -> None:
     """Have a photo decoded at no more than `max_pixels`. Raises `InputError` where that cannot be
     done row by row."""
     width, height = image.size
     limit = max_pixels
-    if isinstance(image, JpegImagePlugin.JpegImageFile) and _row_by_row(stream):
+    if structure.row_by_row:
         limit = MAX_PHOTO_PIXELS
         for by in _REDUCTIONS:
             if width * height <= limit and -(-width // by) * -(-height // by) <= max_pixels:
                 image.draft(None, (width // by, height // by))
                 return
     raise InputError(too_many_pixels(name, limit, image.size))
-
-
-def _row_by_row(stream: BinaryIO) -> bool:
-    """Whether a JPEG is decoded so; the others (progressive, in several scans) are held in memory
-    as coefficients, whatever they are reduced to."""
-    stream.seek(2)
-    components = None
-    while len(head := stream.read(4)) == 4 and head[0] == 0xFF and head[1] not in _WITHOUT_LENGTH:
-        length = struct.unpack_from(">H", head, 2)[0] - 2
-        content = stream.read(max(length, 0))
-        if head[1] in _SOF and len(content) > _COMPONENTS_AT:
-            components = content[_COMPONENTS_AT]
-        elif head[1] == _SOS:
-            return content[:1] == bytes([components or 0])
-    return False

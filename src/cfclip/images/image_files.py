@@ -13,10 +13,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from cfclip.errors import InputError, reason_of
-from cfclip.images.animations import encode_gif, packet_of
+from cfclip.images.colour_profiles import Ground, as_srgb
 from cfclip.images.decoding import MAX_PIXELS, MAX_WHOLE_BYTES, decoding, opened, too_many_pixels
-from cfclip.images.png import encode_png
-from cfclip.images.srgb import Ground, as_srgb
+from cfclip.images.encoding import encode_gif, encode_png, packet_of
 from cfclip.io.files import remove_partials, write_whole
 
 MIN_SIDE = 16
@@ -51,7 +50,11 @@ class OpenedImage:
 
 
 def open_image(
-    path: str | Path, size: int, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
+    picture: Image.Image | bytes | str | Path,
+    size: int | None,
+    name: str = "",
+    max_pixels: int = MAX_PIXELS,
+    ground: Ground = "white",
 ) -> OpenedImage:
     """Open a picture as 8-bit sRGB, upright, centre-cropped and resized to `size` x `size` pixels.
 
@@ -60,43 +63,28 @@ def open_image(
     animation the first frame is used. No more than `max_pixels` are decoded: larger JPEG photos,
     up to `decoding.MAX_PHOTO_PIXELS`, are reduced on the way.
 
+    Args:
+        picture: its file, the bytes of one, or a picture in memory, which is not changed.
+        size: None for all of it, in any shape; a photo that was reduced is then told.
+        name: stands for it in messages; its path if it has one.
+        max_pixels: of what is decoded.
+        ground: what shows through.
+
     Raises `InputError` for anything but a regular, complete PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF
-    or (with the extra `heic`) HEIC file of at most so many pixels, at least `MIN_SIDE` a side and
-    no longer than `ASPECT_LIMIT` times its width (or the reverse).
+    or (with the extra `heic`) HEIC file of at most so many pixels, at least `MIN_SIDE` a side and,
+    with a `size`, no longer than `ASPECT_LIMIT` times its width (or the reverse).
     """
-    return _opened(Path(path), str(path), size, max_pixels, ground)
-
-
-def open_whole(
-    picture: Image.Image | str | Path, max_pixels: int = MAX_PIXELS, ground: Ground = "white"
-) -> OpenedImage:
-    """Open a picture as 8-bit sRGB, upright, all of it and in any shape.
-
-    A photo that was reduced is told. Otherwise as `open_image`, and for a picture in memory as
-    `prepare_image`.
-    """
-    if isinstance(picture, Image.Image):
-        return _in_memory("the image", picture, None, max_pixels, ground)
-    return _opened(Path(picture), str(picture), None, max_pixels, ground)
-
-
-def decode_image(data: bytes, size: int, name: str, max_pixels: int = MAX_PIXELS) -> OpenedImage:
-    """As `open_image`, from the bytes of a file; `name` stands for it in messages."""
-    return _opened(data, name, size, max_pixels, "white")
-
-
-def prepare_image(
-    image: Image.Image,
-    size: int,
-    max_pixels: int = MAX_PIXELS,
-    name: str = "the image",
-    ground: Ground = "white",
-) -> OpenedImage:
-    """The same for a picture in memory, of any mode; `name` stands for it in messages.
-
-    `image` itself is not changed. Raises `InputError` as `open_image` does.
-    """
-    return _in_memory(name, image, size, max_pixels, ground)
+    if isinstance(picture, str | Path):
+        name = name or str(picture)
+        picture = Path(picture)
+    if not isinstance(picture, Image.Image):
+        with opened(picture, name, max_pixels) as (image, full):
+            return _prepared(name, image, full, size, ground, ours=True)
+    name = name or "the image"
+    with decoding(name, max_pixels):
+        if picture.width * picture.height > max_pixels:
+            raise InputError(too_many_pixels(name, max_pixels, picture.size))
+        return _prepared(name, picture, picture.size, size, ground, ours=False)
 
 
 def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
@@ -106,12 +94,12 @@ def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
     `open_image` reads.
     """
     path = Path(path)
-    with opened(path, str(path), max_pixels) as found:
-        found.image.load()  # PNG allows text behind the pixels
-        if found.image.format == "GIF":
+    with opened(path, str(path), max_pixels) as (image, _):
+        image.load()  # PNG allows text behind the pixels
+        if image.format == "GIF":
             with open(path, "rb") as stream:
                 return packet_of(stream.read(MAX_WHOLE_BYTES))
-        packet = found.image.info.get("xmp")
+        packet = image.info.get("xmp")
         return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
 
 
@@ -176,22 +164,6 @@ def write_gif(
     """Write what `encode_gif` gives, whole or not at all; raises `InputError` as `write_png`."""
     check_outputs([path], overwrite)
     write_whole(path, encode_gif(frames, packet))
-
-
-def _opened(
-    source: Path | bytes, name: str, size: int | None, max_pixels: int, ground: Ground
-) -> OpenedImage:
-    with opened(source, name, max_pixels) as found:
-        return _prepared(name, found.image, found.size, size, ground, ours=True)
-
-
-def _in_memory(
-    name: str, image: Image.Image, size: int | None, max_pixels: int, ground: Ground
-) -> OpenedImage:
-    with decoding(name, max_pixels):
-        if image.width * image.height > max_pixels:
-            raise InputError(too_many_pixels(name, max_pixels, image.size))
-        return _prepared(name, image, image.size, size, ground, ours=False)
 
 
 def _prepared(

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.image_files import ENLARGED_WARNING, OpenedImage, open_whole
+from cfclip.images.image_files import ENLARGED_WARNING, OpenedImage, open_image
 from cfclip.photos.alignment import Quad, align, check_quad
 from cfclip.photos.detector import find_quads
 from cfclip.photos.face_config import FaceConfig
@@ -78,7 +78,7 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
             or no detector where one is needed (the extra `photos`).
     """
     config = config or FaceConfig(align=True)
-    opened = open_whole(picture)
+    opened = open_image(picture, None)
     name = "the image" if isinstance(picture, Image.Image) else str(picture)
     if config.landmarks is None:
         seen = find_quads(opened.image)
@@ -117,7 +117,7 @@ def check_landmarks(config: FaceConfig, photos: int) -> None:
 
 def photo_at(picture: str | Path, quad: Quad) -> Photo:
     """A photo whose face is known to be in a square. Raises `InputError` as `open_photo` does."""
-    return _photo(picture, open_whole(picture), quad)
+    return _photo(picture, open_image(picture, None), quad)
 
 
 def _photo(picture: Image.Image | str | Path, opened: OpenedImage, quad: Quad) -> Photo:

@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from cfclip.errors import InputError
+from cfclip.images.encoding import encode_png
 from cfclip.images.image_files import read_xmp, write_gif, write_png
-from cfclip.images.png import encode_png
 from cfclip.provenance.c2pa import (
     Credentials,
     PictureSigner,
@@ -74,7 +74,7 @@ def write_picture(
 def encode_picture(
     image: Image.Image, provenance: Provenance, marking: Marking = MARKED, quickly: bool = False
 ) -> bytes:
-    """The bytes of a PNG with its provenance, for those who write many; see `png.encode_png`."""
+    """The bytes of a PNG with its provenance, for those who write many; see `encode_png`."""
     texts, seal = _texts_and_seal(provenance, marking)
     return encode_png(image, texts, seal, quickly)
 

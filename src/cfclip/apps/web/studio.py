@@ -19,7 +19,7 @@ from cfclip.editing.session import Session
 from cfclip.editing.sources import Source
 from cfclip.editors.editor import EditProgress
 from cfclip.errors import CfclipError, CheckpointError, InputError
-from cfclip.images.image_files import decode_image
+from cfclip.images.image_files import open_image
 from cfclip.optim.descent import Callback, DescentStep
 from cfclip.packs.capabilities import EXAMPLES, example_prompts
 from cfclip.packs.registry import available_packs, resolve
@@ -123,7 +123,7 @@ class Studio:
         `content` is its file and `name` what that was called. Raises `InputError`.
         """
         session = self.session(pack)
-        opened = decode_image(content, session.pack.manifest.resolution, name, max_pixels)
+        opened = open_image(content, session.pack.manifest.resolution, name, max_pixels)
         called = _PLAIN.sub("-", Path(name).stem).strip("-")[:_LONGEST_NAME] or "picture"
 
         def make(callback: Callback | None) -> Source:

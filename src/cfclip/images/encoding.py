@@ -1,8 +1,14 @@
-"""Pictures as the bytes of a PNG file."""
+"""Pictures as the bytes of a PNG file, and animations as those of a GIF.
+
+XMP goes into a GIF, where Pillow neither writes nor reads it, as its specification says (part 3,
+1.1.2): an application extension with the packet as it is, not in sub-blocks, and behind it a
+trailer of descending bytes. A reader that takes them for sub-blocks lands somewhere in the trailer,
+and from everywhere in it at its end.
+"""
 
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -20,6 +26,10 @@ _UP = 2
 _PERCEPTUAL = b"\0"  # 11.3.2.5, the rendering intent of pictures; readers of sRGB do not need it
 _QUICK_LEVEL = 6
 _QUICK_MEMORY = 9
+
+_GIF_SIGNATURE, _GIF_END = b"GIF89a", b";"
+_XMP_START = b"\x21\xff\x0bXMP DataXMP"
+_XMP_TRAILER = bytes([1, *range(255, -1, -1), 0])
 
 
 def encode_png(
@@ -83,3 +93,45 @@ def _quick(image: Image.Image, texts: PngImagePlugin.PngInfo) -> bytes:
         + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
         for kind, content in chunks
     )
+
+
+def encode_gif(frames: Sequence[tuple[Image.Image, int]], packet: str | None = None) -> bytes:
+    """The bytes of an animation that repeats.
+
+    `frames` are one or more pictures of one size, each with the milliseconds that it is shown; the
+    format knows 256 colours in a picture, and no mark of sRGB, which it is by custom. `packet` goes
+    in as XMP, and nothing else of what the pictures were opened with. Raises `InputError` for no
+    frames.
+    """
+    if not frames:
+        raise InputError("an animation of no pictures: give at least one")
+    first, *rest = [_with_few_colours(image) for image, _ in frames]
+    stream = BytesIO()
+    durations = [milliseconds for _, milliseconds in frames]
+    first.save(stream, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    return stream.getvalue() if packet is None else with_packet(stream.getvalue(), packet)
+
+
+def _with_few_colours(image: Image.Image) -> Image.Image:
+    # Without dither: noise that flickers is worse than steps in a gradient.
+    reduced = image.convert("RGB").quantize(dither=Image.Dither.NONE)
+    reduced.info = {}  # Pillow would write what a picture was opened with, such as a comment
+    return reduced
+
+
+def with_packet(data: bytes, packet: str) -> bytes:
+    """A GIF's bytes with an XMP packet behind its last picture.
+
+    Raises `InputError` for data that is no GIF89a, which has no place for it.
+    """
+    if not (data.startswith(_GIF_SIGNATURE) and data.endswith(_GIF_END)):
+        raise InputError("XMP goes into GIF files of version 89a only")
+    pictures = data.removesuffix(_GIF_END)
+    return pictures + _XMP_START + packet.encode("utf-8") + _XMP_TRAILER + _GIF_END
+
+
+def packet_of(data: bytes) -> str | None:
+    """The XMP packet in a GIF's bytes; None if there is none."""
+    _, _, behind = data.partition(_XMP_START)
+    packet, trailer, _ = behind.partition(_XMP_TRAILER)
+    return packet.decode("utf-8", "replace") if trailer else None
