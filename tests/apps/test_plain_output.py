@@ -21,7 +21,7 @@ from http_server import serving, status
 from PIL import Image, PngImagePlugin
 
 from cfclip.apps.cli import main
-from cfclip.apps.console import Console, logs_told, tell
+from cfclip.apps.console import Console, library_logs, tell
 from cfclip.errors import LONGEST_LINE, one_line, plain, shortened
 from cfclip.packs.manifest import MANIFEST_FILE
 from cfclip.provenance.metadata import XMP_KEYWORD, Provenance, xmp_packet
@@ -283,7 +283,7 @@ def test_a_long_line_keeps_its_beginning_and_its_end(
 
 
 def test_libraries_are_told_likewise(capsys: pytest.CaptureFixture[str]) -> None:
-    with logs_told():
+    with library_logs():
         logging.getLogger("some.library").warning("%s\nsecond line %s", NAME, LONG)
         warnings.warn(f"{NAME}{LONG}", stacklevel=1)
     captured = capsys.readouterr()

@@ -2,23 +2,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from dataclasses import MISSING, fields
+from pkgutil import resolve_name
 from typing import Annotated, Any, Protocol, Union
 
 import tyro
 
-from cfclip.apps.apply import Apply
-from cfclip.apps.batch import Batch
-from cfclip.apps.bench import Bench
-from cfclip.apps.console import Console, logs_told, silence_pillow, told_plainly
-from cfclip.apps.convert import Convert
-from cfclip.apps.doctor import Doctor
-from cfclip.apps.edit import Edit, Rerun
-from cfclip.apps.fit_global_directions import FitGlobalDirections
-from cfclip.apps.fit_text_map import FitTextMap
-from cfclip.apps.grid import Grid
-from cfclip.apps.inspect import Inspect
+from cfclip.apps.console import Console, library_logs, plain_prints, silence_pillow
 from cfclip.apps.options import (
     BROKEN_PIPE,
     FAILED,
@@ -28,12 +20,7 @@ from cfclip.apps.options import (
     pack_settings,
     training_in,
 )
-from cfclip.apps.packs import Packs
-from cfclip.apps.pictures import Invert, Sample
 from cfclip.apps.texts import without_dashes
-from cfclip.apps.train import Train
-from cfclip.apps.tune import Tune
-from cfclip.apps.web.command import Web
 from cfclip.embedders.hub import check_hub_address
 from cfclip.errors import (
     MEMORY_REMEDY,
@@ -44,8 +31,6 @@ from cfclip.errors import (
     short_place,
     shown,
 )
-from cfclip.training.launch import Launch
-from cfclip.training.training_config import TrainingConfig
 
 
 class Command(Protocol):
@@ -55,25 +40,26 @@ class Command(Protocol):
         """Do it; returns the exit status."""
 
 
-COMMANDS: dict[str, type[Command]] = {
-    "edit": Edit,
-    "sample": Sample,
-    "invert": Invert,
-    "packs": Packs,
-    "rerun": Rerun,
-    "fit-text-map": FitTextMap,
-    "fit-global-directions": FitGlobalDirections,
-    "train": Train,
-    "apply": Apply,
-    "batch": Batch,
-    "web": Web,
-    "bench": Bench,
-    "tune": Tune,
-    "convert": Convert,
-    "grid": Grid,
-    "inspect": Inspect,
-    "doctor": Doctor,
+COMMANDS = {
+    "edit": "edit:Edit",
+    "sample": "pictures:Sample",
+    "invert": "pictures:Invert",
+    "packs": "packs:Packs",
+    "rerun": "edit:Rerun",
+    "fit-text-map": "fit_text_map:FitTextMap",
+    "fit-global-directions": "fit_global_directions:FitGlobalDirections",
+    "train": "train:Train",
+    "apply": "apply:Apply",
+    "batch": "batch:Batch",
+    "web": "web.command:Web",
+    "bench": "bench:Bench",
+    "tune": "tune:Tune",
+    "convert": "convert:Convert",
+    "grid": "grid:Grid",
+    "inspect": "inspect:Inspect",
+    "doctor": "doctor:Doctor",
 }
+"""Name of each command to its module in this folder and its class, imported when it is named."""
 
 ALIASES = {"pack": "packs"}
 """Other names of commands, for whoever speaks of one pack."""
@@ -98,15 +84,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training, the first speaks for all.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["train"] and Launch.of_environment().index:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-            return _main(given)
+    if given[:1] == ["train"]:
+        from cfclip.training.launch import Launch
+
+        if Launch.of_environment().index:
+            with _muted():
+                return _main(given)
     return _main(given)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    with open(os.devnull, "w") as null, redirect_stdout(null), redirect_stderr(null):
+        yield
 
 
 def _main(given: list[str]) -> int:
     silence_pillow()
-    with logs_told():
+    with library_logs():
         return _run(given, Console(quiet="--quiet" in given, as_json=False))
 
 
@@ -153,39 +148,48 @@ def parse(arguments: Sequence[str]) -> Command:
                 f"argument {place} has {len(argument):,} characters, {shown(argument)}; at most "
                 f"{_LONGEST_ARGUMENT:,} can be a text or a path"
             )
-    commands = _command_type(pack_in(arguments), training_in(arguments))
+    completion = _COMPLETION in arguments
+    if arguments and arguments[0] in COMMANDS and not completion:
+        command, defaults = _command(arguments[0], arguments)
+        with _muted(), suppress(SystemExit):  # help and usage errors tell of all commands
+            return _parsed(command, arguments[1:], **defaults)
+    commands = []
+    for name in COMMANDS:
+        command, defaults = _command(name, arguments)
+        commands.append(Annotated[command, tyro.conf.subcommand(name, **defaults)])
     # Help tells the defaults of a pack, and usage errors what was given: anybody's texts.
-    with nullcontext() if _COMPLETION in arguments else told_plainly():
-        command: Command = tyro.cli(
-            commands,
-            prog="cfclip",
-            description=_DESCRIPTION,
-            args=arguments,
-            config=(
-                tyro.conf.OmitSubcommandPrefixes,
-                tyro.conf.FlagCreatePairsOff,
-                tyro.conf.HelptextFromCommentsOff,
-            ),
-        )
-    return command
+    with nullcontext() if completion else plain_prints():
+        union: Any = Union[tuple(commands)]  # noqa: UP007  # made from a table
+        return _parsed(union, arguments, prog="cfclip", description=_DESCRIPTION)
 
 
-def _command_type(pack: str, training: TrainingConfig) -> Any:
-    """The union of all subcommands, with the defaults of a pack and of a training."""
-    edit, projection = pack_settings(pack)
-    missing: Any = tyro.MISSING
-    defaults: dict[str, dict[str, Any]] = {
-        "edit": {"default": Edit(missing, out=missing, settings=edit, projection=projection)},
-        "invert": {"default": Invert(missing, out=missing, projection=projection)},
-        "fit-text-map": {"default": FitTextMap(missing, out=missing, projection=projection)},
-        "train": {"default": Train(out=missing, settings=training, projection=projection)},
-        "apply": {"default": Apply(missing, missing, projection=projection)},
-        "batch": {"default": Batch(missing, out=missing, settings=edit, projection=projection)},
-        "bench": {"default": Bench(out=missing, projection=projection)},
-        "tune": {"default": Tune(out=missing, projection=projection)},
-    }
-    choices = [
-        Annotated[command, tyro.conf.subcommand(name, **defaults.get(name, {}))]
-        for name, command in COMMANDS.items()
-    ]
-    return Union[tuple(choices)]  # noqa: UP007  # a union made from a table
+def _parsed(command: Any, arguments: Sequence[str], **more: Any) -> Command:
+    parsed: Command = tyro.cli(
+        command,
+        args=arguments,
+        config=(
+            tyro.conf.OmitSubcommandPrefixes,
+            tyro.conf.FlagCreatePairsOff,
+            tyro.conf.HelptextFromCommentsOff,
+        ),
+        **more,
+    )
+    return parsed
+
+
+def _command(name: str, arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The class of a command, and its `default` if it has those of a pack or of a training."""
+    command: Any = resolve_name(f"{__package__}.{COMMANDS[name]}")
+    edit, projection = pack_settings(pack_in(arguments))
+    of_pack: dict[str, Any] = {"projection": projection, "settings": edit}
+    if name == "train":
+        of_pack["settings"] = training_in(arguments)
+    options = fields(command)
+    if "projection" not in {each.name for each in options}:
+        return command, {}
+    required = [each for each in options if each.default is each.default_factory is MISSING]
+    default = command(
+        **{each.name: tyro.MISSING for each in required},
+        **{each.name: of_pack[each.name] for each in options if each.name in of_pack},
+    )
+    return command, {"default": default}

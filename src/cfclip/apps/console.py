@@ -103,28 +103,21 @@ def tell(lines: Iterable[str], stream: TextIO) -> None:
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def plain_prints() -> Iterator[None]:
     """What a library prints during the block is told after it; without colours, which would act."""
-    said = {name: _Said(getattr(sys, name)) for name in ("stdout", "stderr")}
+    streams = (sys.stdout, sys.stderr)
+    kept = tuple(
+        TextIOWrapper(BytesIO(), each.encoding or "utf-8", "backslashreplace", newline="")
+        for each in streams
+    )
     try:
-        with redirect_stdout(said["stdout"]), redirect_stderr(said["stderr"]):
+        with redirect_stdout(kept[0]), redirect_stderr(kept[1]):
             yield
     finally:
-        for name, stream in said.items():
-            if lines := stream.lines():
-                tell(lines, getattr(sys, name))
-
-
-class _Said(TextIOWrapper):
-    """Keeps what is written instead of to `stream`, in whose encoding it has to be."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(BytesIO(), stream.encoding or "utf-8", "backslashreplace", newline="")
-
-    def lines(self) -> list[str]:
-        self.seek(0)
-        lines = self.read().split("\n")
-        return lines if lines[-1] else lines[:-1]
+        for stream, prints in zip(streams, kept, strict=True):
+            prints.seek(0)
+            if text := prints.read():
+                tell(text.removesuffix("\n").split("\n"), stream)
 
 
 class _LogLines(logging.Handler):
@@ -133,7 +126,7 @@ class _LogLines(logging.Handler):
 
 
 @contextmanager
-def logs_told() -> Iterator[None]:
+def library_logs() -> Iterator[None]:
     """Log entries and warnings of libraries are told on stderr during the block, as lines."""
     handler, root = _LogLines(), logging.getLogger()
     root.addHandler(handler)

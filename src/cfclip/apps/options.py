@@ -15,14 +15,14 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
-from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
-from cfclip.training.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from cfclip.provenance.stamping import Marking
+    from cfclip.training.presets import TrainingPreset
+    from cfclip.training.training_config import TrainingConfig
 
 DEFAULT_PACK = "avatars"
-DEFAULT_PRESET: TrainingPreset = "pack"
+DEFAULT_PRESET: "TrainingPreset" = "pack"
 SAFETENSORS = ".safetensors"
 """Suffix of the files of tensors that commands write."""
 _PACK_OPTION = "--pack"
@@ -133,13 +133,15 @@ def pack_in(arguments: Sequence[str]) -> str:
     return _value_in(arguments, _PACK_OPTION) or DEFAULT_PACK
 
 
-def training_in(arguments: Sequence[str]) -> TrainingConfig:
+def training_in(arguments: Sequence[str]) -> "TrainingConfig":
     """The settings of the training preset that a command line names, for the pack that it names.
 
     Those of the preset `pack` if there is none of that name, and without a pack's defaults if there
     is no such pack; the parser or the command itself reports it. Raises `PackError` for defaults
     that do not fit.
     """
+    from cfclip.training.presets import TRAINING_PRESETS
+
     presets = {str(name): name for name in TRAINING_PRESETS}
     preset = presets.get(_value_in(arguments, _PRESET_OPTION) or "", DEFAULT_PRESET)
     manifest = _manifest(pack_in(arguments))
