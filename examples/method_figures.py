@@ -24,11 +24,12 @@ from cfclip.editing.sources import Source
 from cfclip.editors.editor import EditRequest
 from cfclip.editors.linear_text_map import fused_offset
 from cfclip.editors.mapper_config import GROUP_LAYERS, groups_of
-from cfclip.editors.optimisation_config import Fusion, ObjectiveName
+from cfclip.editors.optimisation_config import Fusion
 from cfclip.images.image_files import check_outputs, write_png
 from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.changed_pixels import changed_pixels_loss
-from cfclip.losses.global_clip import global_clip_loss
+from cfclip.losses.changes import changed_pixels_loss
+from cfclip.losses.clip_losses import global_clip_loss
+from cfclip.losses.terms import ObjectiveName
 from cfclip.settings import check_number
 from cfclip.tensors import pil_from_signed, signed_from_pil
 from cfclip.viewing.charts import curve, picture_of

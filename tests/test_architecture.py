@@ -28,21 +28,21 @@ _ARROWS = {
     "photos": "io images provenance",
     "viewing": "losses provenance",
     "packs": "io optim embedders features generators editors encoders",
-    "training": "io losses optim foreign embedders features generators editors",
+    "training": "io losses optim foreign embedders generators editors",
     "editing": (
-        "io optim foreign images embedders features generators provenance editors encoders "
-        "photos viewing packs training"
+        "io losses optim foreign images embedders features generators provenance editors "
+        "encoders photos viewing packs training"
     ),
     "batches": (
-        "io foreign images embedders generators provenance editors encoders training editing"
+        "io losses foreign images embedders generators provenance editors encoders training editing"
     ),
     "cfclip_benchmark": (
         "io optim images embedders provenance editors encoders viewing packs training editing"
     ),
-    "fitting": "io images embedders generators editors encoders photos training editing",
+    "fitting": "io images embedders features generators editors encoders photos training editing",
     "apps": (
-        "io optim images embedders generators provenance editors encoders photos viewing packs "
-        "training editing batches cfclip_benchmark fitting"
+        "io losses optim images embedders features generators provenance editors encoders "
+        "photos viewing packs training editing batches cfclip_benchmark fitting"
     ),
 }
 """Folder of `cfclip`, or the benchmark beside it, to the folders that it imports, and no other."""

@@ -22,10 +22,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "cfclip.editors.mapper_config",
     ),
     "Losses": (
-        *("cfclip.losses.clip_nce", "cfclip.losses.directional", "cfclip.losses.global_clip"),
-        *("cfclip.losses.logit", "cfclip.losses.latent", "cfclip.losses.changed_pixels"),
-        *("cfclip.losses.aspects", "cfclip.losses.identity", "cfclip.losses.perceptual"),
-        *("cfclip.losses.augmentation", "cfclip.losses.embedding_rows", "cfclip.losses.objective"),
+        *("cfclip.losses.terms", "cfclip.losses.objective", "cfclip.losses.clip_losses"),
+        *("cfclip.losses.changes", "cfclip.losses.aspects", "cfclip.losses.augmentation"),
+        "cfclip.losses.embedding_rows",
     ),
     "Generators": (
         *("cfclip.generators.generator", "cfclip.generators.stylegan2"),

@@ -3,29 +3,38 @@
 Free of torch, so that the settings of commands import quickly.
 """
 
-from dataclasses import fields
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from cfclip.errors import InputError, shown
 
 Settings = TypeVar("Settings", bound="GivenSettings")
 
 
-class GivenSettings:
+class CheckedSettings:
+    """Base of configurations whose fields tell their limits, see `check_fields`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class GivenSettings(CheckedSettings):
     """Base of configurations that a pack may have defaults for.
 
     `Config(steps=3)` gives steps and nothing else, be 3 the default of the class or not. What is
     copied from another configuration by `dataclasses.replace` gives every field.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
     given: ClassVar[frozenset[str]]
     """Names of the fields that were given. Of an instance; declared so as to be no field itself."""
 
     def __new__(cls: type[Settings], *values: Any, **named: Any) -> Settings:
         """Remember what is given; the dataclass then sets its fields."""
         made = super().__new__(cls)
-        names = (each.name for each in fields(cls))
+        names = (each.name for each in fields(cls) if not each.kw_only)
         given = frozenset((*(name for name, _ in zip(names, values, strict=False)), *named))
         object.__setattr__(made, "given", given)  # the dataclass is frozen
         return made
@@ -41,12 +50,77 @@ def all_given(settings: Settings) -> Settings:
     return type(settings)(**{each.name: getattr(settings, each.name) for each in fields(settings)})
 
 
+def completed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON values with those of `defaults` that they lack, in nested tables too.
+
+    >>> completed({"settings": {"lr": 0.1}}, {"settings": {"lr": 0.5, "aspects": 0.0}})
+    {'settings': {'lr': 0.1, 'aspects': 0.0}}
+    """
+    whole = {**defaults, **settings}
+    for name, value in whole.items():
+        if isinstance(value, Mapping) and isinstance(defaults.get(name), Mapping):
+            whole[name] = {**defaults[name], **value}
+    return whole
+
+
 MOST = 10**9
 """Far beyond any setting that is of use; what is computed with larger ones overflows."""
 MOST_AT_ONCE = 10**6
 """Of pictures and the like that are held in memory together."""
 MOST_SEED = 2**63 - 1
 """What generators of random numbers take."""
+
+MOST_STRENGTH = 100.0
+"""Far beyond any factor on an offset that leaves a picture; catches a slip of the keyboard."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What `check_number` takes, of a field."""
+
+    low: float
+    high: float
+    open_low: bool
+
+
+def number(
+    default: Any = MISSING,
+    low: float = 0,
+    high: float = MOST,
+    *,
+    open_low: bool = False,
+    **metadata: Any,
+) -> Any:
+    """A field of a configuration that is a number within limits, see `check_number`.
+
+    Args:
+        default: the field has to be given if it is left out.
+        low, high, open_low: the limits, which are in the field's metadata.
+        metadata: what else is.
+    """
+    metadata["limits"] = Limits(low, high, open_low)
+    return field(default=default, metadata=metadata)
+
+
+def strength(default: float = 1.0) -> Any:
+    """A field that is a factor on an offset."""
+    return number(default, -MOST_STRENGTH, MOST_STRENGTH)
+
+
+def check_fields(settings: Any) -> None:
+    """Raise `InputError` for the first field of a dataclass that is outside its limits.
+
+    Those are the values of a field whose type is a `Literal`, and what `number` was given; a field
+    `seed` is one.
+    """
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if get_origin(each.type) is Literal:
+            check_choice(each.name, value, get_args(each.type))
+        elif each.name == "seed":
+            check_seed(value)
+        elif limits := each.metadata.get("limits"):
+            check_number(each.name, value, limits.low, limits.high, open_low=limits.open_low)
 
 
 def check_number(
@@ -62,6 +136,11 @@ def check_number(
     raise InputError(
         f"{name} is {shown(value)}, it must be a number {lower} and at most {_written(high)}"
     )
+
+
+def check_strength(name: str, value: float) -> None:
+    """Raise `InputError` for a factor on an offset that is out of any use, or not finite."""
+    check_number(name, value, -MOST_STRENGTH, MOST_STRENGTH)
 
 
 def check_seed(seed: int) -> None:

@@ -13,7 +13,7 @@ import cfclip
 from cfclip import InputError, PackError, Session, counterfactual_editing
 from cfclip.editors.linear_text_map import save_text_map
 from cfclip.embedders.prompts import fill_templates
-from cfclip.losses.logit import logit_loss
+from cfclip.losses.clip_losses import logit_loss
 from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
 from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
 from cfclip.tensors import pil_from_signed

@@ -15,7 +15,7 @@ from cfclip.editors.optimisation_config import Space
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import InputError
 from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.losses.changed_pixels import changed_pixels_loss
+from cfclip.losses.changes import changed_pixels_loss
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED, TOTAL
 
 CONFIG = LatentOptimisationConfig(steps=5, lr=0.1, augmentations=2, patience=0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.features.identity_network import IdentityNetwork, load_identity
-from cfclip.losses.identity import identity_loss
+from cfclip.losses.changes import identity_loss
 
 TINY = 16
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from cfclip.losses.aspects import Aspect
 from cfclip.losses.objective import EditTensors
 from cfclip.tensors import unit
 
@@ -27,9 +26,17 @@ def edit_tensors() -> EditTensors:
         images=embeddings(BATCH, 3, 4, 4, seed=7),
         source_images=embeddings(BATCH, 3, 4, 4, seed=8),
         aspects=(
-            Aspect(embeddings(3, DIM, seed=9)),
-            Aspect(embeddings(2, DIM, seed=10), torch.tensor([0.9, 0.1]).double().log()),
+            embeddings(3, DIM, seed=9),
+            embeddings(2, DIM, seed=10),
         ),
+        aspect_targets=(
+            embeddings(BATCH, 3, seed=11).log_softmax(1),
+            torch.tensor([[0.9, 0.1]] * BATCH).double().log(),
+        ),
+        source_features={
+            "identity": embeddings(BATCH, DIM, seed=12),
+            "perceptual": embeddings(BATCH, DIM, seed=13),
+        },
     )
 
 
@@ -45,4 +52,6 @@ def only_image(t: EditTensors, index: int) -> EditTensors:
         images=None if t.images is None else t.images[index : index + 1],
         source_images=None if t.source_images is None else t.source_images[index : index + 1],
         aspects=t.aspects,
+        aspect_targets=tuple(each[index : index + 1] for each in t.aspect_targets),
+        source_features={name: each[index : index + 1] for name, each in t.source_features.items()},
     )

@@ -4,8 +4,7 @@ from golden_cases import golden, relative_error
 from losses.embeddings import COPIES, edit_tensors
 
 from cfclip.errors import InputError
-from cfclip.losses.clip_nce import ClipNceLoss, clip_nce_loss
-from cfclip.losses.directional import directional_loss
+from cfclip.losses.clip_losses import clip_nce_loss, directional_loss
 from cfclip.losses.embedding_rows import DIRECTION_EPS
 
 NCE_TOLERANCE = 1e-6
@@ -67,13 +66,6 @@ def test_own_negatives_make_an_image_independent_of_its_batch():
     assert torch.allclose(together[1], alone[0], rtol=1e-12)
     released = clip_nce_loss(*inputs, negatives="released", reduction="none")
     assert not torch.allclose(released[1], alone[0], rtol=1e-3)
-
-
-def test_module_equals_function():
-    t = edit_tensors()
-    inputs = (t.edited, t.source, t.target_texts, t.source_texts)
-    module = ClipNceLoss(0.3, "released", "none", "image")
-    assert torch.equal(module(*inputs), clip_nce_loss(*inputs, 0.3, "released", "none", "image"))
 
 
 @pytest.mark.parametrize("negatives", ["own", "released", "none"])

@@ -5,7 +5,7 @@ import torch
 from losses.embeddings import DIM, embeddings
 
 from cfclip.errors import InputError
-from cfclip.losses.decomposition import SPARSITY, decompose
+from cfclip.losses.aspects import SPARSITY, decompose
 from cfclip.tensors import unit
 
 KNOWN = embeddings(12, DIM, seed=1)

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.identity import IdentityLoss, identity_loss
-from cfclip.losses.perceptual import PerceptualLoss, perceptual_loss
+from cfclip.losses.changes import identity_loss, perceptual_loss
 from cfclip.tensors import unit
 
 Loss = Callable[..., Tensor]
@@ -35,8 +34,3 @@ def test_images_are_independent_and_gradients_right(
     assert torch.autograd.gradcheck(lambda x: loss(x, other, "none"), one.clone().requires_grad_())
     with pytest.raises(InputError, match="edited has shape"):
         loss(one[:2], other)
-
-
-def test_modules_are_the_functions(pair: tuple[Tensor, Tensor]) -> None:
-    assert torch.equal(IdentityLoss("none")(*pair), identity_loss(*pair, "none"))
-    assert torch.equal(PerceptualLoss("none")(*pair), perceptual_loss(*pair, "none"))

@@ -10,7 +10,6 @@ from tiny_models import TEMPLATES, tiny_embedder, tiny_generator
 from torch import Tensor
 
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, text_mapper_metadata
-from cfclip.losses.objective import Term
 from cfclip.training.latents import sampled_latents
 from cfclip.training.mapper_objective import MapperTask
 from cfclip.training.processes import ALONE, Processes
@@ -36,7 +35,7 @@ def tiny_config(**changes: Any) -> TrainingConfig:
 def tiny_trainer(
     task: MapperTask = TASK,
     start: TextMapper | None = None,
-    plug_ins: Mapping[str, Term] | None = None,
+    networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
     processes: Processes = ALONE,
     **changes: Any,
 ) -> MapperTrainer:
@@ -44,7 +43,7 @@ def tiny_trainer(
     config, generator = tiny_config(**changes), tiny_generator()
     latents = sampled_latents(generator, config)
     return MapperTrainer(
-        generator, tiny_embedder(), task, latents, config, start, plug_ins, processes
+        generator, tiny_embedder(), task, latents, config, start, networks, processes
     )
 
 

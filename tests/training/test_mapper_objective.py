@@ -1,4 +1,4 @@
-"""The loss of a training: per image, per prompt, with plug-ins."""
+"""The loss of a training: per image, per prompt, with networks."""
 
 import pytest
 import torch
@@ -9,16 +9,15 @@ from torch import Tensor
 from cfclip.editors.clip_views import embed_prompt, embed_views
 from cfclip.errors import InputError
 from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.clip_nce import clip_nce_loss
-from cfclip.losses.objective import EditTensors
+from cfclip.losses.clip_losses import clip_nce_loss
 from cfclip.training.mapper_objective import TOTAL, MapperObjective, MapperTask
 
 
 def objective(
-    plug_ins: object = None, task: MapperTask = TASK, **changes: object
+    networks: object = None, task: MapperTask = TASK, **changes: object
 ) -> MapperObjective:
     config = tiny_config(**changes)
-    return MapperObjective(tiny_generator(), tiny_embedder(), task, config, plug_ins)  # type: ignore[arg-type]
+    return MapperObjective(tiny_generator(), tiny_embedder(), task, config, networks)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +110,8 @@ def test_each_image_is_rendered_and_embedded_once(latents: Tensor, edited: Tenso
     assert embedder.image_calls == 3 * (4 + 2 * 4)  # each source once, two views of each edit
 
 
-def test_plug_ins_see_the_images(latents: Tensor, edited: Tensor) -> None:
-    def perceptual(tensors: EditTensors) -> Tensor:
-        assert tensors.images is not None
-        assert tensors.source_images is not None
-        return (tensors.images - tensors.source_images).abs().mean((1, 2, 3))
-
-    loss = objective({"perceptual": perceptual}, perceptual=0.02)
+def test_networks_see_the_images(latents: Tensor, edited: Tensor) -> None:
+    loss = objective({"perceptual": lambda images: images.flatten(1)}, perceptual=0.02)
     moved = edited.clone().requires_grad_()
     values, images, sources = loss(latents, moved, PROMPTS, 7, 2, range(4))
     torch.testing.assert_close(

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_training import tiny_config
-from torch import nn
 
 from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import text_mapper_metadata
 from cfclip.errors import CheckpointError, InputError
 from cfclip.features.identity_network import IdentityNetwork
+from cfclip.features.term_networks import NetworkFiles
 from cfclip.features.vgg import VGG19Features
 from cfclip.fitting.mapper_training import check_training, find_latents, train_mapper
 from cfclip.io.files import sha256_of
-from cfclip.losses.objective import EditTensors
-from cfclip.training.networks import NetworkFiles, network_term
+from cfclip.losses.objective import EditTensors, Objective
+from cfclip.losses.terms import ObjectiveConfig
 
 PROMPTS = ("green hair",)
 
@@ -37,21 +37,27 @@ def session(tiny_pack: Path) -> Session:
 
 
 def test_a_term_is_0_without_an_edit_and_moves_the_edited_images_only() -> None:
-    class Means(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return images.mean((2, 3))
+    def means(images: torch.Tensor) -> torch.Tensor:
+        return images.mean((2, 3))
 
     row = torch.ones(2, 4)
     sources = torch.zeros(2, 3, 4, 4, requires_grad=True)
     images = torch.tensor([0.0, 0.5]).view(2, 1, 1, 1).expand(2, 3, 4, 4).clone().requires_grad_()
-    tensors = EditTensors(row, row, row, row, row, images=images, source_images=sources)
-    values = network_term("perceptual", Means())(tensors)
-    torch.testing.assert_close(values.detach(), torch.tensor([0.0, 0.5]))
-    values.sum().backward()
+    config = ObjectiveConfig(perceptual=1.0)
+    objective = Objective(config, networks={"perceptual": means})
+    tensors = EditTensors(
+        *(row, row, row, row, row),
+        images=images,
+        source_images=sources,
+        source_features=objective.source_features(sources),
+    )
+    _, terms = objective(tensors, "none")
+    torch.testing.assert_close(terms["perceptual"].detach(), torch.tensor([0.0, 0.5]))
+    terms["perceptual"].sum().backward()
     assert sources.grad is None
     assert images.grad is not None
     with pytest.raises(InputError, match="the perceptual term needs images"):
-        network_term("perceptual", Means())(replace(tensors, images=None))
+        objective(replace(tensors, images=None))
 
 
 def test_a_training_with_both(session: Session, files: NetworkFiles, tmp_path: Path) -> None:

@@ -69,6 +69,14 @@ def test_more_steps_once_all_are_made(tmp_path: Path) -> None:
                 read_checkpoint(tmp_path, changed(steps=steps), {})
 
 
+def test_a_setting_that_is_newer_than_the_checkpoint_has_its_default(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, IDENTITY, 7, {})
+    defaults = {"settings": {"lr": 0.1, "new": 2.0}}
+    assert read_checkpoint(tmp_path, changed(new=2.0), {}, defaults=defaults) == 7
+    with pytest.raises(CheckpointError, match=r"\(new 2\.0, now 3\.0\)"):
+        read_checkpoint(tmp_path, changed(new=3.0), {}, defaults=defaults)
+
+
 def test_a_missing_one_is_no_error(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path, IDENTITY, {}) is None
 

@@ -165,7 +165,7 @@ class GridStrengths(EditGrid):
         tasks, failures = self._tasks()
         self.start(tasks)
         from cfclip.editing.session import Session
-        from cfclip.editors.optimisation_config import check_strength
+        from cfclip.settings import check_strength
         from cfclip_benchmark.edit_rows import EditColumn
         from cfclip_benchmark.method_choices import parse_files
 

@@ -19,8 +19,8 @@ from cfclip.training.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
+    from cfclip.features.term_networks import NetworkFiles
     from cfclip.fitting.mapper_training import FoundLatents, TrainedMapper
-    from cfclip.training.networks import NetworkFiles
     from cfclip.training.processes import Processes
     from cfclip.training.prompt_files import Prompts
 
@@ -100,9 +100,9 @@ class Train(Output):
     def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
         console = self.console
         from cfclip.editing.session import Session
+        from cfclip.features.term_networks import NetworkFiles
         from cfclip.fitting.mapper_training import check_training
         from cfclip.io.locking import alone_in
-        from cfclip.training.networks import NetworkFiles
 
         session = Session.open(self.pack, device)
         identity = self.identity_network

@@ -23,7 +23,9 @@ from cfclip.io.locking import alone_in
 from cfclip.io.text_files import read_json
 from cfclip.io.text_formats import FormatError, named, parse_json
 from cfclip.io.typed_fields import field_of
+from cfclip.losses.terms import ObjectiveConfig
 from cfclip.provenance.record import differences, write_json
+from cfclip.settings import completed
 
 ABOUT_FILE = "batch.json"
 ROWS_FILE = "rows.jsonl"
@@ -70,8 +72,10 @@ class BatchFolder:
         file = self.path / ABOUT_FILE
         remove_partials(self.path)
         if file.exists():
-            begun = _read_about(file)
-            if differing := differences(begun, wanted):
+            # A term may be newer than the batch.
+            defaults = {"settings": asdict(ObjectiveConfig())}
+            begun, asked = (completed(each, defaults) for each in (_read_about(file), wanted))
+            if differing := differences(begun, asked):
                 raise InputError(
                     f"{self.path} was begun with another {', '.join(differing)}; choose another "
                     "--out, or go on as it was begun"

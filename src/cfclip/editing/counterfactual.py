@@ -38,7 +38,7 @@ def counterfactual_editing(
         -alpha * logit S(y, text) + beta * logit S(y, t0) + gamma * logit S(y, tn)
 
     where `S = (1 + cos) / 2` scores the edited picture y against a text: it seeks similarity to the
-    text, diversity from the original and realism (`cfclip.losses.logit`). The same as
+    text, diversity from the original and realism (`cfclip.losses.clip_losses`). The same as
     `Session.edit` with objective "logit" and start "text-map", at a constant rate, without the
     terms that confine an edit (`latent_l2`, `changed_pixels`, `aspects`), whatever the pack's
     defaults for them, and without stopping early.

@@ -33,7 +33,7 @@ from cfclip.editors.global_directions import GlobalDirections
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.editors.mapper_editor import MapperEdit
-from cfclip.editors.optimisation_config import LatentOptimisationConfig, ObjectiveName
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.editors.presets import (
     LOGIT_TEXT_MAP,
     directional_optimisation,
@@ -41,8 +41,9 @@ from cfclip.editors.presets import (
 )
 from cfclip.editors.text_mapper import mapper_file, text_mapper_metadata
 from cfclip.embedders.prompts import check_prompt
-from cfclip.errors import InputError, shown
+from cfclip.errors import InputError
 from cfclip.io.typed_fields import field_of
+from cfclip.losses.terms import ObjectiveName, beyond_published
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.training.runs import logged_seconds
@@ -264,9 +265,6 @@ OPTIMISATIONS = (
 )
 """The methods that take steps for each edit, and no files."""
 
-_OUR_TERMS = ("changed_pixels", "aspects")
-"""Weights of a training that no published method has."""
-
 
 def _check_files(made_of: Ingredients, fewest: int, most: int | None) -> None:
     count = len(made_of.files)
@@ -278,15 +276,10 @@ def _check_files(made_of: Ingredients, fewest: int, most: int | None) -> None:
 def _check_published(name: str, file: Path, objective: ObjectiveName) -> None:
     """A result of ours must not go by the name of a published method."""
     found = text_mapper_metadata(mapper_file(file)).get("settings")
-    settings = found if isinstance(found, dict) else {}
-    differing = [
-        f"{term} {shown(settings.get(term))}"
-        for term, value in {"objective": objective, **dict.fromkeys(_OUR_TERMS, 0.0)}.items()
-        if settings.get(term) != value
-    ]
-    if differing:
+    beyond = list(beyond_published(found if isinstance(found, dict) else {}, objective))
+    if beyond:
         raise InputError(
-            f"{file} was trained with {', '.join(differing)}, which {name} does not take; train it "
+            f"{file} was trained with {', '.join(beyond)}, which {name} does not take; train it "
             f"with --preset {name}"
         )
 

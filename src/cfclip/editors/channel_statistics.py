@@ -28,7 +28,7 @@ from cfclip.io.weights import (
     read_model,
     save_model,
 )
-from cfclip.settings import check_number
+from cfclip.settings import CheckedSettings, number
 from cfclip.tensors import unit
 
 FORMAT = ModelFormat("cfclip.channel_statistics.v1", "channel statistics")
@@ -43,20 +43,16 @@ would shorten the directions of the many channels that move an embedding by as l
 
 
 @dataclass(frozen=True)
-class ChannelStatisticsConfig:
+class ChannelStatisticsConfig(CheckedSettings):
     """What channel statistics are of. Raises `InputError` for sizes that are none."""
 
-    channels: int
+    channels: int = number(low=1)
     """StyleSpace channels of the generator."""
-    dim: int
+    dim: int = number(low=1)
     """Width of the embeddings."""
     models: Mapping[str, str] = field(default_factory=dict)
     """File name to SHA-256 of the generator and embedder that were measured, see
     `Pack.mapped_models`."""
-
-    def __post_init__(self) -> None:
-        for name in ("channels", "dim"):
-            check_number(name, getattr(self, name), 1)
 
 
 class ChannelStatistics(nn.Module):

@@ -2,57 +2,45 @@
 
 from dataclasses import dataclass
 
-from cfclip.editors.optimisation_config import check_strength
-from cfclip.settings import MOST_AT_ONCE, check_number, check_seed
+from cfclip.settings import MOST_AT_ONCE, CheckedSettings, number, strength
 
 _FEWEST_RENDERED = 2  # a picture and its opposite
 
 
 @dataclass(frozen=True)
-class GlobalDirectionsConfig:
+class GlobalDirectionsConfig(CheckedSettings):
     """How an edit moves channels. Raises `InputError` naming a value outside its limits."""
 
     # alpha and beta: about where the released demonstrations have them.
-    alpha: float = 4.0
+    alpha: float = strength(4.0)
     """Standard deviations that the most relevant channel moves by."""
 
-    beta: float = 0.15
+    beta: float = number(0.15, 0.0, 1.0)
     """Cosine of a channel with the text above which it is moved: higher changes less else."""
 
     to_rgb: bool = True
     """Move the channels of the layers that turn features into RGB too; the released code does not.
     """
 
-    strength: float = 1.0
+    strength: float = strength()
     """Factor on the offset, applied when the result is rendered."""
-
-    def __post_init__(self) -> None:
-        check_strength("alpha", self.alpha)
-        check_number("beta", self.beta, 0.0, 1.0)
-        check_strength("strength", self.strength)
 
 
 @dataclass(frozen=True)
-class ChannelFitConfig:
+class ChannelFitConfig(CheckedSettings):
     """How channels are measured. Raises `InputError` naming a value outside its limits."""
 
-    images: int = 100
+    images: int = number(100, 1, MOST_AT_ONCE)
     """Sampled pictures whose every channel is moved: more take longer and are more exact."""
 
-    batch: int = 16
+    batch: int = number(16, _FEWEST_RENDERED, MOST_AT_ONCE)
     """Pictures rendered at a time."""
 
-    truncation: float = 0.7
+    truncation: float = number(0.7, 0.0, 1.0, open_low=True)
     """Truncation psi of the samples."""
 
     seed: int = 0
     """Decides the samples."""
-
-    def __post_init__(self) -> None:
-        check_number("images", self.images, 1, MOST_AT_ONCE)
-        check_number("batch", self.batch, _FEWEST_RENDERED, MOST_AT_ONCE)
-        check_number("truncation", self.truncation, 0.0, 1.0, open_low=True)
-        check_seed(self.seed)
 
     @property
     def pairs(self) -> int:

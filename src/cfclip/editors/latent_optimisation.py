@@ -7,6 +7,7 @@ latent penalty counts from the source either way.
 """
 
 import time
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -27,9 +28,9 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.losses.aspects import spoken_aspects
+from cfclip.losses.aspects import aspect_targets, spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.objective import EditTensors, Objective, build_objective, clip_nce_term
+from cfclip.losses.objective import EditTensors, Objective
 from cfclip.optim.descent import DescentStep, descend
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
@@ -45,6 +46,7 @@ class LatentOptimisation(Editor):
         generator, embedder: on one device, in eval mode; never changed.
         config: the settings, the defaults if not given.
         text_map: what `config.start` "text-map" takes, on the same device.
+        networks: of the terms that compare images by one, see `Objective`; likewise.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class LatentOptimisation(Editor):
         embedder: Embedder,
         config: LatentOptimisationConfig | None = None,
         text_map: LinearTextMap | None = None,
+        networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
     ) -> None:
         self.generator = generator
         self.embedder = embedder
         self.config = config or LatentOptimisationConfig()
         self.text_map = text_map
+        self.networks = networks
 
     def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
         """Optimise the offset of every image of the request.
@@ -68,9 +72,10 @@ class LatentOptimisation(Editor):
 
         Raises:
             InputError: a prompt, mask, layer, latent or text map that does not fit, or a missing
-                `unrealistic_text` for the logit objective or text map for its start.
+                `unrealistic_text` for the logit objective, text map for its start, or network.
         """
-        run = _Run(self.generator, self.embedder, self.config, request, callback)
+        objective = Objective(self.config, len(request.prompts), self.networks)
+        run = _Run(self.generator, self.embedder, self.config, objective, request, callback)
         start = self._start(run.space, request)
         found = descend(start, run.evaluate, self.config.descent(), run.report)
         return EditResult(
@@ -116,6 +121,7 @@ class _Run:
         generator: Generator,
         embedder: Embedder,
         config: LatentOptimisationConfig,
+        objective: Objective,
         request: EditRequest,
         callback: EditCallback | None,
     ) -> None:
@@ -130,12 +136,13 @@ class _Run:
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
         self._texts = _text_tensors(embedder, config, request)
-        self._aspects = spoken_aspects(
+        aspects = spoken_aspects(
             self._texts["target_texts"],
             self._texts["source_texts"],
             embed_aspects(embedder, request.aspects, config.aspects),
         )
-        self._objective = _objective(config, len(request.prompts))
+        self._aspects = tuple(each.values for each in aspects)
+        self._objective = objective
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.offset = self.space.zero_offset()
         with torch.no_grad():
@@ -143,6 +150,8 @@ class _Run:
             # In the precision of the edited images: the rounding of the weights cancels.
             with self._autocast():
                 self.source = embedder.embed_images(self.source_images)
+        self._aspect_targets = aspect_targets(self.source, aspects)
+        self._source_features = objective.source_features(self.source_images)
         # All images step together, so that this is the step of each that still runs.
         self._evaluations = 0
 
@@ -165,6 +174,8 @@ class _Run:
             images=images,
             source_images=self.source_images[rows],
             aspects=self._aspects,
+            aspect_targets=tuple(each[rows] for each in self._aspect_targets),
+            source_features={name: each[rows] for name, each in self._source_features.items()},
             **self._texts,
         )
         return self._objective(tensors, reduction="none")
@@ -221,27 +232,3 @@ def _text_tensors(
             )
         texts["unrealistic_texts"] = embed(request.unrealistic_text)
     return texts
-
-
-def _objective(config: LatentOptimisationConfig, prompts: int) -> Objective:
-    """The configured objective; its CLIP terms are means over the prompts.
-
-    Their weights are multiplied by the number of prompts, so that each prompt pulls as hard against
-    the latent penalty as it would alone.
-    """
-    clip = config.clip_weight * prompts
-    if config.objective == "logit":
-        weights = {
-            "similarity": clip * config.alpha,
-            # Not about the prompts, so not once for each of them.
-            "diversity": config.clip_weight * config.beta,
-            "realism": config.clip_weight * config.gamma,
-        }
-    else:
-        weights = {config.objective: clip}
-    keeping = {name: getattr(config, name) for name in ("latent_l2", "changed_pixels", "aspects")}
-    objective = build_objective(config.objective, {**weights, **keeping})
-    if config.objective != "clip_nce":
-        return objective
-    clip_nce = clip_nce_term(config.temperature, config.negatives, config.positives)
-    return Objective({**objective.terms, "clip_nce": (clip, clip_nce)})

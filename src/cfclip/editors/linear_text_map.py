@@ -36,29 +36,25 @@ from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.io.typed_fields import build
 from cfclip.io.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
-from cfclip.settings import check_number
+from cfclip.settings import CheckedSettings, number
 
 FORMAT = ModelFormat("cfclip.linear_text_map.v1", "linear text map")
 _REPORT_KEY = "fit"
 
 
 @dataclass(frozen=True)
-class LinearTextMapConfig:
+class LinearTextMapConfig(CheckedSettings):
     """What a linear text map is for. Raises `InputError` for sizes that are none."""
 
-    text_dim: int
+    text_dim: int = number(low=1)
     """Width of the text embeddings."""
-    w_dim: int
+    w_dim: int = number(low=1)
     """Width of the generator's latents."""
     fuses: bool = False
     """Whether it has the projection of "concatenate"."""
     models: Mapping[str, str] = field(default_factory=dict)
     """File name to SHA-256 of the generator and embedder it was fitted for, see
     `Pack.mapped_models`."""
-
-    def __post_init__(self) -> None:
-        for name in ("text_dim", "w_dim"):
-            check_number(name, getattr(self, name), 1)
 
 
 class LinearTextMap(nn.Module):

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from cfclip.editors.optimisation_config import check_strength
 from cfclip.errors import InputError
-from cfclip.settings import check_choice, check_number
+from cfclip.settings import CheckedSettings, check_choice, number, strength
 
 Group: TypeAlias = Literal["coarse", "medium", "fine"]
 TextLayout: TypeAlias = Literal["active", "all", "none"]
@@ -25,36 +24,32 @@ The split of StyleCLIP (Patashnik et al., ICCV 2021), which CF-CLIP keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentMapperConfig:
+class LatentMapperConfig(CheckedSettings):
     """Shape of a `LatentMapper`. Raises `InputError` naming a value outside its limits."""
 
-    num_ws: int
+    num_ws: int = number(low=1, high=_MOST_LAYERS)
     """Rows of the generator's W+ codes."""
 
-    w_dim: int
+    w_dim: int = number(low=1)
     """Length of one row."""
 
     groups: tuple[Group, ...] = GROUPS
     """Groups of layers that are edited: coarse (layers 0-3), medium (4-7), fine (8 and up)."""
 
-    mapping_layers: int = 4
+    mapping_layers: int = number(4, 1, _MOST_LAYERS)
     """Fully connected layers of each mapping network."""
 
-    lr_multiplier: float = 0.01
+    lr_multiplier: float = number(0.01, open_low=True)
     """Learning-rate multiplier of every fully connected layer."""
 
-    step_scale: float = 0.1
+    step_scale: float = number(0.1, open_low=True)
     """What an edit adds of the mapper's output at strength 1."""
 
     legacy_pixel_norm: bool = False
     """Normalise over a group's layers, as released checkpoints need, instead of over channels."""
 
     def __post_init__(self) -> None:
-        check_number("w_dim", self.w_dim, 1)
-        for name in ("num_ws", "mapping_layers"):
-            check_number(name, getattr(self, name), 1, _MOST_LAYERS)
-        for name in ("lr_multiplier", "step_scale"):
-            check_number(name, getattr(self, name), 0.0, open_low=True)
+        super().__post_init__()
         for group in self.groups:
             check_choice("one of groups", group, GROUPS)
         if len(set(self.groups)) != len(self.groups):
@@ -81,18 +76,13 @@ class LatentMapperConfig:
 class TextMapperConfig(LatentMapperConfig):
     """Shape of a `TextMapper`. Raises `InputError` naming a value outside its limits."""
 
-    text_dim: int
+    text_dim: int = number(low=1)
     """Length of the embedder's text features."""
 
     text_layout: TextLayout = "active"
     """Which layers have a text network: active, those that are edited; all of them, as in released
     checkpoints, where those of a switched-off group do nothing; or none, StyleCLIP's mapper, which
     knows one edit and reads no text."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("text_dim", self.text_dim, 1)
-        check_choice("text_layout", self.text_layout, get_args(TextLayout))
 
     @property
     def text_layers(self) -> tuple[int, ...]:
@@ -108,14 +98,11 @@ class TextMapperConfig(LatentMapperConfig):
 
 
 @dataclass(frozen=True)
-class MapperEditConfig:
+class MapperEditConfig(CheckedSettings):
     """How a trained mapper edits. Raises `InputError` naming a value outside its limits."""
 
-    strength: float = 1.0
+    strength: float = strength()
     """Factor on what the mapper adds."""
-
-    def __post_init__(self) -> None:
-        check_strength("strength", self.strength)
 
 
 def groups_of(num_ws: int) -> tuple[Group, ...]:

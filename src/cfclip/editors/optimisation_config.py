@@ -1,15 +1,14 @@
 """Settings of latent optimisation, free of torch so that commands list their options quickly."""
 
 import re
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from cfclip.errors import InputError, shown
-from cfclip.losses.choices import OwnNegatives, Positives
+from cfclip.losses.terms import ObjectiveConfig, OwnNegatives
 from cfclip.optim.schedule import DescentSettings, Optimizer
-from cfclip.settings import MOST_AT_ONCE, GivenSettings, check_choice, check_number, check_seed
+from cfclip.settings import CheckedSettings, number, strength
 
-ObjectiveName: TypeAlias = Literal["clip_nce", "directional", "global", "logit"]
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 Start: TypeAlias = Literal["source", "text-map"]
@@ -21,12 +20,8 @@ _LAYER_PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 
 @dataclass(frozen=True)
-class LatentOptimisationConfig(GivenSettings):
+class LatentOptimisationConfig(ObjectiveConfig):
     """How an edit is optimised. Raises `InputError` naming a value outside its limits."""
-
-    objective: ObjectiveName = "clip_nce"
-    """What is minimised: clip_nce (CF-CLIP), directional (StyleGAN-NADA), global (StyleCLIP) or
-    logit (similarity, diversity and realism)."""
 
     space: Space = "w_plus"
     """Where the edit moves: w_plus (a code per layer), w (one offset for all layers) or style_space
@@ -43,7 +38,7 @@ class LatentOptimisationConfig(GivenSettings):
     """How text-map fuses: add (the text's code minus the mean one), difference (minus that of the
     source text) or concatenate (a fitted projection of both codes)."""
 
-    fusion_strength: float = 1.0
+    fusion_strength: float = strength()
     """Factor on what text-map adds to the source's code."""
 
     steps: int = 100
@@ -55,49 +50,11 @@ class LatentOptimisationConfig(GivenSettings):
     optimizer: Optimizer = "adam"
     """adam, or sgd for the plain gradient."""
 
-    bare_prompt: bool = False
-    """Show CLIP the texts alone instead of in the pack's templates, as StyleCLIP does."""
-
-    clip_weight: float = 1.0
-    """Weight of each prompt's CLIP terms; 0 leaves them out, if `aspects` sees the prompt."""
-
-    latent_l2: float = 1.0
-    """Weight of the mean squared offset: higher changes less."""
-
-    changed_pixels: float = 0.0
-    """Weight of the share of pixels that change: higher confines the edit."""
-
-    aspects: float = 0.0
-    """Weight of what CLIP reads of the pack's aspects: those that the prompt speaks of as it says,
-    all others as they were."""
-
-    temperature: float = 0.1
-    """Temperature of clip_nce: lower attends to the hardest negatives."""
-
-    positives: Positives = "both"
-    """What clip_nce pulls an edit along: both, or only the direction from the source text to the
-    prompt (direction), or only that from the image to the prompt (image)."""
-
-    negatives: OwnNegatives = "own"
+    negatives: OwnNegatives = field(default="own", kw_only=True)
     """What clip_nce pushes an edit away from: own (the source text, seen from the image) or
     none."""
 
-    alpha: float = 1.0
-    """logit objective: weight of the similarity to the prompt."""
-
-    beta: float = 0.5
-    """logit objective: weight of moving away from the source text."""
-
-    gamma: float = 0.5
-    """logit objective: weight of moving away from the text of unrealistic images."""
-
-    augmentations: int = 8
-    """Random perspectives of the edited image that CLIP sees in each step."""
-
-    distortion: float = 0.5
-    """Size of the random perspectives, 0 (none) to 1."""
-
-    strength: float = 1.0
+    strength: float = strength()
     """Factor on the offset that was found, applied when the result is rendered."""
 
     ramp_up: float = 0.05
@@ -116,37 +73,8 @@ class LatentOptimisationConfig(GivenSettings):
     """float32, or bfloat16 for mixed precision: faster on recent GPUs, a little less exact."""
 
     def __post_init__(self) -> None:
-        check_choice("objective", self.objective, get_args(ObjectiveName))
-        check_choice("space", self.space, get_args(Space))
-        check_choice("start", self.start, get_args(Start))
-        check_choice("fusion", self.fusion, get_args(Fusion))
-        check_choice("positives", self.positives, get_args(Positives))
-        check_choice("negatives", self.negatives, get_args(OwnNegatives))
-        check_choice("precision", self.precision, get_args(Precision))
+        super().__post_init__()
         _layer_ranges(self.layers)
-        weights = (
-            "clip_weight",
-            "latent_l2",
-            "changed_pixels",
-            "aspects",
-            "alpha",
-            "beta",
-            "gamma",
-        )
-        for name in weights:
-            check_number(name, getattr(self, name), 0.0)
-        if not (self.clip_weight or self.aspects):
-            raise InputError(
-                "clip_weight is 0.0, which is possible only if aspects is above 0: nothing else "
-                "sees the prompt"
-            )
-        check_number("temperature", self.temperature, 0.0, open_low=True)
-        check_number("augmentations", self.augmentations, 1, MOST_AT_ONCE)
-        check_number("distortion", self.distortion, 0.0, 1.0)
-        check_strength("strength", self.strength)
-        check_strength("fusion_strength", self.fusion_strength)
-        if self.objective == "logit" and not self.alpha:
-            raise InputError("alpha is 0.0, the logit objective needs it above 0 to see the prompt")
         self.descent()
 
     def descent(self) -> DescentSettings:
@@ -165,15 +93,6 @@ class LatentOptimisationConfig(GivenSettings):
             tolerance=self.tolerance,
             patience=self.patience,
         )
-
-
-_MOST_STRENGTH = 100.0
-"""Far beyond any strength that leaves a picture; catches a slip of the keyboard."""
-
-
-def check_strength(name: str, value: float) -> None:
-    """Raise `InputError` for a factor on an offset that is out of any use, or not finite."""
-    check_number(name, value, -_MOST_STRENGTH, _MOST_STRENGTH)
 
 
 def parse_layers(layers: str, num_ws: int) -> tuple[int, ...]:
@@ -216,26 +135,17 @@ def _layer_ranges(layers: str) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class TextMapFitConfig:
+class TextMapFitConfig(CheckedSettings):
     """How a linear text map is fitted. Raises `InputError` naming a value outside its limits."""
 
     solver: Solver = "ridge"
     """ridge (closed form), or adam, which reaches the same within 1 %."""
 
-    penalty: float = 0.1
+    penalty: float = number(0.1, open_low=True)
     """Weight of the squared weights, on whitened inputs: higher follows single pictures less."""
 
-    holdout: float = 0.1
+    holdout: float = number(0.1, 0.0, 0.9)
     """Share of the pictures that is not fitted but measured on."""
 
     seed: int = 0
     """Decides which pictures those are, and adam's order of the others."""
-
-    def __post_init__(self) -> None:
-        check_choice("solver", self.solver, get_args(Solver))
-        check_number("penalty", self.penalty, 0.0, open_low=True)
-        check_number("holdout", self.holdout, 0.0, _MOST_HOLDOUT)
-        check_seed(self.seed)
-
-
-_MOST_HOLDOUT = 0.9

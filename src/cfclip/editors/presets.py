@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from cfclip.losses.terms import CONFINING_TERMS, UNPUBLISHED_TERMS
+
 if TYPE_CHECKING:
     from cfclip.generators.generator import Generator
 
@@ -24,9 +26,7 @@ LOGIT_TEXT_MAP: Mapping[str, Any] = MappingProxyType(
         "optimizer": "sgd",
         # The procedure has no terms that keep an edit small. At this rate those of a pack, whose
         # weights are found for Adam, throw the descent off (avatars, weight of aspects 30).
-        "latent_l2": 0.0,
-        "changed_pixels": 0.0,
-        "aspects": 0.0,
+        **dict.fromkeys(CONFINING_TERMS, 0.0),
         "ramp_up": 0.0,
         "ramp_down": 0.0,
         "patience": 0,
@@ -51,6 +51,7 @@ def styleclip_optimisation(generator: "Generator") -> dict[str, Any]:
         "lr": 0.1,
         "optimizer": "adam",
         "clip_weight": 1.0,
+        **dict.fromkeys(UNPUBLISHED_TERMS, 0.0),
         "latent_l2": STYLECLIP_L2 * generator.num_ws * generator.w_dim,
         "augmentations": 1,
         "distortion": 0.0,

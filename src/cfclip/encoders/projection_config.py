@@ -3,29 +3,29 @@
 from dataclasses import dataclass
 
 from cfclip.optim.schedule import DescentSettings
-from cfclip.settings import GivenSettings, check_number
+from cfclip.settings import CheckedSettings, GivenSettings, check_number, number
 
 
 @dataclass(frozen=True)
 class ProjectionConfig(GivenSettings):
     """How an image is projected into W+. Raises `InputError` naming a value outside its limits."""
 
-    steps: int = 120
+    steps: int = number(120)
     """Optimisation steps at most; 0 takes the encoder's code as it is."""
 
     lr: float = 0.05
     """Peak learning rate of Adam, in units of the latents."""
 
-    l1_weight: float = 1.0
+    l1_weight: float = number(1.0)
     """Weight of the mean absolute pixel error, which keeps small flat parts (lips, brows) alive."""
 
-    mse_weight: float = 1.0
+    mse_weight: float = number(1.0)
     """Weight of the mean squared pixel error (pixels in [-1, 1]), which is what PSNR measures."""
 
-    perceptual_weight: float = 0.5
+    perceptual_weight: float = number(0.5)
     """Weight of the distance between feature maps of the CLIP image tower."""
 
-    start_weight: float = 0.01
+    start_weight: float = number(0.01)
     """Weight of the mean squared distance to the encoder's code, near which edits behave."""
 
     ramp_up: float = 0.05
@@ -40,16 +40,13 @@ class ProjectionConfig(GivenSettings):
     patience: int = 20
     """... for this many steps; 0 never stops early."""
 
-    warn_below_psnr: float = 24.0
+    warn_below_psnr: float = number(24.0)
     """Reproductions below this many decibels come with a warning."""
 
     def __post_init__(self) -> None:
-        check_number("steps", self.steps, 0)
-        for name in ("l1_weight", "mse_weight", "perceptual_weight", "start_weight"):
-            check_number(name, getattr(self, name), 0.0)
+        super().__post_init__()
         # Either pixel weight makes the projection well posed; features alone do not fix colours.
         check_number("l1_weight + mse_weight", self.l1_weight + self.mse_weight, 0.0, open_low=True)
-        check_number("warn_below_psnr", self.warn_below_psnr, 0.0)
         self.descent()
 
     def descent(self) -> DescentSettings:
@@ -66,39 +63,36 @@ class ProjectionConfig(GivenSettings):
 
 
 @dataclass(frozen=True)
-class TuningConfig:
+class TuningConfig(CheckedSettings):
     """How a generator is tuned on a picture (pivotal tuning, Roich et al. 2021), for a closer
     likeness. Raises `InputError` naming a value outside its limits."""
 
-    steps: int = 0
+    steps: int = number(0)
     """Steps of tuning the generator on each picture; 0 leaves it as it is, 350 are the paper's."""
 
     lr: float = 1e-3
     """Peak learning rate of Adam on the generator's weights (the paper: 3e-4)."""
 
-    l1_weight: float = 1.0
+    l1_weight: float = number(1.0)
     """Weight of the mean absolute pixel error."""
 
-    mse_weight: float = 1.0
+    mse_weight: float = number(1.0)
     """Weight of the mean squared pixel error (pixels in [-1, 1])."""
 
-    perceptual_weight: float = 0.5
+    perceptual_weight: float = number(0.5)
     """Weight of the distance between feature maps of the CLIP image tower."""
 
-    locality_weight: float = 0.1
+    locality_weight: float = number(0.1)
     """Weight of all three for other pictures, which shall stay as the generator made them; 0
     leaves them out."""
 
-    locality_share: float = 0.5
+    locality_share: float = number(0.5, 0.0, 1.0)
     """How far those are from the picture: the share of the way from its latents to a sample's."""
 
     def __post_init__(self) -> None:
-        check_number("steps", self.steps, 0)
-        for name in ("l1_weight", "mse_weight", "perceptual_weight", "locality_weight"):
-            check_number(name, getattr(self, name), 0.0)
+        super().__post_init__()
         # As in the projection: features alone do not fix colours.
         check_number("l1_weight + mse_weight", self.l1_weight + self.mse_weight, 0.0, open_low=True)
-        check_number("locality_share", self.locality_share, 0.0, 1.0)
         self.descent()
 
     def descent(self) -> DescentSettings:

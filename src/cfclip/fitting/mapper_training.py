@@ -17,6 +17,7 @@ from cfclip.editors.text_mapper import BEST, LAST, TextMapper
 from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
+from cfclip.features.term_networks import NetworkFiles
 from cfclip.images.image_files import check_outputs
 from cfclip.images.kinds import list_pictures
 from cfclip.photos.face_config import FaceConfig
@@ -28,7 +29,6 @@ from cfclip.training.latents import (
     split_latents,
 )
 from cfclip.training.mapper_objective import MapperObjective, MapperTask
-from cfclip.training.networks import NetworkFiles
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, RunCallback
 from cfclip.training.saved_state import CHECKPOINT
@@ -151,7 +151,7 @@ def check_training(
     _check_folder(Path(out), resume)
     task, begun = _task(session, prompts), _begun(session, start)
     generator, embedder = session.generator, session.embedder
-    terms = networks.terms(config, session.device)
+    terms = networks.load(config.weights(), session.device)
     MapperObjective(generator, embedder, task, config, terms)
     mapper_shape(generator, embedder, config, _first(begun))
     return _warnings(session, task, begun)
@@ -220,7 +220,7 @@ def train_mapper(
         latents,
         config,
         _first(begun),
-        networks.terms(config, session.device),
+        networks.load(config.weights(), session.device),
         processes,
     )
     facts = _facts(session, task, latents, config, begun)

@@ -4,17 +4,22 @@ An *aspect* is something about a picture that several texts name the values of: 
 hair, for example, by "red hair", "blue hair", ... CLIP's own reading of it is the softmax of the
 similarities to those texts. A loss of directions such as CLIP-NCE is content with any change that
 points the right way, however small; a reading is not.
+
+What a text speaks of follows from its embedding as a sparse sum of the embeddings of known texts,
+after SpLiCE (Bhalla et al., NeurIPS 2024), which decomposes embeddings of CLIP into words; the
+weights are those of the non-negative lasso, found by accelerated proximal gradient (Beck and
+Teboulle, SIAM J. Imaging Sciences 2009).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cfclip.losses.decomposition import decompose
 from cfclip.losses.embedding_rows import (
     Reduction,
+    check_rows,
     check_text_pair,
     reduce_images,
     split_copies,
@@ -26,8 +31,10 @@ SHARPNESS = 100.0
 SPOKEN = 0.05
 """Weight that an aspect has in a text that speaks of it. In the pack `avatars` that tells right of
 all 113 texts of aspects which one they are of, and of 388 of 400 random pairs of them which two."""
-
 _EPS = 1e-6
+SPARSITY = 0.05
+"""Price of a weight, in units of the cosine that it has to explain."""
+_STEPS = 1000
 
 
 def readings(images: Tensor, aspect: Tensor, sharpness: float = SHARPNESS) -> Tensor:
@@ -147,14 +154,36 @@ def aspects_loss(
     return reduce_images(total / len(aspects), reduction)
 
 
-class AspectsLoss(nn.Module):
-    """`aspects_loss` as a module; `forward(edited, targets, aspects)`."""
+@torch.no_grad()
+def decompose(texts: Tensor, known: Tensor, sparsity: float = SPARSITY) -> Tensor:
+    """Weights of the known texts in each text.
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__()
-        self.reduction: Reduction = reduction
+    `argmin_(w >= 0) |t - w K|^2 / 2 + sparsity * sum(w)`.
 
-    def forward(
-        self, edited: Tensor, targets: Sequence[Tensor], aspects: Sequence[Tensor]
-    ) -> Tensor:
-        return aspects_loss(edited, targets, aspects, self.reduction)
+    Args:
+        texts: unit embeddings `(N, dim)`.
+        known: unit embeddings `(M, dim)`, K.
+        sparsity: at least 0; at 1 or more, no weight is worth its price.
+
+    Returns:
+        `(N, M)`, at least 0, in float64 on the CPU, whatever the texts' device is.
+
+    Raises:
+        InputError: not matrices of one width.
+
+    >>> decompose(torch.tensor([[0.6, -0.8]]), torch.eye(2), sparsity=0.1)
+    tensor([[0.5000, 0.0000]], dtype=torch.float64)
+    """
+    check_rows("texts", texts)
+    check_rows("known", known, texts.shape[1])
+    texts, known = texts.cpu().double(), known.cpu().double()
+    gram, explained = known @ known.T, texts @ known.T - sparsity
+    rate = 1.0 / torch.linalg.matrix_norm(gram, 2)
+    weights = ahead = torch.zeros_like(explained)
+    pace = 1.0
+    for _ in range(_STEPS):
+        found = (ahead - rate * (ahead @ gram - explained)).clamp_min(0.0)
+        faster = (1.0 + (1.0 + 4.0 * pace**2) ** 0.5) / 2.0
+        ahead = found + (pace - 1.0) / faster * (found - weights)
+        weights, pace = found, faster
+    return weights

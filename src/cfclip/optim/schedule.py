@@ -5,16 +5,15 @@ Kept free of torch, so that the settings dataclasses of commands import quickly.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
-from cfclip.settings import check_choice, check_number
+from cfclip.settings import CheckedSettings, number
 
 Optimizer: TypeAlias = Literal["adam", "sgd"]
-OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
 
 
 @dataclass(frozen=True)
-class DescentSettings:
+class DescentSettings(CheckedSettings):
     """How to descend. Raises `InputError` for a value outside its limits.
 
     Attributes:
@@ -31,23 +30,14 @@ class DescentSettings:
             draw, while the last ones, reached at a rate near zero, average over many draws.
     """
 
-    steps: int
-    lr: float
+    steps: int = number(low=1)
+    lr: float = number(open_low=True)
     optimizer: Optimizer = "adam"
-    ramp_up: float = 0.05
-    ramp_down: float = 0.25
-    tolerance: float = 0.0
-    patience: int = 0
+    ramp_up: float = number(0.05, 0.0, 1.0)
+    ramp_down: float = number(0.25, 0.0, 1.0)
+    tolerance: float = number(0.0, 0.0, 1.0)
+    patience: int = number(0)
     keep_best: bool = False
-
-    def __post_init__(self) -> None:
-        check_number("steps", self.steps, 1)
-        check_number("lr", self.lr, 0.0, open_low=True)
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_number("ramp_up", self.ramp_up, 0.0, 1.0)
-        check_number("ramp_down", self.ramp_down, 0.0, 1.0)
-        check_number("tolerance", self.tolerance, 0.0, 1.0)
-        check_number("patience", self.patience, 0)
 
 
 def learning_rate(settings: DescentSettings, step: int) -> float:

@@ -1,10 +1,10 @@
 """What the training of a text mapper minimises.
 
 CF-CLIP (Yu et al., ACM MM 2022): 0.3 CLIP-NCE + 0.8 latent L2, and a term of identity or of
-perceptual distance with a network of its own, which is plugged in.
+perceptual distance, which need a network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,17 +15,10 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError, shown
 from cfclip.generators.generator import Generator
-from cfclip.losses.aspects import spoken_aspects
+from cfclip.losses.aspects import aspect_targets, spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.objective import (
-    OBJECTIVES,
-    EditTensors,
-    Objective,
-    Term,
-    build_objective,
-    clip_nce_term,
-)
-from cfclip.training.training_config import KEEPING, PLUG_INS, TrainingConfig
+from cfclip.losses.objective import EditTensors, Objective
+from cfclip.training.training_config import TrainingConfig
 
 TOTAL = "total"
 
@@ -70,13 +63,13 @@ class MapperObjective:
         generator, embedder: on one device, in eval mode, without gradients.
         task: the prompts and what goes with them.
         config: objective, weights and perspectives.
-        plug_ins: terms with a network of their own, by name (`PLUG_INS`); they see the images.
+        networks: of the terms that compare images by one, see `Objective`.
 
     Attributes:
         text_features: `(P, text_dim)`, raw features of the bare prompts, which mappers take.
 
     Raises:
-        InputError: a text that the embedder cannot read, a weight without its plug-in or aspects,
+        InputError: a text that the embedder cannot read, a weight without its network or aspects,
             or several prompts for a mapper that reads none.
     """
 
@@ -86,7 +79,7 @@ class MapperObjective:
         embedder: Embedder,
         task: MapperTask,
         config: TrainingConfig,
-        plug_ins: Mapping[str, Term] | None = None,
+        networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
     ) -> None:
         if config.mapper == "latent" and len(task.prompts) > 1:
             raise InputError(
@@ -95,7 +88,7 @@ class MapperObjective:
             )
         self._generator = generator
         self._embedder = embedder
-        self._objective = _weighted(config, plug_ins or {})
+        self._objective = Objective(config, networks=networks)
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.text_features = embedder.text_features(task.prompts)
 
@@ -148,39 +141,23 @@ class MapperObjective:
             rows = (prompts == prompt).nonzero()[:, 0]
             order.append(rows)
             rows = rows.to(images.device)
+            seen, before = source.embeddings[rows], source.images[rows]
+            aspects = self._aspects[prompt]
             tensors = EditTensors(
                 edited=views[:, rows].flatten(0, 1),
-                source=source.embeddings[rows],
+                source=seen,
                 target_texts=self._targets[prompt],
                 source_texts=self._source_texts,
                 offset=offset[rows],
                 unrealistic_texts=self._unrealistic,
                 images=images[rows],
-                source_images=source.images[rows],
-                aspects=self._aspects[prompt],
+                source_images=before,
+                aspects=tuple(each.values for each in aspects),
+                aspect_targets=aspect_targets(seen, aspects),
+                source_features=self._objective.source_features(before),
             )
             total, terms = self._objective(tensors, reduction="none")
             found.append({**terms, TOTAL: total})
         back = torch.cat(order).argsort().to(images.device)
         values = {name: torch.cat([part[name] for part in found])[back] for name in found[0]}
         return values, images.detach(), source.images
-
-
-def _weighted(config: TrainingConfig, plug_ins: Mapping[str, Term]) -> Objective:
-    """The configured terms; those of CLIP in the proportions of their objective."""
-    clip = {n: w for n, w in OBJECTIVES[config.objective].items() if n not in KEEPING}
-    weights = {name: config.clip_weight * weight for name, weight in clip.items()}
-    keeping = {name: getattr(config, name) for name in KEEPING}
-    terms = build_objective(config.objective, {**weights, **keeping}).terms
-    if "clip_nce" in terms:
-        weight, _ = terms["clip_nce"]
-        own = clip_nce_term(negatives=config.negatives, positives=config.positives)
-        terms = {**terms, "clip_nce": (weight, own)}
-    wanted = [name for name in PLUG_INS if getattr(config, name)]
-    if missing := [name for name in wanted if name not in plug_ins]:
-        raise InputError(
-            f"{missing[0]} is {getattr(config, missing[0])}, but there is no network for it; give "
-            f"its file (--{missing[0]}-network), or set it to 0"
-        )
-    extra = {name: (float(getattr(config, name)), plug_ins[name]) for name in wanted}
-    return Objective({**terms, **extra})

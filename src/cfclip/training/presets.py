@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from cfclip.losses.terms import UNPUBLISHED_TERMS
 from cfclip.settings import all_given
 from cfclip.training.training_config import TrainingConfig
 
@@ -17,6 +18,7 @@ _STYLECLIP: Mapping[str, Any] = {
     "steps": 50_000,
     "batch": 2,
     "clip_weight": 1.0,
+    **dict.fromkeys(UNPUBLISHED_TERMS, 0.0),
     "latent_l2": 0.8,
     # For faces; a pack without an identity network takes 0, as StyleCLIP does for other pictures.
     "identity": 0.1,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from cfclip.errors import InputError, TrainingError
@@ -105,6 +106,7 @@ class Run:
         checkpoint_seconds: the most work that a power cut can lose.
         log_seconds: a line of `LOG` tells the means of the terms over this time.
         processes: those that make the steps together; the first of them reads and writes.
+        defaults: what an identity is taken to have that lacks it, see `read_checkpoint`.
 
     Attributes:
         step: steps done; inside the loop, the number of the step at hand.
@@ -126,6 +128,7 @@ class Run:
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
         log_seconds: float = LOG_SECONDS,
         processes: Processes = ALONE,
+        defaults: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         if steps < 1:
             raise InputError(f"steps is {steps}, at least 1 is needed")
@@ -142,7 +145,7 @@ class Run:
         if processes.first:
             out.mkdir(parents=True, exist_ok=True)
             remove_partials(out)
-        self._saved_step = read_checkpoint(out, identity, self.parts, processes)
+        self._saved_step = read_checkpoint(out, identity, self.parts, processes, defaults)
         self.step = self._saved_step or 0
 
     @property

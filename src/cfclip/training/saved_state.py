@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -26,6 +27,7 @@ from cfclip.foreign.torch_files import map_file
 from cfclip.foreign.torch_layout import read_torch_data
 from cfclip.io.files import atomic_write
 from cfclip.io.text_formats import parse_json
+from cfclip.settings import completed
 from cfclip.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.pt"
@@ -83,11 +85,13 @@ def read_checkpoint(
     identity: Mapping[str, Any],
     parts: Mapping[str, Stateful],
     processes: Processes = ALONE,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> int | None:
     """Restore the parts of a run from its checkpoint; returns the steps done.
 
     None if there is no checkpoint. The first of several processes reads it for all. A run that has
-    made all its steps may be given more of them; nothing else of the identity may differ.
+    made all its steps may be given more of them; nothing else of the identity may differ. What
+    either identity lacks is taken from `defaults`: a setting that is newer than the checkpoint.
 
     Raises `CheckpointError` when it is damaged, of another version of this format, made with
     another identity (naming what differs), or does not fit the parts.
@@ -97,7 +101,10 @@ def read_checkpoint(
     if not data:
         return None
     content = _load(path, data)
-    found, asked = content["identity"], plain_identity(identity)
+    found, asked = (
+        completed(each, plain_identity(defaults))
+        for each in (content["identity"], plain_identity(identity))
+    )
     if differences := ", ".join(_differences(found, asked, content["step"])):
         raise CheckpointError(
             f"{path} was made with other settings ({differences}); give the same settings, or "

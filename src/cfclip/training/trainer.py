@@ -1,9 +1,9 @@
 """The training of a text mapper: latents, a prompt for each, and gradients for the mapper alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.io.locking import alone_in
-from cfclip.losses.objective import Term
+from cfclip.losses.terms import ObjectiveConfig
 from cfclip.training.average import Average
 from cfclip.training.board import Board
 from cfclip.training.draws import Draws, Purpose, mixed_seed
@@ -101,7 +101,7 @@ class MapperTrainer:
         latents: what is edited.
         config: the settings.
         start: an earlier mapper to go on from, which is not changed; new weights if not given.
-        plug_ins: terms with a network of their own, see `MapperObjective`.
+        networks: of the terms that compare images by one, see `MapperObjective`.
         processes: those that share the work of each step.
 
     Attributes:
@@ -121,7 +121,7 @@ class MapperTrainer:
         latents: LatentSets,
         config: TrainingConfig,
         start: TextMapper | None = None,
-        plug_ins: Mapping[str, Term] | None = None,
+        networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         processes: Processes = ALONE,
     ) -> None:
         if config.batch < processes.count:
@@ -133,7 +133,7 @@ class MapperTrainer:
         self.config = config
         self.task = task
         self.latents = latents
-        self.objective = MapperObjective(generator, embedder, task, config, plug_ins)
+        self.objective = MapperObjective(generator, embedder, task, config, networks)
         self._device = generator.w_avg.device
         self._num_ws = generator.num_ws
         self._at_once = generator.images_at_once
@@ -291,6 +291,7 @@ def _train(
         callback,
         checkpoint_seconds,
         processes=processes,
+        defaults={"settings": asdict(ObjectiveConfig())},
     )
     about = {**(about or {})}
     if trainer.schedule.extended:

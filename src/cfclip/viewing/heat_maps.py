@@ -3,7 +3,7 @@
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.losses.changed_pixels import changed_pixels, changed_pixels_loss
+from cfclip.losses.changes import changed_pixels, changed_pixels_loss
 from cfclip.tensors import grey_from_unit, signed_from_pil
 
 _WARM = (255, 190, 0)
@@ -14,7 +14,7 @@ _WHITE = (255, 255, 255)
 
 
 def changed_share(before: Image.Image, after: Image.Image) -> float:
-    """Share of pixels that differ, 0 to 1, as `losses.changed_pixels` counts them.
+    """Share of pixels that differ, 0 to 1, as `losses.changes` counts them.
 
     Raises `InputError` for pictures of different sizes.
     """
@@ -26,7 +26,7 @@ def changed_share(before: Image.Image, after: Image.Image) -> float:
 def heat_map(before: Image.Image, after: Image.Image) -> Image.Image:
     """Where two pictures differ: yellow to red over a faded grey `before`.
 
-    The heat of a pixel is what `losses.changed_pixels` counts it: half where the change is just
+    The heat of a pixel is what `losses.changes` counts it: half where the change is just
     visible, and never more than one, so that maps of different edits can be compared.
 
     Args:

@@ -8,12 +8,12 @@ from cfclip.editing.defaults import edit_settings
 from cfclip.editors.optimisation_config import (
     ALL_LAYERS,
     LatentOptimisationConfig,
-    ObjectiveName,
     Space,
     Start,
     parse_layers,
 )
 from cfclip.errors import InputError
+from cfclip.losses.terms import ObjectiveName
 from cfclip.packs.manifest import PackManifest
 
 OPTIMISATION = "optimise"

@@ -1,0 +1,245 @@
+"""The losses of CLIP: what the edited images show, compared with texts.
+
+CLIP-NCE, the contrastive objective of CF-CLIP (Yu et al., ACM MM 2022, arXiv 2207.02812); the
+directional loss of StyleGAN-NADA (Gal et al., 2021, arXiv 2108.00946); the plain CLIP score of
+StyleCLIP (Patashnik et al., ICCV 2021, arXiv 2103.17249); and the logit objective: similarity,
+diversity and realism as log-odds of CLIP scores.
+"""
+
+import math
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from cfclip.errors import InputError
+from cfclip.losses.embedding_rows import (
+    Reduction,
+    check_rows,
+    check_text_pair,
+    copies_of,
+    direction,
+    reduce_images,
+    split_copies,
+)
+from cfclip.losses.terms import Negatives, Positives
+from cfclip.settings import check_choice
+from cfclip.tensors import unit
+
+TEMPERATURE = 0.1
+"""The paper's tau."""
+
+COSINE_MARGIN = 1e-4
+"""Cosines are clamped to at most 1 minus this in size, where their log-odds would be infinite. The
+log-odds stay within +-9.9 and their gradient below 1 / COSINE_MARGIN."""
+
+
+def clip_nce_loss(
+    edited: Tensor,
+    source: Tensor,
+    target_texts: Tensor,
+    source_texts: Tensor,
+    temperature: float = TEMPERATURE,
+    negatives: Negatives = "own",
+    reduction: Reduction = "mean",
+    positives: Positives = "both",
+) -> Tensor:
+    r"""Pull the edit's direction towards the text's, and away from the source text.
+
+    With `u` the direction of a difference, `y` an edited embedding and `x` its source's,
+
+    .. math::
+        q = u(y - x), \quad p_1 = u(\tfrac1K \sum_k t_k - s_k), \quad
+        p_2 = u(\tfrac1K \sum_k t_k - x), \quad n_k = u(s_k - x)
+
+        L(q, p) = -\log \frac{\exp(q \cdot p / \tau)}
+                             {\exp(q \cdot p / \tau) + \sum_k \exp(q \cdot n_k / \tau)}
+
+    averaged over both positives and the augmentations.
+
+    Args:
+        edited: unit embeddings `(A * B, dim)`, row `a * B + b` from image `b`.
+        source: unit embeddings `(B, dim)` of the images before the edit.
+        target_texts: unit embeddings `(K, dim)` of the target text in K templates.
+        source_texts: unit embeddings `(K, dim)` of the source text in the same templates.
+        temperature: tau, positive.
+        negatives: `"own"` takes each image's own negatives, as the paper describes. `"released"`
+            gives all rows the negatives of image 0, as the released training code does; it
+            exists to reproduce numbers of that code, and makes a loss depend on the batch.
+            `"none"` leaves nothing to contrast with: what remains is `(1 - q . p) / tau`.
+        reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
+        positives: `"both"`, or `"direction"` for `p_1` alone, or `"image"` for `p_2` alone.
+
+    Raises:
+        InputError: shapes that do not fit together, a temperature that is not positive, or an
+            unknown option.
+
+    The edit goes exactly where the text does, the negative is no direction at all, so that the
+    loss is `log(1 + exp(-1))` at temperature 1:
+
+    >>> x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    >>> clip_nce_loss(y, x, target_texts=y, source_texts=x, temperature=1.0)
+    tensor(0.3133)
+    """
+    copies = copies_of(edited, source)
+    check_text_pair(target_texts, source_texts, source.shape[1])
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise InputError(f"temperature is {temperature}, expected a positive number")
+    check_choice("negatives", negatives, get_args(Negatives))
+    check_choice("positives", positives, get_args(Positives))
+
+    query = direction(edited.unflatten(0, (copies, -1)) - source)  # (A, B, dim)
+    goals = []  # (dim,) or (B, dim) each
+    if positives != "image":
+        goals.append(direction((target_texts - source_texts).mean(0)))
+    if positives != "direction":
+        goals.append(direction(target_texts.mean(0) - source))
+    agreement = torch.stack([(query * goal).sum(-1) for goal in goals]) / temperature
+    if negatives == "none":
+        rows = 1.0 / temperature - agreement
+    else:
+        away = direction(source_texts - source.unsqueeze(1))  # (B, K, dim)
+        if negatives == "released":
+            away = away[:1].expand_as(away)
+        logits = torch.einsum("abd,bkd->abk", query, away) / temperature
+        # -log softmax of a positive among itself and the negatives, (positives, A, B)
+        rows = torch.logaddexp(agreement, logits.logsumexp(-1)) - agreement
+    return reduce_images(rows.mean((0, 1)), reduction)
+
+
+def directional_loss(
+    edited: Tensor,
+    source: Tensor,
+    target_texts: Tensor,
+    source_texts: Tensor,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """`1 - cos(E(x') - E(x), mean_k(E(t_k) - E(s_k)))`, averaged over the augmentations.
+
+    Args:
+        edited: unit embeddings `(A * B, dim)`, row `a * B + b` from image `b`.
+        source: unit embeddings `(B, dim)` of the images before the edit.
+        target_texts: unit embeddings `(K, dim)` of the target text in K templates.
+        source_texts: unit embeddings `(K, dim)` of the source text in the same templates.
+        reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
+
+    Raises:
+        InputError: shapes that do not fit together, or an unknown reduction.
+
+    A zero edit has no direction and costs 1; an edit along the text costs 0, against it 2:
+
+    >>> import torch
+    >>> x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    >>> directional_loss(x, x, target_texts=y, source_texts=x)
+    tensor(1.)
+    >>> directional_loss(y, x, target_texts=x, source_texts=y)
+    tensor(2.0000)
+    """
+    copies = copies_of(edited, source)
+    check_text_pair(target_texts, source_texts, source.shape[1])
+    moved = direction(edited.unflatten(0, (copies, -1)) - source)  # (A, B, dim)
+    cosines = moved @ direction((target_texts - source_texts).mean(0))  # (A, B)
+    return reduce_images(1.0 - cosines.mean(0), reduction)
+
+
+def text_cosines(edited: Tensor, texts: Tensor, copies: int) -> Tensor:
+    """Cosine of every row to the renormalised mean of `texts` `(K, dim)`: `(A, B)`."""
+    rows = split_copies(edited, copies)
+    check_rows("texts", texts, rows.shape[-1])
+    return rows @ unit(texts.mean(0))
+
+
+def global_clip_loss(
+    edited: Tensor, target_texts: Tensor, copies: int = 1, reduction: Reduction = "mean"
+) -> Tensor:
+    """`1 - cos(E(x'), u(mean_k E(t_k)))`, averaged over the augmentations.
+
+    Args:
+        edited: unit embeddings `(A * B, dim)`, row `a * B + b` from image `b`.
+        target_texts: unit embeddings `(K, dim)` of the target text in K templates.
+        copies: A, the augmented rows per image.
+        reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
+
+    Raises:
+        InputError: shapes that do not fit together, or an unknown reduction.
+
+    >>> import torch
+    >>> global_clip_loss(torch.tensor([[0.6, 0.8]]), target_texts=torch.tensor([[0.0, 1.0]]))
+    tensor(0.2000)
+    """
+    return reduce_images(1.0 - text_cosines(edited, target_texts, copies).mean(0), reduction)
+
+
+def text_log_odds(
+    edited: Tensor, texts: Tensor, copies: int = 1, reduction: Reduction = "mean"
+) -> Tensor:
+    """`logit S` of the score `S = (1 + cos) / 2` of the images against a text.
+
+    `logit S = log((1 + cos) / (1 - cos)) = 2 atanh(cos)`, with `cos` between an image embedding and
+    the renormalised mean of the text's K template embeddings; averaged over the augmentations.
+
+    Args:
+        edited: unit embeddings `(A * B, dim)`, row `a * B + b` from image `b`.
+        texts: unit embeddings `(K, dim)` of one text in K templates.
+        copies: A, the augmented rows per image.
+        reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
+
+    Raises:
+        InputError: shapes that do not fit together, or an unknown reduction.
+
+    At a cosine of 0.6 the score is 0.8 and the odds are 4, whose logarithm is 1.3863:
+
+    >>> text_log_odds(torch.tensor([[0.6, 0.8]]), torch.tensor([[1.0, 0.0]]))
+    tensor(1.3863)
+    """
+    limit = 1.0 - COSINE_MARGIN
+    cosines = text_cosines(edited, texts, copies).clamp(-limit, limit)
+    return reduce_images(2.0 * torch.atanh(cosines).mean(0), reduction)
+
+
+def dissimilarity_loss(
+    edited: Tensor, target_texts: Tensor, copies: int = 1, reduction: Reduction = "mean"
+) -> Tensor:
+    """`text_log_odds` with its sign turned: what the similarity to a text costs."""
+    return -text_log_odds(edited, target_texts, copies, reduction)
+
+
+def logit_loss(
+    edited: Tensor,
+    target_texts: Tensor,
+    source_texts: Tensor,
+    unrealistic_texts: Tensor,
+    alpha: float,
+    beta: float,
+    gamma: float,
+    copies: int = 1,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """`-alpha * logit S_t + beta * logit S_t0 + gamma * logit S_tn`, to be minimised.
+
+    Args:
+        edited: unit embeddings `(A * B, dim)`, row `a * B + b` from image `b`.
+        target_texts: `(K, dim)`, the text `t` that the edit shall show: similarity, weight alpha.
+        source_texts: `(K, dim)`, the text `t0` of the original image: diversity, weight beta.
+        unrealistic_texts: `(K, dim)`, a text `tn` that describes unrealistic images: realism,
+            weight gamma.
+        alpha, beta, gamma: the weights.
+        copies: A, the augmented rows per image.
+        reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
+
+    Raises:
+        InputError: shapes that do not fit together, or an unknown reduction.
+
+    Cosines 0.6 to the target (log-odds log 4) and 0.8 to the source text (log-odds log 9), 0 to the
+    unrealistic text: `-log 4 + log 9 = log 2.25`:
+
+    >>> axes = torch.eye(3)
+    >>> logit_loss(
+    ...     torch.tensor([[0.6, 0.8, 0.0]]), axes[:1], axes[1:2], axes[2:], alpha=1, beta=1, gamma=1
+    ... )
+    tensor(0.8109)
+    """
+    similarity = text_log_odds(edited, target_texts, copies, reduction)
+    diversity = text_log_odds(edited, source_texts, copies, reduction)
+    realism = text_log_odds(edited, unrealistic_texts, copies, reduction)
+    return -alpha * similarity + beta * diversity + gamma * realism
