@@ -11,8 +11,8 @@ import torch
 from foreign_files import nvidia_pickle, nvidia_state
 
 from cfclip.errors import CheckpointError
-from cfclip.generators.nvidia import from_nvidia
-from cfclip.generators.nvidia_pickle import read_nvidia_pickle
+from cfclip.generators.layouts import from_nvidia
+from cfclip.generators.nvidia_files import read_nvidia_pickle
 from cfclip.generators.stylegan2 import StyleGAN2
 from recipes.rehearsal.forms import tensorflow_pickle
 

@@ -11,26 +11,26 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from cfclip.generators import nvidia, rosinality
 from cfclip.generators.checkpoints import FORMAT
+from cfclip.generators.layouts import NVIDIA, ROSINALITY, Layout
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2
 from recipes.rehearsal.forms import State, nvidia_pickle
 
 
-def _exported(generator: StyleGAN2, module: object) -> State:
+def _exported(generator: StyleGAN2, layout: Layout) -> State:
     """The generator's tensors in another program's layout, without `w_avg`."""
     state: State = {}
     for name, value in generator.state_dict().items():
         if name != "w_avg":
-            theirs, shape = module._layout(name, tuple(value.shape))  # type: ignore[attr-defined]
+            theirs, shape = layout.place(name, tuple(value.shape))
             state[theirs] = value.reshape(shape)
     return state
 
 
 def rosinality_state(generator: StyleGAN2) -> State:
     """A generator of 8 px or more as rosinality's state dict, without the mean of W."""
-    state = _exported(generator, rosinality)
+    state = _exported(generator, ROSINALITY)
     state["convs.0.conv.blur.kernel"] = 4.0 * fir_filter()
     state["to_rgbs.0.upsample.kernel"] = 4.0 * fir_filter()
     return state
@@ -38,7 +38,7 @@ def rosinality_state(generator: StyleGAN2) -> State:
 
 def nvidia_state(generator: StyleGAN2) -> State:
     """A generator of 8 px or more as NVIDIA's state dict."""
-    state = _exported(generator, nvidia)
+    state = _exported(generator, NVIDIA)
     state["mapping.w_avg"] = generator.w_avg
     for name in ("b4.", "b4.conv1.", "b8.", "b8.conv0.", "b8.conv1."):
         state[f"synthesis.{name}resample_filter"] = fir_filter()

@@ -43,10 +43,10 @@ class Convert(Output):
             raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")
         check_outputs([self.out], self.overwrite)
 
-        from cfclip.generators.conversion import convert_generator
+        from cfclip.generators.opening import convert_generator
 
         converted = convert_generator(self.source, self.out, self.licence, self.origin)
-        config, console = converted.config, self.console
+        config, console = converted.generator.config, self.console
         content = {
             "generator": str(self.out),
             "resolution": config.resolution,

@@ -1,7 +1,6 @@
 """Generators on disk: one safetensors file that holds the tensors and the sizes they fit."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,25 +9,17 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.io.typed_fields import build
 from cfclip.io.weights import (
     ModelFormat,
     build_with,
-    check_tensors,
     read_config,
     read_model,
     save_model,
-    shapes_of,
 )
 
 FORMAT = ModelFormat("cfclip.stylegan2.v1", "generator")
-
-_W_AVG = "w_avg"
-
-Layout = Callable[[str, tuple[int, ...]], tuple[str, tuple[int, ...]]]
-"""Our tensor's name and shape to its name and shape in another program."""
 
 
 def save_generator(
@@ -80,75 +71,3 @@ def build_generator(
             "numbers; save it anew"
         )
     return generator.eval().requires_grad_(False)
-
-
-def build_from_layout(
-    config: StyleGAN2Config,
-    layout: Layout,
-    weights: Mapping[str, Tensor],
-    w_avg: Tensor,
-    source: str,
-) -> StyleGAN2:
-    """A `StyleGAN2` from tensors that are named and shaped as another program does it.
-
-    `layout` says for one of our tensors, by name and shape, what the other program calls it and
-    which shape it has there: the same up to axes of length one. `w_avg` is apart, since some
-    formats keep it elsewhere. Raises `CheckpointError` as `build_generator` does, in the other
-    program's names.
-    """
-    own = shapes_of(lambda: StyleGAN2(config), source)
-    del own[_W_AVG]
-    theirs = {name: layout(name, shape) for name, shape in own.items()}
-    check_tensors(dict(theirs.values()), weights, source)
-    tensors = {name: weights[theirs[name][0]].reshape(shape) for name, shape in own.items()}
-    return build_generator(config, tensors | {_W_AVG: w_avg}, source)
-
-
-def drop_fir_filters(
-    state: Mapping[str, Tensor], names: re.Pattern[str], source: str
-) -> dict[str, Tensor]:
-    """`state` without its filter buffers, those whose whole name matches `names`.
-
-    Raises `CheckpointError` for one that is not the [1, 3, 3, 1] filter up to a factor: a model
-    trained with another filter would be loaded wrongly.
-    """
-    kept = dict(state)
-    for name in state:
-        if not names.fullmatch(name):
-            continue
-        kernel = kept.pop(name).float().cpu()
-        expected = fir_filter()
-        if kernel.shape != expected.shape or not torch.allclose(kernel / kernel.sum(), expected):
-            raise CheckpointError(
-                f"{source}: filter {name} is not [1, 3, 3, 1]; other filters are not supported"
-            )
-    return kept
-
-
-def size_of(weights: Mapping[str, Tensor], name: str, axis: int, source: str) -> int:
-    """Length of one axis of a tensor; `CheckpointError` when it has no such tensor or axis."""
-    if name not in weights:
-        raise CheckpointError(f"{source} does not fit a StyleGAN2: missing {name}")
-    if weights[name].ndim <= axis:
-        raise CheckpointError(
-            f"{source} does not fit a StyleGAN2: {name} has shape {tuple(weights[name].shape)}"
-        )
-    return weights[name].shape[axis]
-
-
-def check_square(weights: Mapping[str, Tensor], const: str, source: str) -> None:
-    """Raise `CheckpointError` if the map that a generator starts from is of another shape."""
-    shape = tuple(weights[const].shape) if const in weights else ()
-    if len(shape) > 1 and shape[-2] != shape[-1]:
-        raise CheckpointError(
-            f"{source} is of a non-square generator, which starts from {shape[-1]}x{shape[-2]} "
-            f"({const}); only square pictures can be edited, give a generator of such"
-        )
-
-
-def conditional(source: str, reason: str) -> CheckpointError:
-    """The error for a generator that needs to be told a class."""
-    return CheckpointError(
-        f"{source} is of a conditional generator, of several classes ({reason}); only "
-        "unconditional ones can be edited, give such a one"
-    )

@@ -1,39 +1,51 @@
-"""Opening any generator file, by its content and never by its name."""
+"""Opens any generator file, by its content and never by its name, and makes it one of ours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
-from cfclip.errors import CheckpointError, shown_name
+from cfclip.errors import CheckpointError, InputError, reason_of, shown_name
 from cfclip.foreign.state_dicts import networks_in, part_of, state_dict_of, value_in
 from cfclip.foreign.torch_files import read_torch_object
 from cfclip.foreign.torch_layout import LEGACY_START
-from cfclip.generators.checkpoints import FORMAT, load_generator_file, size_of
-from cfclip.generators.nvidia import from_nvidia
-from cfclip.generators.nvidia_network import GENERATOR, Network, network_names, state_of_network
-from cfclip.generators.nvidia_pickle import read_nvidia_pickle
-from cfclip.generators.rosinality import NOISE_SEED, from_rosinality, lacks_noise
+from cfclip.generators.checkpoints import FORMAT, load_generator_file, save_generator
+from cfclip.generators.layouts import (
+    AVERAGE_SAMPLES,
+    NOISE_SEED,
+    from_nvidia,
+    from_rosinality,
+    lacks_noise,
+)
+from cfclip.generators.nvidia_files import (
+    GENERATOR,
+    Network,
+    network_names,
+    read_nvidia_pickle,
+    state_of_network,
+)
 from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.io.files import sha256_of
 from cfclip.io.weights import is_model_file, read_metadata
+
+LICENCE = "licence"
+ORIGIN = "origin"
+_FILE, _HASH, _LAYOUT = "source_file", "source_sha256", "source_layout"
+_NOTES = "source_notes"
 
 _PICKLE_START = b"\x80"
 _AVERAGE = "latent_avg"
-_FIRST_LAYER = "style.1.weight"
 _PARTS = ("", "decoder.", "generator.", "g_ema.", "G_ema.")
 """What the tensors of a generator begin with where it is a part of a larger network."""
 _ROSINALITY = ("input.", "style.", "conv1.", "convs.", "to_rgb1.", "to_rgbs.")
 _NVIDIA = ("mapping.", "synthesis.")
 """What their names begin with."""
 _NAMES_SHOWN = 3
-_AVERAGE_SAMPLES = 10_000
-"""Of z, for a mean of W that a file does not hold; as many as e4e takes."""
-_AVERAGE_BATCH = 1_000
-_AVERAGE_SEED = 0
-_MEASURED = f"it holds no mean of W, which was measured over {_AVERAGE_SAMPLES:,} draws"
+_MEASURED = f"it holds no mean of W, which was measured over {AVERAGE_SAMPLES:,} draws"
 _DRAWN = f"it holds no noise, which was drawn once, by the seed {NOISE_SEED}"
 
 
@@ -92,13 +104,61 @@ def open_generator(path: str | Path) -> OpenedGenerator:
         raise CheckpointError(f"{path}: {error}") from error
 
 
+def convert_generator(
+    source: str | Path, out: str | Path, licence: str | None = None, origin: str | None = None
+) -> OpenedGenerator:
+    """Write the generator of any file that `load_generator` opens as safetensors, atomically.
+
+    Returns what was opened, with the metadata that the new file has: `licence`, `origin`, and the
+    name, SHA-256 and layout of the file that it was made from (`source_file`, `source_sha256`,
+    `source_layout`), and what that did not hold (`source_notes`).
+
+    Args:
+        source: the file; nothing in it is run.
+        out: the file to write, which is replaced if it exists.
+        licence: of the weights; no file of another program tells it. None keeps that of a file of
+            this project.
+        origin: who made the weights, from what. None keeps that of a file of this project, and
+            says for others what they were converted from.
+
+    Raises:
+        CheckpointError: as `load_generator` does.
+        InputError: nothing tells the licence, or `out` is the source, or cannot be written.
+    """
+    source, out = Path(source), Path(out)
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out} is the file to convert, and would be lost; choose another")
+    opened = open_generator(source)
+    licence = licence or opened.metadata.get(LICENCE)
+    if not licence or not licence.strip():
+        raise InputError(
+            f"{source} does not say which licence its weights have; say so (--licence), as whoever "
+            "published them does"
+        )
+    metadata = {
+        ORIGIN: f"converted from {source.name} ({opened.layout})",
+        **opened.metadata,
+        **({ORIGIN: origin} if origin else {}),
+        LICENCE: licence,
+        _FILE: source.name,
+        _HASH: sha256_of(source),
+        _LAYOUT: opened.layout,
+        **({_NOTES: "; ".join(opened.notes)} if opened.notes else {}),
+    }
+    try:
+        save_generator(opened.generator, out, metadata)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"cannot write {out}: {reason_of(error)}; make room or choose another place"
+        ) from error
+    return replace(opened, metadata=metadata)
+
+
 def _from_torch(content: Any) -> OpenedGenerator:
     if isinstance(content, Mapping) and isinstance(content.get(GENERATOR), Network):
         content = content[GENERATOR]
     if isinstance(content, Network):
-        found = state_of_network(content)
-        state = state_dict_of(found.tensors, "its generator")
-        return OpenedGenerator(from_nvidia(state, found.lr_multiplier), "NVIDIA network", {})
+        return OpenedGenerator(from_nvidia(*state_of_network(content)), "NVIDIA network", {})
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise CheckpointError(
             f"it holds a {type(content).__name__}, expected a mapping of names; save one"
@@ -125,12 +185,11 @@ def _from_rosinality(
 ) -> OpenedGenerator:
     average = value_in({**content, **tensors}, _AVERAGE)
     state = state_dict_of({n: v for n, v in tensors.items() if n != _AVERAGE}, "its generator")
-    notes = [_DRAWN] if lacks_noise(state) else []
-    if average is not None:
-        return OpenedGenerator(from_rosinality(state, _average_of(average)), layout, {}, (*notes,))
-    width = size_of(state, _FIRST_LAYER, 0, "its generator")
-    generator = _with_average(from_rosinality(state, torch.zeros(width)))
-    return OpenedGenerator(generator, layout, {}, (_MEASURED, *notes))
+    notes = [_MEASURED] if average is None else []
+    if lacks_noise(state):
+        notes.append(_DRAWN)
+    mean = None if average is None else _average_of(average)
+    return OpenedGenerator(from_rosinality(state, mean), layout, {}, tuple(notes))
 
 
 def _average_of(value: object) -> Tensor:
@@ -138,12 +197,3 @@ def _average_of(value: object) -> Tensor:
     if average.ndim == 2 and len(average) and bool((average == average[0]).all()):
         return average[0]  # pSp and e4e repeat the mean for every layer
     return average
-
-
-def _with_average(generator: StyleGAN2) -> StyleGAN2:
-    draws = torch.Generator().manual_seed(_AVERAGE_SEED)
-    z = torch.randn(_AVERAGE_SAMPLES, generator.z_dim, generator=draws)
-    with torch.no_grad():
-        means = [generator.mapping(part)[:, 0].mean(0) for part in z.split(_AVERAGE_BATCH)]
-        generator.w_avg.copy_(torch.stack(means).mean(0))
-    return generator

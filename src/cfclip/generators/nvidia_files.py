@@ -1,17 +1,26 @@
-"""NVIDIA's networks as their files hold them: parts within parts, each with its tensors.
+"""NVIDIA's networks as files hold them, read without importing or running anything they carry.
 
-Each part of a network is pickled with the source code of its class and what it was made with. The
-code is text that is dropped, and nothing is made but the parts of this module. `torch.save` of a
-network, as pivotal tuning (PTI) keeps its generators, and NVIDIA's own pickles have the same parts.
+Each part of a network is pickled with its tensors, the source code of its class and what it was
+made with. The code is text that is dropped, and nothing is made but the parts of this module; names
+that are not listed are refused. `torch.save` of a network, as pivotal tuning (PTI) keeps its
+generators, and NVIDIA's own `.pkl` files have the same parts.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from cfclip.errors import CheckpointError
+from torch import Tensor
+
+from cfclip.errors import CheckpointError, reason_of
 from cfclip.foreign.pickle_values import Budget, Function, Table
-from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER
+from cfclip.foreign.pickles import PickleReader
+from cfclip.foreign.state_dicts import state_dict_of
+from cfclip.foreign.torch_files import map_file
+from cfclip.foreign.torch_layout import read_torch_data, tensor_names
+from cfclip.generators.layouts import from_nvidia
+from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER, StyleGAN2
 
 GENERATOR = "G_ema"
 """What NVIDIA's files call the network that pictures are made with."""
@@ -33,14 +42,47 @@ class Network:
     attributes: Mapping[Any, Any]
 
 
-@dataclass(frozen=True)
-class NetworkState:
-    """What a generator is built of."""
+def read_nvidia_pickle(path: str | Path) -> StyleGAN2:
+    """The generator (`G_ema`) of an NVIDIA StyleGAN2(-ADA) pickle in PyTorch form.
 
-    tensors: Mapping[str, Any]
-    """By their names in a state dict; what stands for a tensor is as the file was read."""
-    lr_multiplier: float
-    """The learning-rate multiplier of the mapping network, which no tensor tells."""
+    Nothing in the file is imported or run. Raises `CheckpointError` when the file is missing,
+    damaged, larger than any model, asks for a name that is not on the list (it is named), or is no
+    StyleGAN2; of a StyleGAN3 or a pickle of TensorFlow it says what to do.
+    """
+    path, budget = Path(path), Budget()
+    if not path.is_file():
+        raise CheckpointError(f"there is no generator file at {path}")
+    try:
+        names = {**tensor_names(budget), **network_names(budget), **_values_names(budget)}
+        content = PickleReader(map_file(path, private=True), names, budget).read_last()
+        network = content.get(GENERATOR) if isinstance(content, dict) else content
+        if not isinstance(network, Network):
+            raise CheckpointError(f"it has no {GENERATOR}")
+        state, multiplier = state_of_network(network)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise CheckpointError(
+            f"{path} is not a pickle of NVIDIA's StyleGAN2 in PyTorch form (nothing in it was "
+            f"run); get the file again, or give another: {reason_of(error)}"
+        ) from error
+    try:
+        return from_nvidia(state, multiplier)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _values_names(budget: Budget) -> dict[str, Any]:
+    """What the name stands for by which a bare pickle has the values of a tensor: a file of
+    `torch.save` within it, read once however often it is asked for."""
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def values(data: Any) -> Any:
+        if id(data) not in known:
+            known[id(data)] = data, read_torch_data(data, budget)
+        return known[id(data)][1]
+
+    return {"torch.storage._load_from_bytes": Function(values)}
 
 
 def network_names(budget: Budget) -> dict[str, Any]:
@@ -52,10 +94,11 @@ def network_names(budget: Budget) -> dict[str, Any]:
     }
 
 
-def state_of_network(network: Network) -> NetworkState:
-    """The tensors of a generator. Raises `CheckpointError` that says what "it" does."""
+def state_of_network(network: Network) -> tuple[dict[str, Tensor], float]:
+    """The state dict of a generator, and the learning-rate multiplier of its mapping network, which
+    no tensor tells. Raises `CheckpointError` that says what "it" does."""
     modules = dict(_modules(network))
-    return NetworkState(_tensors(modules), _check_arguments(modules))
+    return state_dict_of(_tensors(modules), "its generator"), _check_arguments(modules)
 
 
 def _network(meta: Any) -> Network:
