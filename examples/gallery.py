@@ -30,7 +30,7 @@ from cfclip_benchmark.avatars.attributes import SHAPES, classes
 from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, read_prompts
 from cfclip_benchmark.avatars.judges import load_probes
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.probes import Probe
 from examples.method_figures import small
 
@@ -55,7 +55,7 @@ _TITLES: Mapping[str, str] = {
 class Drawn:
     """One prompt and the samples that it is tried on, drawn before any edit."""
 
-    edit: Edit
+    edit: AvatarEdit
     seeds: tuple[int, ...]
 
     @property
@@ -89,7 +89,7 @@ def draw(seed: int, file: Path = SHIPPED) -> tuple[Drawn, ...]:
     )
 
 
-def is_read(edit: Edit, image: Image.Image, probes: Sequence[Probe]) -> bool:
+def is_read(edit: AvatarEdit, image: Image.Image, probes: Sequence[Probe]) -> bool:
     """Whether every probe reads all that a prompt says off a picture."""
     pixels = signed_from_pil([image], image.width)
     return all(

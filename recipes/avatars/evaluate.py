@@ -26,7 +26,7 @@ from cfclip.tensors import pil_from_signed, signed_from_uint8
 from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.renderer import render
 from cfclip_benchmark.avatars.scores import (
-    Edit,
+    AvatarEdit,
     EditScore,
     group_by_edit,
     score_edits,
@@ -196,7 +196,7 @@ def _measure_edits(config: Evaluate, bench: Bench, judge: Embedder) -> dict[str,
 
 
 @dataclass(frozen=True)
-class _MeasuredEdit:
+class _PromptResult:
     """What one prompt did to every avatar."""
 
     scores: list[EditScore]
@@ -214,14 +214,14 @@ def _gained(likeness: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, floa
 
 
 def _measure_edit(
-    edit: Edit, inversion: Inversion, bench: Bench, judge: Embedder, folder: Path
-) -> _MeasuredEdit:
+    edit: AvatarEdit, inversion: Inversion, bench: Bench, judge: Embedder, folder: Path
+) -> _PromptResult:
     """The scores of one prompt and the seconds it took, measured now or before."""
     path = folder / f"{edit.prompt.replace(' ', '-')}.json"
     if path.exists():
         kept = json.loads(path.read_text(encoding="utf-8"))
         scores = [EditScore.of_row(row) for row in kept["scores"]]
-        return _MeasuredEdit(scores, float(kept["seconds"]), kept["likeness"])
+        return _PromptResult(scores, float(kept["seconds"]), kept["likeness"])
     text_map = bench.session.start_map(bench.editing)
     editor = LatentOptimisation(
         bench.pack.generator(), bench.pack.embedder(), bench.editing, text_map
@@ -243,7 +243,7 @@ def _measure_edit(
     by_avatar = [
         {name: found[i].tolist() for name, found in likeness.items()} for i in range(len(records))
     ]
-    measured = _MeasuredEdit(scores, result.seconds, by_avatar)
+    measured = _PromptResult(scores, result.seconds, by_avatar)
     _write_json(asdict(measured), path)
     return measured
 

@@ -22,7 +22,7 @@ from cfclip_benchmark.avatars.judges import load_clip_judge
 from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.candidates import ORACLE
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.report import markdown_table
 
 _HEADER = (
@@ -31,7 +31,7 @@ _HEADER = (
 )
 
 
-def failed_colours_table(folder: BenchmarkFolder, rows: Sequence[Row], pack: Pack) -> str:
+def failed_colours_table(folder: BenchmarkFolder, rows: Sequence[MeasuredEdit], pack: Pack) -> str:
     """By method, how many edits of one colour failed, and who sees the asked colour in those.
 
     Args:
@@ -73,7 +73,7 @@ def failed_colours_table(folder: BenchmarkFolder, rows: Sequence[Row], pack: Pac
     return markdown_table(_HEADER, lines)
 
 
-def _pictures(folder: BenchmarkFolder, rows: Sequence[Row]) -> Tensor:
+def _pictures(folder: BenchmarkFolder, rows: Sequence[MeasuredEdit]) -> Tensor:
     """The edited pictures of rows."""
     pictures = [
         folder.open_picture(folder.picture(row.method, case_name(row.prompt, row.avatar)))

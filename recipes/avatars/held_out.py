@@ -14,7 +14,7 @@ from cfclip.errors import InputError
 from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.attributes import AvatarRecord
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES, Edit, EditScore, score_edits
+from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES, AvatarEdit, EditScore, score_edits
 from cfclip_benchmark.avatars.splits import SPLITS, Split
 from cfclip_benchmark.probes import Probe
 from recipes.avatars.bench import Bench
@@ -38,7 +38,7 @@ class HeldOut:
     probes: tuple[Probe, ...]
 
     @torch.no_grad()
-    def score(self, edit: Edit, images: Tensor) -> list[EditScore]:
+    def score(self, edit: AvatarEdit, images: Tensor) -> list[EditScore]:
         """One score for each avatar; `images` are their edits, `(avatars, 3, side, side)`."""
         source = self.inversion.reconstruction
         return score_edits(edit, self.records, source, images, self.probes)
@@ -68,13 +68,13 @@ def held_out(session: Session, natural: Path, count: int, kept: Path) -> HeldOut
     return HeldOut(inversion, records, tuple(probes.values()))
 
 
-def edits_of(split: Split) -> tuple[Edit, ...]:
+def edits_of(split: Split) -> tuple[AvatarEdit, ...]:
     """The prompts that the pack is measured by: colours and excluded pairs, in plain words."""
     families = (*COLOUR_FAMILIES, "excluded")
     return tuple(edit for edit in read_prompts().of(split) if edit.family in families)
 
 
-def find_edit(prompt: str) -> Edit:
+def find_edit(prompt: str) -> AvatarEdit:
     """The edit with one of these prompts, of either split. Raises `InputError` if there is none."""
     known = {edit.prompt: edit for split in SPLITS for edit in edits_of(split)}
     if prompt not in known:

@@ -16,7 +16,7 @@ from cfclip.editors.editor import EditProgress
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.optimisation_config import Fusion, LatentOptimisationConfig
 from cfclip.io.files import atomic_write
-from cfclip_benchmark.avatars.scores import Edit, EditScore, summarise
+from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, summarise
 from recipes.avatars.bench import parse_settings
 from recipes.avatars.held_out import HeldOut, find_edit, held_out
 
@@ -66,7 +66,7 @@ class MeasureStarts:
 class _Watched:
     """Success on the way of one edit: the first scored step at which each avatar shows it."""
 
-    edit: Edit
+    edit: AvatarEdit
     avatars: HeldOut
     early: int
     every: int
@@ -114,7 +114,7 @@ def _measure(
     avatars: HeldOut,
     settings: LatentOptimisationConfig,
     start: Start,
-    edit: Edit,
+    edit: AvatarEdit,
     config: MeasureStarts,
 ) -> dict[str, Any]:
     """One prompt from one start: the final `scores`, and by avatar the step that `reached` it."""

@@ -18,7 +18,7 @@ from cfclip.io.files import write_whole
 from cfclip.packs.pack import Pack
 from cfclip_benchmark import figures, report
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.measured_edits import Row, RowLog
+from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.summary import (
     ALL,
     CONTROL,
@@ -144,12 +144,12 @@ def fill_tables(text: str, tables: Mapping[str, str]) -> str:
     return _TABLE.sub(fill, text)
 
 
-def _summary(folder: Path, rows: tuple[Row, ...]) -> Summary:
+def _summary(folder: Path, rows: tuple[MeasuredEdit, ...]) -> Summary:
     """The figures of one benchmark. Raises `InputError` as `_realism` does."""
     return summarise_rows(rows, _realism(folder, rows))
 
 
-def _tables(name: str, rows: tuple[Row, ...], summary: Summary) -> dict[str, str]:
+def _tables(name: str, rows: tuple[MeasuredEdit, ...], summary: Summary) -> dict[str, str]:
     """The tables of one benchmark, by name."""
     return {
         f"{name}-counterfactual": report.quality_table(summary, COUNTERFACTUAL),
@@ -164,7 +164,7 @@ def _tables(name: str, rows: tuple[Row, ...], summary: Summary) -> dict[str, str
     }
 
 
-def _realism(folder: Path, rows: tuple[Row, ...]) -> dict[tuple[str, str], float]:
+def _realism(folder: Path, rows: tuple[MeasuredEdit, ...]) -> dict[tuple[str, str], float]:
     """KID by method and group: of the summary, since it is measured on the pictures.
 
     Raises `InputError` if the summary is missing, or was written before the last rows: it is
@@ -190,7 +190,7 @@ def _realism(folder: Path, rows: tuple[Row, ...]) -> dict[tuple[str, str], float
     }
 
 
-def _rows(folder: Path) -> tuple[Row, ...]:
+def _rows(folder: Path) -> tuple[MeasuredEdit, ...]:
     rows = RowLog(BenchmarkFolder(folder).rows).rows
     if not rows:
         raise InputError(f"{folder} has no rows; run cfclip bench first")

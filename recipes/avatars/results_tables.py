@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cfclip.editing.methods import METHODS
 from cfclip_benchmark.intervals import mean_with_interval
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.report import markdown_table, percent, shown
 from cfclip_benchmark.summary import (
     ALL,
@@ -33,7 +33,7 @@ def family_table(summary: Summary, measure: str) -> str:
     return markdown_table(("method", *families), lines)
 
 
-def attainable_table(rows: Sequence[Row]) -> str:
+def attainable_table(rows: Sequence[MeasuredEdit]) -> str:
     """Exact rate of the counterfactual edits whose true answer, inverted, is read as exact itself.
 
     In the others an attribute is lost in the inversion, or the probes see one where none is.
@@ -51,7 +51,7 @@ def attainable_table(rows: Sequence[Row]) -> str:
     return markdown_table(("method", "exact, %", "where it is attainable, %", "edits"), lines)
 
 
-def lost_table(rows: Sequence[Row]) -> str:
+def lost_table(rows: Sequence[MeasuredEdit]) -> str:
     """Per cent of the counterfactual edits that lost an attribute, for those lost most often."""
     counterfactual = [row for row in rows if row.family != CONTROL]
     methods = dict.fromkeys(row.method for row in counterfactual)
@@ -68,7 +68,7 @@ def lost_table(rows: Sequence[Row]) -> str:
     return markdown_table(("method", *(name.replace("_", " ") for name in often)), lines)
 
 
-def repeated_table(first: Sequence[Row], second: Sequence[Row]) -> str:
+def repeated_table(first: Sequence[MeasuredEdit], second: Sequence[MeasuredEdit]) -> str:
     """What a second run of some cases found, beside the interval that the first had of them."""
     cases = {row.key for row in first} & {row.key for row in second}
     lines = []

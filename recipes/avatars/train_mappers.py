@@ -9,7 +9,7 @@ from cfclip.apps.options import OK
 from cfclip.errors import InputError
 from cfclip.training.saved_state import CHECKPOINT
 from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, prompt_name, read_prompts
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 
 _FOLDER = Path(__file__).parent
 SINGLE_PROMPTS = _FOLDER / "single_prompts.toml"
@@ -45,7 +45,7 @@ class Training:
 
     name: str
     """Its folder, beside the others."""
-    edits: Sequence[Edit]
+    edits: Sequence[AvatarEdit]
     """What it learns."""
     steps: int
     options: tuple[str, ...] = ()

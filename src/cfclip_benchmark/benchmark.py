@@ -18,7 +18,7 @@ from cfclip.io.files import sha256_of
 from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.attributes import AvatarRecord
 from cfclip_benchmark.avatars.cases import Case, make_cases
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import Split
 
 FORMAT = 1
@@ -29,7 +29,7 @@ class Benchmark:
     """What is measured, on what."""
 
     session: Session
-    edits: tuple[Edit, ...]
+    edits: tuple[AvatarEdit, ...]
     split: Split
     """Which avatars, so that settings are never chosen on those of the test."""
     images: int

@@ -26,7 +26,7 @@ from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.candidates import Candidate, Editing, Oracle, Unanswered
 from cfclip_benchmark.figures import write_charts, write_examples
-from cfclip_benchmark.measured_edits import Row, RowLog
+from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.realism import measure_realism
 from cfclip_benchmark.report import write_summary
 from cfclip_benchmark.summary import Summary, summarise_rows
@@ -173,7 +173,7 @@ def _answer(
     subjects: Sequence[Subject],
     instruments: Instruments,
     folder: BenchmarkFolder,
-) -> list[Row]:
+) -> list[MeasuredEdit]:
     own = [subjects[case.avatar] for case in cases]
     rows = []
     for case, subject, answer in zip(cases, own, candidate.answer(cases, own), strict=True):

@@ -17,7 +17,7 @@ from cfclip.images.image_files import write_png
 from cfclip.optim.descent import INTERRUPTED
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.cases import Case
-from cfclip_benchmark.avatars.measures import Answer, Subject
+from cfclip_benchmark.avatars.measures import CaseAnswer, Subject
 from cfclip_benchmark.peak_memory import peak_memory
 
 ORACLE = "oracle"
@@ -37,7 +37,7 @@ class Candidate(Protocol):
     def name(self) -> str:
         """Of its rows."""
 
-    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
+    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
         """Its pictures of cases of one prompt, whose avatars are the subjects.
 
         Raises `Unanswered` for a prompt that it cannot do, `KeyboardInterrupt` if it was
@@ -63,7 +63,7 @@ class Oracle:
         self._projection = projection
         self._folder = folder
 
-    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
+    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
         session = self._session
         resolution = session.generator.resolution
         truths = torch.cat([case.truths(resolution)[:1] for case in cases])
@@ -71,7 +71,7 @@ class Oracle:
             write_png(picture, self._folder / f"{case.name}.png", overwrite=True)
         inversion = session.pack.invert(truths, self._projection, session.device)
         return [
-            Answer(image, None, None, None, 0, INVERTED)
+            CaseAnswer(image, None, None, None, 0, INVERTED)
             for image in inversion.reconstruction.cpu().split(1)
         ]
 
@@ -91,7 +91,7 @@ class Editing:
         self._session = session
         self._seed = seed
 
-    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[Answer]:
+    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
         device = self._session.device
         latents = torch.cat([subject.latents for subject in subjects]).to(device)
         manifest, prompt = self._session.pack.manifest, cases[0].edit.prompt
@@ -108,7 +108,7 @@ class Editing:
         if INTERRUPTED in result.stop_reasons:
             raise KeyboardInterrupt
         return [
-            Answer(
+            CaseAnswer(
                 image=result.images[row : row + 1].detach().cpu(),
                 at_strength=_at_strength(result, row),
                 seconds=seconds / len(cases),

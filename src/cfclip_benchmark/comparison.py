@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from cfclip_benchmark.intervals import Estimate, mean_with_interval
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.summary import MEASURES, groups_of
 
 
 def differences(
-    rows: Sequence[Row], method: str, other: str, measure: str = "exact"
+    rows: Sequence[MeasuredEdit], method: str, other: str, measure: str = "exact"
 ) -> dict[str, Estimate]:
     """Mean difference of a measure, `method` minus `other`, by group of prompts.
 
@@ -20,7 +20,7 @@ def differences(
         method, other: names in the rows.
         measure: one of `MEASURES`.
     """
-    read: Callable[[Row], float | None] = MEASURES[measure]
+    read: Callable[[MeasuredEdit], float | None] = MEASURES[measure]
     others: Mapping[tuple[str, int], float | None] = {
         row.key[1:]: read(row) for row in rows if row.method == other
     }

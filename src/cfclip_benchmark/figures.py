@@ -14,7 +14,7 @@ from cfclip.viewing.sheets import sheet
 from cfclip_benchmark.avatars.benchmark_prompts import prompt_name
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.intervals import mean_with_interval
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, ORACLE, Summary
 
 EXAMPLES_FILE = "examples.png"
@@ -33,7 +33,7 @@ _Case: TypeAlias = tuple[str, int]
 
 
 def write_examples(
-    folder: BenchmarkFolder, rows: Sequence[Row], methods: Sequence[str]
+    folder: BenchmarkFolder, rows: Sequence[MeasuredEdit], methods: Sequence[str]
 ) -> tuple[Path, ...]:
     """Sheets of cases drawn at random: avatar, inversion, true answer, the answer of each method.
 
@@ -42,7 +42,7 @@ def write_examples(
     Returns the files that there is anything to show in. Raises `InputError` for a picture that is
     missing, or a file that cannot be written.
     """
-    answers = {(row.prompt, row.avatar): dict[str, Row]() for row in rows}
+    answers = {(row.prompt, row.avatar): dict[str, MeasuredEdit]() for row in rows}
     for row in rows:
         answers[row.prompt, row.avatar][row.method] = row
     whole = {case: found for case, found in answers.items() if set(methods) <= set(found)}
@@ -71,7 +71,7 @@ def write_examples(
 
 
 def _line(
-    folder: BenchmarkFolder, case: _Case, found: Mapping[str, Row], methods: Sequence[str]
+    folder: BenchmarkFolder, case: _Case, found: Mapping[str, MeasuredEdit], methods: Sequence[str]
 ) -> list[tuple[Image.Image, str]]:
     """Tiles of one case."""
     prompt, avatar = case
@@ -87,7 +87,7 @@ def _line(
     ]
 
 
-def _outcome(row: Row) -> str:
+def _outcome(row: MeasuredEdit) -> str:
     """What became of an edit, in a few words."""
     lost = f", lost {', '.join(row.lost)}".replace("_", " ") if row.lost else ""
     if row.success is None:
@@ -98,7 +98,7 @@ def _outcome(row: Row) -> str:
 
 
 def write_charts(
-    folder: BenchmarkFolder, rows: Sequence[Row], summary: Summary
+    folder: BenchmarkFolder, rows: Sequence[MeasuredEdit], summary: Summary
 ) -> tuple[Path, ...]:
     """Exact rate of the counterfactual edits against their strength, and against their seconds.
 
@@ -120,7 +120,7 @@ def _chart(series: Sequence[Series], label: str, log: bool) -> str:
     return svg_of(chart(series, label, "exact counterfactual edits", log)) if series else ""
 
 
-def strength_series(rows: Sequence[Row]) -> list[Series]:
+def strength_series(rows: Sequence[MeasuredEdit]) -> list[Series]:
     """By method, the exact rate of counterfactual edits at every strength they were read at."""
     found: dict[str, dict[float, list[tuple[int, float | None]]]] = {}
     for row in rows:

@@ -13,7 +13,7 @@ from cfclip.io.text_files import read_json
 from cfclip.io.text_formats import named, repeated
 from cfclip.io.typed_fields import field_of
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.variants import Renamed, Variant
 
 QUICK_SETTINGS: Mapping[str, Any] = {"steps": 2, "augmentations": 1}
@@ -118,9 +118,9 @@ def read_settings(file: Path) -> dict[str, Any]:
     return settings
 
 
-def quick_edits(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+def quick_edits(edits: Sequence[AvatarEdit]) -> tuple[AvatarEdit, ...]:
     """The first prompt of each family."""
-    first: dict[str, Edit] = {}
+    first: dict[str, AvatarEdit] = {}
     for edit in edits:
         first.setdefault(edit.family, edit)
     return tuple(first.values())

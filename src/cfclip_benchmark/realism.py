@@ -7,18 +7,18 @@ import torch
 from cfclip.tensors import signed_from_pil
 from cfclip_benchmark.avatars.cases import Case, draw_avatars
 from cfclip_benchmark.avatars.measures import Instruments
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import Split
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.kernel_distance import kernel_distance
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.summary import ALL, CONTROL, COUNTERFACTUAL
 
 
 def measure_realism(
-    rows: Sequence[Row],
+    rows: Sequence[MeasuredEdit],
     folder: BenchmarkFolder,
-    edits: Sequence[Edit],
+    edits: Sequence[AvatarEdit],
     split: Split,
     instruments: Instruments,
     resolution: int,
@@ -54,5 +54,5 @@ def measure_realism(
     return realism
 
 
-def _belongs(row: Row, group: str) -> bool:
+def _belongs(row: MeasuredEdit, group: str) -> bool:
     return group == ALL or (row.family == CONTROL) == (group == CONTROL)

@@ -18,7 +18,7 @@ from cfclip_benchmark.figures import (
     STRENGTH_FILE,
 )
 from cfclip_benchmark.intervals import CONFIDENCE, Estimate
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.summary import (
     ALL,
     COLOURS,
@@ -83,7 +83,7 @@ _COSTS: tuple[tuple[str, str, Format], ...] = (
 
 def write_summary(
     folder: BenchmarkFolder,
-    rows: Sequence[Row],
+    rows: Sequence[MeasuredEdit],
     summary: Summary,
     about: Mapping[str, Any],
 ) -> tuple[Path, ...]:
@@ -102,9 +102,9 @@ def write_summary(
     )
 
 
-def results_text(rows: Sequence[Row]) -> str:
+def results_text(rows: Sequence[MeasuredEdit]) -> str:
     """A line for each edit, all of its row but the other strengths; None becomes nothing."""
-    names = [each.name for each in fields(Row) if each.name != "strengths"]
+    names = [each.name for each in fields(MeasuredEdit) if each.name != "strengths"]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(names)
@@ -135,7 +135,7 @@ def csv_text(summary: Summary) -> str:
     return stream.getvalue()
 
 
-def markdown_text(rows: Sequence[Row], summary: Summary, about: Mapping[str, Any]) -> str:
+def markdown_text(rows: Sequence[MeasuredEdit], summary: Summary, about: Mapping[str, Any]) -> str:
     """The whole page."""
     pack, versions = about["pack"], about["versions"]
     first = summary.methods[0]
@@ -196,7 +196,7 @@ def costs_table(summary: Summary, group: str) -> str:
     return _table(summary, group, _COSTS)
 
 
-def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
+def ahead_table(rows: Sequence[MeasuredEdit], summary: Summary, method: str) -> str:
     """By group of prompts, how far a method is ahead of each that is none of `OURS`; "" if none."""
     if method not in summary.methods:
         return ""
@@ -212,7 +212,7 @@ def ahead_table(rows: Sequence[Row], summary: Summary, method: str) -> str:
     return markdown_table(("prompts", *found), lines) if lines else ""
 
 
-def unanswered(rows: Sequence[Row], methods: Sequence[str]) -> dict[str, list[str]]:
+def unanswered(rows: Sequence[MeasuredEdit], methods: Sequence[str]) -> dict[str, list[str]]:
     """By method, the prompts that others were asked and it was not, such as a mapper that was not
     trained for them; methods that there is no such prompt of are not there."""
     prompts = list(dict.fromkeys(row.prompt for row in rows))

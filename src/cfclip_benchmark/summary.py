@@ -7,7 +7,7 @@ from statistics import median
 from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES
 from cfclip_benchmark.candidates import ORACLE
 from cfclip_benchmark.intervals import Estimate, mean_with_interval
-from cfclip_benchmark.measured_edits import Row
+from cfclip_benchmark.measured_edits import MeasuredEdit
 
 CONTROL = "control"
 COUNTERFACTUAL = "counterfactual"
@@ -16,7 +16,7 @@ ALL = "all"
 KID = "kid"
 MEDIAN_SECONDS = "median_seconds"
 
-MEASURES: Mapping[str, Callable[[Row], float | None]] = {
+MEASURES: Mapping[str, Callable[[MeasuredEdit], float | None]] = {
     "success": lambda row: row.success,
     "preservation": lambda row: row.preservation,
     "exact": lambda row: row.exact,
@@ -59,12 +59,12 @@ class Summary:
         return self.figures.get((method, group), {}).get(measure)
 
 
-def groups_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def groups_of(rows: Sequence[MeasuredEdit]) -> dict[str, list[MeasuredEdit]]:
     """Rows of all, of the counterfactual ones, of the four colour families, by family, by prompt.
 
     A prompt's group is its text in quotation marks. A group without rows is not there.
     """
-    groups: dict[str, list[Row]] = {ALL: list(rows)}
+    groups: dict[str, list[MeasuredEdit]] = {ALL: list(rows)}
     groups[COUNTERFACTUAL] = [row for row in rows if row.family != CONTROL]
     groups[COLOURS] = [row for row in rows if row.family in COLOUR_FAMILIES]
     for row in rows:
@@ -74,7 +74,9 @@ def groups_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {name: found for name, found in groups.items() if found}
 
 
-def summarise_rows(rows: Sequence[Row], realism: Mapping[tuple[str, str], float]) -> Summary:
+def summarise_rows(
+    rows: Sequence[MeasuredEdit], realism: Mapping[tuple[str, str], float]
+) -> Summary:
     """Every figure of every method and group.
 
     Args:

@@ -26,7 +26,7 @@ from cfclip.training.runs import RunCallback
 from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.benchmark_run import BenchmarkOutcome, run_benchmark
-from cfclip_benchmark.measured_edits import Row, RowLog, StrengthScore
+from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog, StrengthScore
 from cfclip_benchmark.method_choices import QUICK_SETTINGS
 from cfclip_benchmark.summary import CONTROL
 from cfclip_benchmark.variants import Renamed
@@ -202,9 +202,9 @@ class _Reached:
         return tuple(x or 0.0 for x in (self.exact, self.success, self.preservation))
 
 
-def _reached(rows: Sequence[Row]) -> list[_Reached]:
+def _reached(rows: Sequence[MeasuredEdit]) -> list[_Reached]:
     """What rows reached at each factor on their edits, the ones nearest to 1 first."""
-    at: dict[float, list[Row | StrengthScore]] = {1.0: list(rows)}
+    at: dict[float, list[MeasuredEdit | StrengthScore]] = {1.0: list(rows)}
     for row in rows:
         for each in row.strengths:
             at.setdefault(each.strength, []).append(each)

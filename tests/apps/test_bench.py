@@ -22,7 +22,7 @@ from cfclip.editors.text_mapper import mapper_file
 from cfclip.fitting.mapper_training import find_latents, train_mapper
 from cfclip.io.files import sha256_of
 from cfclip.packs.pack import CLIP_FOLDER
-from cfclip_benchmark.measured_edits import Row, RowLog
+from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 
 METHODS = ("cfclip-optimisation", "directional-optimisation")
 TIMEOUT = 240.0
@@ -49,7 +49,7 @@ def bench(out: Path, *arguments: object, pack: object = "tiny") -> int:
     )
 
 
-def picture_of(out: Path, row: Row) -> Path:
+def picture_of(out: Path, row: MeasuredEdit) -> Path:
     name = f"{row.prompt.replace(' ', '-')}-{row.avatar:03d}.png"
     return out / "pictures" / row.method / name
 
@@ -115,7 +115,7 @@ def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture
 
     # Killed in the middle: the last row torn, the one before without its picture.
     (out / "rows.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:50])
-    picture_of(out, Row.from_json(lines[-2])).unlink()
+    picture_of(out, MeasuredEdit.from_json(lines[-2])).unlink()
     assert bench(out, "--methods", METHODS[0], "--resume") == 0
     again = (out / "rows.jsonl").read_text().splitlines()
     assert again[: len(lines) - 1] == lines[:-1]

@@ -8,9 +8,9 @@ import pytest
 from full_disk import room_for
 
 from cfclip.errors import InputError
-from cfclip_benchmark.measured_edits import Row, RowLog, StrengthScore
+from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog, StrengthScore
 
-ROW = Row(
+ROW = MeasuredEdit(
     method="oracle",
     prompt="green hair",
     family="hair",
@@ -48,7 +48,7 @@ def test_a_row_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_become_null() -> None:
     line = replace(ROW, psnr_outside=float("nan"), seconds=float("inf")).to_json()
-    assert Row.from_json(line) == replace(ROW, psnr_outside=None, seconds=None)
+    assert MeasuredEdit.from_json(line) == replace(ROW, psnr_outside=None, seconds=None)
 
 
 @pytest.mark.parametrize("torn", ['{"method": "ora', "{", ROW.to_json()])

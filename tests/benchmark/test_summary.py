@@ -8,7 +8,7 @@ import pytest
 
 from cfclip_benchmark.comparison import differences
 from cfclip_benchmark.figures import seconds_series, strength_series
-from cfclip_benchmark.measured_edits import Row, StrengthScore
+from cfclip_benchmark.measured_edits import MeasuredEdit, StrengthScore
 from cfclip_benchmark.report import (
     ahead_table,
     costs_table,
@@ -19,7 +19,7 @@ from cfclip_benchmark.report import (
 )
 from cfclip_benchmark.summary import groups_of, summarise_rows
 
-ROW = Row(
+ROW = MeasuredEdit(
     method="mine",
     prompt="green hair",
     family="hair",

@@ -10,14 +10,14 @@ from cfclip.packs.pack import Pack
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
 from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from recipes.avatars.failed_colours import failed_colours_table
 
 (GREEN_HAIR,) = (each for each in read_prompts().test if each.prompt == "green hair")
 
 
-def about(edit: Edit) -> dict[str, Any]:
+def about(edit: AvatarEdit) -> dict[str, Any]:
     return {"methods": {}, "prompts": {edit.prompt: [edit.family, dict(edit.words)]}}
 
 

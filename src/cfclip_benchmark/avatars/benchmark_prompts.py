@@ -14,7 +14,7 @@ from cfclip.io.typed_fields import build
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import SPLITS, Split
 
 SHIPPED = Path(__file__).with_name("prompts.toml")
@@ -25,12 +25,12 @@ SHIPPED = Path(__file__).with_name("prompts.toml")
 class PromptSet:
     """Prompts by what they are for."""
 
-    validation: tuple[Edit, ...]
+    validation: tuple[AvatarEdit, ...]
     """Settings may be chosen on these."""
-    test: tuple[Edit, ...]
+    test: tuple[AvatarEdit, ...]
     """These only measure."""
 
-    def of(self, split: Split) -> tuple[Edit, ...]:
+    def of(self, split: Split) -> tuple[AvatarEdit, ...]:
         """The prompts of a split."""
         return self.test if split == "test" else self.validation
 
@@ -68,15 +68,15 @@ def prompt_name(prompt: str) -> str:
     return re.sub("[^a-z0-9]+", "-", prompt.lower()).strip("-")
 
 
-def _edits(entries: Sequence[Any], where: str) -> tuple[Edit, ...]:
+def _edits(entries: Sequence[Any], where: str) -> tuple[AvatarEdit, ...]:
     if not entries:
         raise InputError(f"{where}: there are no prompts; give at least one")
     return tuple(_edit(entry, f"{where} {i}") for i, entry in enumerate(entries, 1))
 
 
-def _edit(entry: object, where: str) -> Edit:
+def _edit(entry: object, where: str) -> AvatarEdit:
     with named(where):
-        edit = build(Edit, entry)
+        edit = build(AvatarEdit, entry)
         if not edit.words:
             raise FormatError("words is empty, expected attribute = word")
         for attribute, word in edit.words.items():

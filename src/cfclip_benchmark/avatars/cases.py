@@ -19,7 +19,7 @@ from cfclip_benchmark.avatars.attributes import (
 )
 from cfclip_benchmark.avatars.benchmark_prompts import prompt_name
 from cfclip_benchmark.avatars.renderer import render
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import Split
 
 MOST_AVATARS = 1000
@@ -32,7 +32,7 @@ _SEEDS: dict[Split, int] = {"validation": VALIDATION_SEED, "test": TEST_SEED}
 class Case:
     """One prompt for one avatar."""
 
-    edit: Edit
+    edit: AvatarEdit
     avatar: int
     """Number of the avatar in its split."""
     record: AvatarRecord
@@ -67,7 +67,7 @@ def draw_avatars(split: Split, count: int) -> list[AvatarRecord]:
     return [table.record(row) for row in range(count)]
 
 
-def make_cases(edits: Sequence[Edit], records: Sequence[AvatarRecord]) -> list[Case]:
+def make_cases(edits: Sequence[AvatarEdit], records: Sequence[AvatarRecord]) -> list[Case]:
     """Every prompt for every avatar, avatar by avatar.
 
     Of a control, which shall ask for what natural avatars have, those are left out whose true

@@ -11,7 +11,7 @@ from cfclip.tensors import psnr, unit
 from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.scores import score_edits
 from cfclip_benchmark.batches import evaluate_in_batches
-from cfclip_benchmark.measured_edits import Row, StrengthScore
+from cfclip_benchmark.measured_edits import MeasuredEdit, StrengthScore
 from cfclip_benchmark.probes import Probe
 from cfclip_benchmark.text_likeness import text_likeness
 
@@ -38,7 +38,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Answer:
+class CaseAnswer:
     """What something made of a case."""
 
     image: Tensor
@@ -77,7 +77,9 @@ class Instruments:
         return unit(found, _EPS) * found.shape[1] ** 0.5
 
     @torch.no_grad()
-    def measure(self, method: str, case: Case, subject: Subject, answer: Answer) -> Row:
+    def measure(
+        self, method: str, case: Case, subject: Subject, answer: CaseAnswer
+    ) -> MeasuredEdit:
         """The row of a method's answer to a case, whose avatar is the subject."""
         truths = case.truths(answer.image.shape[-1])
         reconstruction = subject.reconstruction
@@ -93,7 +95,7 @@ class Instruments:
             torch.cat(images),
             self._probes,
         )
-        return Row(
+        return MeasuredEdit(
             method=method,
             prompt=case.edit.prompt,
             family=case.edit.family,
@@ -128,6 +130,6 @@ class Instruments:
         return (features[1:] - features[:1]).square().mean(1).sqrt()
 
 
-def _likeness(embedder: Embedder, case: Case, answer: Answer) -> float:
+def _likeness(embedder: Embedder, case: Case, answer: CaseAnswer) -> float:
     """Cosine of the answer and the prompt as it stands, in no template."""
     return text_likeness(embedder, case.edit.prompt, answer.image).item()

@@ -40,7 +40,7 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
-class Edit:
+class AvatarEdit:
     """One prompt of the benchmark and what it says of the avatar."""
 
     family: Family
@@ -121,7 +121,7 @@ class EditScore:
 
 
 def score_edits(
-    edit: Edit,
+    edit: AvatarEdit,
     records: Sequence[AvatarRecord],
     source: Tensor,
     edited: Tensor,
@@ -180,7 +180,7 @@ class _Truth:
     """(side, side) bool: what no true answer changes."""
 
     @classmethod
-    def of(cls, edit: Edit, record: AvatarRecord, side: int) -> "_Truth":
+    def of(cls, edit: AvatarEdit, record: AvatarRecord, side: int) -> "_Truth":
         answers = edit.true_answers(record)
         readable = _readable(answers)
         others = (readable & _readable([record])) - set(edit.words)
@@ -195,7 +195,7 @@ def _readable(records: Sequence[AvatarRecord]) -> frozenset[str]:
 
 
 def _came_true(
-    edit: Edit,
+    edit: AvatarEdit,
     answer: AvatarRecord,
     pixels: NDArray[np.uint8],
     readings: Sequence[Mapping[str, int]],
@@ -227,7 +227,7 @@ def _came_true(
 
 
 def group_by_edit(
-    edits: Sequence[Edit], found: Sequence[Sequence[_Found]]
+    edits: Sequence[AvatarEdit], found: Sequence[Sequence[_Found]]
 ) -> dict[str, list[_Found]]:
     """What was found of avatars, by family, then by prompt, then of all `colours` and of `all`.
 

@@ -18,7 +18,7 @@ from cfclip_benchmark.avatars.language import (
     is_held_out,
     vocabulary,
 )
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 
 PROMPTS = read_prompts()
 ENTRY = '[[{}]]\nfamily = "hair"\nprompt = "{} hair"\nwords = {{ hair_colour = "{}" }}\n'
@@ -41,7 +41,7 @@ def test_settings_are_not_chosen_on_what_is_tested() -> None:
     assert not claims[0] & claims[1]
 
 
-def all_edits() -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:
+def all_edits() -> tuple[tuple[AvatarEdit, ...], tuple[AvatarEdit, ...]]:
     return PROMPTS.of("test"), PROMPTS.of("validation")
 
 

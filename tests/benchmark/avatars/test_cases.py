@@ -7,10 +7,10 @@ from cfclip.tensors import uint8_from_signed
 from cfclip_benchmark.avatars.attributes import changed
 from cfclip_benchmark.avatars.cases import Case, draw_avatars, make_cases, pictures
 from cfclip_benchmark.avatars.renderer import render
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.scores import AvatarEdit
 
-GREEN = Edit("hair", "green hair", {"hair_colour": "green"})
-BEARD = Edit("control", "a beard", {"beard": "beard"})
+GREEN = AvatarEdit("hair", "green hair", {"hair_colour": "green"})
+BEARD = AvatarEdit("control", "a beard", {"beard": "beard"})
 
 
 def test_avatars_are_the_same_however_many_there_are() -> None:

@@ -7,12 +7,12 @@ from tiny_models import tiny_embedder
 from cfclip.tensors import psnr
 from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
-from cfclip_benchmark.avatars.measures import STRENGTHS, Answer, Instruments, Subject
-from cfclip_benchmark.avatars.scores import Edit
+from cfclip_benchmark.avatars.measures import STRENGTHS, CaseAnswer, Instruments, Subject
+from cfclip_benchmark.avatars.scores import AvatarEdit
 
 SIDE = 128
-GREEN = Edit("hair", "green hair", {"hair_colour": "green"})
-BEARD = Edit("control", "a beard", {"beard": "beard"})
+GREEN = AvatarEdit("hair", "green hair", {"hair_colour": "green"})
+BEARD = AvatarEdit("control", "a beard", {"beard": "beard"})
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def subject() -> Subject:
     return Subject(0, image, torch.zeros(1, 2, 3), image, float(psnr(image, image)))
 
 
-def case_of(edit: Edit) -> Case:
+def case_of(edit: AvatarEdit) -> Case:
     return Case(edit, 0, draw_avatars("test", 1)[0])
 
 
@@ -40,7 +40,9 @@ def test_the_true_answer_is_perfect(instruments: Instruments, subject: Subject) 
         strengths.append(strength)
         return truth if strength >= 1.0 else subject.original
 
-    row = instruments.measure("mine", case_of(GREEN), subject, Answer(truth, at, 2.0, 3.0, 4, "x"))
+    row = instruments.measure(
+        "mine", case_of(GREEN), subject, CaseAnswer(truth, at, 2.0, 3.0, 4, "x")
+    )
     assert (row.method, row.prompt, row.family, row.avatar) == ("mine", "green hair", "hair", 0)
     assert (row.success, row.exact, row.preservation, row.lost) == (True, True, 1.0, ())
     assert row.truth_distance == row.inversion_distance == 0.0
@@ -54,7 +56,7 @@ def test_the_true_answer_is_perfect(instruments: Instruments, subject: Subject) 
 
 
 def test_no_edit_fails(instruments: Instruments, subject: Subject) -> None:
-    answer = Answer(subject.original, None, None, None, 0, "x")
+    answer = CaseAnswer(subject.original, None, None, None, 0, "x")
     row = instruments.measure("mine", case_of(GREEN), subject, answer)
     assert (row.success, row.exact, row.preservation) == (False, False, 1.0)
     assert 0.05 < row.truth_distance < 2.0**0.5
@@ -66,7 +68,7 @@ def test_every_true_answer_is_near_itself(instruments: Instruments, subject: Sub
     case = case_of(BEARD)
     truths = case.truths(SIDE)
     for truth in truths.split(1):
-        answer = Answer(truth, None, None, None, 0, "x")
+        answer = CaseAnswer(truth, None, None, None, 0, "x")
         assert instruments.measure("mine", case, subject, answer).truth_distance == 0.0
 
 

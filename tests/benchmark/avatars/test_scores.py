@@ -22,7 +22,7 @@ from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
 from cfclip_benchmark.avatars.read_back import colour_masks
 from cfclip_benchmark.avatars.renderer import render, render_masks
 from cfclip_benchmark.avatars.scores import (
-    Edit,
+    AvatarEdit,
     EditScore,
     group_by_edit,
     score_edits,
@@ -31,8 +31,8 @@ from cfclip_benchmark.avatars.scores import (
 from cfclip_benchmark.probes import ARCHITECTURES, Probe
 
 RESOLUTION = 64
-GREEN_HAIR = Edit("hair", "green hair", {"hair_colour": "green"})
-BEARDED_IN_A_DRESS = Edit(
+GREEN_HAIR = AvatarEdit("hair", "green hair", {"hair_colour": "green"})
+BEARDED_IN_A_DRESS = AvatarEdit(
     "excluded", "a bearded person in a dress", {"beard": "beard", "clothes": "dress"}
 )
 PROMPTS = read_prompts()
@@ -104,7 +104,7 @@ def painted(images: Tensor, records: list[AvatarRecord], parts: Mapping[str, flo
     return images
 
 
-def edited_to(edit: Edit, record: AvatarRecord, answer: AvatarRecord) -> EditScore:
+def edited_to(edit: AvatarEdit, record: AvatarRecord, answer: AvatarRecord) -> EditScore:
     """The score of turning `record` into `answer`."""
     probes = oracles([record], [answer])
     (score,) = score_edits(edit, [record], rendered([record]), rendered([answer]), probes)
@@ -113,7 +113,7 @@ def edited_to(edit: Edit, record: AvatarRecord, answer: AvatarRecord) -> EditSco
 
 @pytest.mark.parametrize("edit", COLOUR_EDITS, ids=lambda edit: edit.prompt)
 def test_the_true_colour_succeeds_and_keeps_everything_else(
-    edit: Edit, records: list[AvatarRecord]
+    edit: AvatarEdit, records: list[AvatarRecord]
 ) -> None:
     source, truth = rendered(records), rendered(records, **edit.words)
     for index, score in enumerate(score_edits(edit, records, source, truth, oracles(records))):
@@ -127,7 +127,7 @@ def test_the_true_colour_succeeds_and_keeps_everything_else(
 
 @pytest.mark.parametrize("edit", EXCLUDED_PAIRS, ids=lambda edit: edit.prompt)
 def test_every_true_pair_succeeds_and_keeps_everything_else(
-    edit: Edit, records: list[AvatarRecord]
+    edit: AvatarEdit, records: list[AvatarRecord]
 ) -> None:
     known = 0
     for record in records:
@@ -145,7 +145,7 @@ def test_every_true_pair_succeeds_and_keeps_everything_else(
 
 
 @pytest.mark.parametrize("edit", COUNTERFACTUAL, ids=lambda edit: edit.prompt)
-def test_no_edit_fails_and_keeps_everything(edit: Edit, records: list[AvatarRecord]) -> None:
+def test_no_edit_fails_and_keeps_everything(edit: AvatarEdit, records: list[AvatarRecord]) -> None:
     source = rendered(records)
     scores = score_edits(edit, records, source, source, oracles(records))
     for score in scores:
@@ -236,7 +236,7 @@ def test_a_colour_without_a_pixel_says_nothing(plain: AvatarRecord) -> None:
     assert not colour_masks(thin, side)["lip_colour"].any()
     images = signed_from_uint8(torch.tensor(render(thin, side)[None]))
     probe = Blind({name: len(classes(name)) for name in ATTRIBUTES}, ARCHITECTURES[0])
-    edit = Edit("lip", "green lips", {"lip_colour": "green"})
+    edit = AvatarEdit("lip", "green lips", {"lip_colour": "green"})
     (score,) = score_edits(edit, [thin], images, images, [probe])
     assert (score.success, score.exact, score.kept) == (None, None, 1.0)
     assert score.psnr_outside > 100.0
@@ -331,10 +331,10 @@ def test_summary_by_hand() -> None:
 
 def test_scores_are_grouped_by_family_and_prompt() -> None:
     edits = [
-        Edit("hair", "green hair", {"hair_colour": "green"}),
-        Edit("lip", "blue lips", {"lip_colour": "blue"}),
-        Edit("hair", "blue hair", {"hair_colour": "blue"}),
-        Edit("excluded", "a beard and long hair", {"beard": "beard", "rear_hair": "long"}),
+        AvatarEdit("hair", "green hair", {"hair_colour": "green"}),
+        AvatarEdit("lip", "blue lips", {"lip_colour": "blue"}),
+        AvatarEdit("hair", "blue hair", {"hair_colour": "blue"}),
+        AvatarEdit("excluded", "a beard and long hair", {"beard": "beard", "rear_hair": "long"}),
     ]
     scores = [[EditScore(e.prompt, i, True, 1.0, (), 30.0) for i in range(2)] for e in edits]
     green, lips, blue, pair = scores
@@ -358,7 +358,7 @@ def test_the_natural_distribution_has_no_excluded_pair() -> None:
 
 
 @pytest.mark.parametrize("edit", PROMPTS.test, ids=lambda edit: edit.prompt)
-def test_no_true_answer_changes_a_pixel_outside_its_mask(edit: Edit) -> None:
+def test_no_true_answer_changes_a_pixel_outside_its_mask(edit: AvatarEdit) -> None:
     """The edges of a recoloured part are of the part: outside, the truth is the source."""
     for record in sample_records(3, "natural", 0):
         outside = ~edit.true_mask(record, RESOLUTION)
