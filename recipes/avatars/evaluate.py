@@ -24,20 +24,14 @@ from cfclip.errors import InputError
 from cfclip.io.files import atomic_write
 from cfclip.tensors import pil_from_signed, signed_from_uint8
 from cfclip_benchmark.avatars import judges
+from cfclip_benchmark.avatars.measures import text_likeness
 from cfclip_benchmark.avatars.renderer import render
-from cfclip_benchmark.avatars.scores import (
-    AvatarEdit,
-    EditScore,
-    group_by_edit,
-    score_edits,
-    summarise,
-)
+from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, score_edits
 from cfclip_benchmark.avatars.splits import Split
-from cfclip_benchmark.text_likeness import gained_share, text_likeness
 from recipes.avatars.bench import Bench, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.grids import save_grid, stack_grids
-from recipes.avatars.held_out import edits_of
+from recipes.avatars.held_out import edits_of, gained_share, group_by_edit, mean_scores
 from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
 from recipes.avatars.measure_samples import measure_samples
 from recipes.avatars.report import write_report
@@ -190,7 +184,7 @@ def _measure_edits(config: Evaluate, bench: Bench, judge: Embedder) -> dict[str,
         "split": config.split,
         "settings": asdict(bench.editing),
         "seconds_per_edit_in_batch": sum(one.seconds for one in done) / len(scores),
-        "groups": {name: summarise(found) for name, found in groups.items()},
+        "groups": {name: mean_scores(found) for name, found in groups.items()},
         "gained": {name: _gained(found) for name, found in likeness.items()},
     }
 
@@ -231,7 +225,7 @@ def _measure_edit(
     records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]
     source = inversion.reconstruction
     scores = score_edits(edit, records, source, result.images, list(bench.probes.values()))
-    _log.info("%s: %s", edit.prompt, summarise(scores))
+    _log.info("%s: %s", edit.prompt, mean_scores(scores))
     save_grid([result.images[:_GRID_AVATARS]], path.with_suffix(".png"))
     truth = [render(edit.true_answers(record)[0], source.shape[-1]) for record in records]
     pictures = (source, result.images, signed_from_uint8(torch.from_numpy(np.stack(truth))))

@@ -21,8 +21,7 @@ from cfclip_benchmark.avatars.cases import case_name
 from cfclip_benchmark.avatars.judges import load_clip_judge
 from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.candidates import ORACLE
-from cfclip_benchmark.measured_edits import MeasuredEdit
+from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
 from cfclip_benchmark.report import markdown_table
 
 _HEADER = (
@@ -47,7 +46,7 @@ def failed_colours_table(folder: BenchmarkFolder, rows: Sequence[MeasuredEdit], 
     """
     words = {
         prompt: words
-        for prompt, (family, words) in folder.about()["prompts"].items()
+        for prompt, (family, words) in folder.description()["prompts"].items()
         if family in COLOUR_FAMILIES
     }
     if any(part not in pack.manifest.aspects for each in words.values() for part in each):

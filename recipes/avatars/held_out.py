@@ -1,9 +1,12 @@
 """Held-out avatars with their truth: inverted once, edited by whatever is measured, and scored."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +23,7 @@ from cfclip_benchmark.probes import Probe
 from recipes.avatars.bench import Bench
 from recipes.avatars.dataset import load_dataset
 
+_Value = TypeVar("_Value")
 _FINGERPRINT = 12  # characters of the hashes of pack and avatars that name their folder
 
 
@@ -80,3 +84,54 @@ def find_edit(prompt: str) -> AvatarEdit:
     if prompt not in known:
         raise InputError(f"{prompt!r} is not a prompt of the benchmark: {', '.join(known)}")
     return known[prompt]
+
+
+def group_by_edit(
+    edits: Sequence[AvatarEdit], values: Sequence[Sequence[_Value]]
+) -> dict[str, list[_Value]]:
+    """Values of avatars, by family, then by prompt, then of all `colours` and of `all`.
+
+    `values[i]` are of `edits[i]`.
+    """
+    groups: dict[str, list[_Value]] = {edit.family: [] for edit in edits}
+    for edit, each in zip(edits, values, strict=True):
+        groups[edit.family].extend(each)
+    groups |= {edit.prompt: list(each) for edit, each in zip(edits, values, strict=True)}
+    groups["colours"] = [one for name in COLOUR_FAMILIES for one in groups.get(name, [])]
+    groups["all"] = [one for each in values for one in each]
+    return groups
+
+
+def mean_scores(scores: Sequence[EditScore]) -> dict[str, float | None]:
+    """Means over scores: success, preservation, exact rate, PSNR outside the mask.
+
+    Success and exact rate are of the avatars whose success can be read, whose share is `readable`;
+    None if there is no such avatar.
+    """
+    measures: dict[str, Callable[[EditScore], float | None]] = {
+        "success": lambda s: s.success,
+        "preservation": lambda s: s.kept,
+        "exact": lambda s: s.exact,
+        "psnr_outside": lambda s: s.psnr_outside,
+        "readable": lambda s: s.success is not None,
+    }
+    return {name: _mean([f(s) for s in scores]) for name, f in measures.items()}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
+
+
+def gained_share(source: Tensor, edited: Tensor, truth: Tensor) -> float:
+    """Mean gain of edited pictures over their sources, as a share of what the true answers gain.
+
+    Args:
+        source, edited, truth: `text_likeness` of the inversions, of their edits, and of the true
+            answers, each `(N,)`.
+
+    >>> before, after, best = torch.tensor([[0.25, 0.25], [0.5, 0.5], [0.75, 0.75]])
+    >>> gained_share(before, after, best)
+    0.5
+    """
+    return float((edited - source).mean() / (truth - source).mean())

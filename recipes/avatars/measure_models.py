@@ -11,8 +11,7 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.tensors import psnr, unit
 from cfclip_benchmark.avatars.attributes import ATTRIBUTES
 from cfclip_benchmark.avatars.renderer import face_box_pixels
-from cfclip_benchmark.batches import evaluate_in_batches
-from cfclip_benchmark.probes import Probe
+from cfclip_benchmark.probes import Probe, evaluate_in_batches
 from recipes.avatars import captions
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.dataset import Dataset

@@ -18,7 +18,7 @@ from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
 from cfclip_benchmark.avatars.read_back import Readings, read_back
 from cfclip_benchmark.avatars.renderer import render, visibility
-from cfclip_benchmark.batches import evaluate_in_batches
+from cfclip_benchmark.probes import evaluate_in_batches
 from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import Targets, readable_targets

@@ -16,9 +16,9 @@ from cfclip.editors.editor import EditProgress
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.optimisation_config import Fusion, LatentOptimisationConfig
 from cfclip.io.files import atomic_write
-from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, summarise
+from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore
 from recipes.avatars.bench import parse_settings
-from recipes.avatars.held_out import HeldOut, find_edit, held_out
+from recipes.avatars.held_out import HeldOut, find_edit, held_out, mean_scores
 
 _log = logging.getLogger(__name__)
 Start = Literal["source", "add", "difference", "concatenate"]
@@ -99,7 +99,7 @@ def measure_starts(config: MeasureStarts) -> None:
         scores = [EditScore.of_row(row) for d in done for row in d["scores"]]
         steps = [step for d in done for step in d["reached"] if step is not None]
         figures[start] = {
-            **summarise(scores),
+            **mean_scores(scores),
             "shown": len(steps) / len(scores),
             "shown_at_start": steps.count(0) / len(scores),
             "median_steps": statistics.median(steps) if steps else None,

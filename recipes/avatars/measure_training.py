@@ -19,9 +19,8 @@ from cfclip.io.files import atomic_write
 from cfclip.training.runs import RunProgress
 from cfclip.training.training_config import TrainingConfig
 from cfclip.viewing.charts import Point, Series, chart, svg_of
-from cfclip_benchmark.avatars.scores import group_by_edit, summarise
 from recipes.avatars.bench import parse_settings
-from recipes.avatars.held_out import find_edit, held_out
+from recipes.avatars.held_out import find_edit, group_by_edit, held_out, mean_scores
 
 _log = logging.getLogger(__name__)
 CURVE_FILE = "curve.jsonl"
@@ -89,7 +88,7 @@ def measure_training(config: MeasureTraining) -> None:
             ],
         )
         spent = seconds + (rows[-1]["seconds"] if rows else 0.0)
-        figures = {name: summarise(scores) for name, scores in groups.items() if scores}
+        figures = {name: mean_scores(scores) for name, scores in groups.items() if scores}
         rows.append({"step": step, "seconds": spent, **figures})
         with atomic_write(config.out / CURVE_FILE) as temporary:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))

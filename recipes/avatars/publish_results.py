@@ -78,7 +78,7 @@ def publish_results(config: PublishResults) -> None:
             edits failed.
     """
     folder = BenchmarkFolder(config.bench)
-    measured = folder.about()["pack"]
+    measured = folder.description()["pack"]
     pack = Pack.open(measured["name"])
     models = {name: measured["files"].get(name) for name in pack.mapped_models}
     pack.check_models(config.bench, models, "measure these (cfclip bench)")
@@ -102,7 +102,7 @@ def publish_results(config: PublishResults) -> None:
         second = _rows(config.again)
         costs = summarise_rows(second, {})
         tables["again"] = repeated_table(rows, second)
-        tables["again-costs"] = report.costs_table(costs, COUNTERFACTUAL)
+        tables["again-costs"] = report.figures_table(costs, COUNTERFACTUAL, report.COSTS)
         seconds = figures.seconds_chart(summary, costs)
     page = config.docs / PAGE
     write_whole(page, fill_tables(page.read_text(encoding="utf-8"), tables).encode())
@@ -152,9 +152,9 @@ def _summary(folder: Path, rows: tuple[MeasuredEdit, ...]) -> Summary:
 def _tables(name: str, rows: tuple[MeasuredEdit, ...], summary: Summary) -> dict[str, str]:
     """The tables of one benchmark, by name."""
     return {
-        f"{name}-counterfactual": report.quality_table(summary, COUNTERFACTUAL),
-        f"{name}-control": report.quality_table(summary, CONTROL),
-        f"{name}-judged": report.judged_table(summary, COUNTERFACTUAL),
+        f"{name}-counterfactual": report.figures_table(summary, COUNTERFACTUAL, report.QUALITY),
+        f"{name}-control": report.figures_table(summary, CONTROL, report.QUALITY),
+        f"{name}-judged": report.figures_table(summary, COUNTERFACTUAL, report.JUDGED),
         f"{name}-exact": report.exact_table(summary),
         f"{name}-families-success": family_table(summary, "success"),
         f"{name}-families-exact": family_table(summary, "exact"),

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cfclip.editing.methods import METHODS
-from cfclip_benchmark.intervals import mean_with_interval
-from cfclip_benchmark.measured_edits import MeasuredEdit
-from cfclip_benchmark.report import markdown_table, percent, shown
+from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
+from cfclip_benchmark.report import markdown_table, percent, with_interval
 from cfclip_benchmark.summary import (
     ALL,
     CONTROL,
     COUNTERFACTUAL,
-    ORACLE,
     Summary,
+    mean_with_interval,
     summarise_rows,
 )
 
@@ -27,7 +26,10 @@ def family_table(summary: Summary, measure: str) -> str:
     """A rate by method and family of prompts."""
     families = [each for each in summary.groups if each != ALL and not each.startswith('"')]
     lines = [
-        (method, *(shown(summary.get(method, family, measure), percent) for family in families))
+        (
+            method,
+            *(with_interval(summary.get(method, family, measure), percent) for family in families),
+        )
         for method in summary.methods
     ]
     return markdown_table(("method", *families), lines)
@@ -44,7 +46,7 @@ def attainable_table(rows: Sequence[MeasuredEdit]) -> str:
         own = [row for row in rows if row.method == method and row.family != CONTROL]
         there = [row for row in own if row.key[1:] in attainable]
         rates = [
-            shown(mean_with_interval([(row.avatar, row.exact) for row in group]), percent)
+            with_interval(mean_with_interval([(row.avatar, row.exact) for row in group]), percent)
             for group in (own, there)
         ]
         lines.append((method, *rates, str(len(there))))
@@ -81,7 +83,7 @@ def repeated_table(first: Sequence[MeasuredEdit], second: Sequence[MeasuredEdit]
             if old is None or new is None or old.low is None or old.high is None:
                 continue
             within = "yes" if old.low <= new.mean <= old.high else "no"
-            lines.append((method, measure, shown(old, percent), percent(new.mean), within))
+            lines.append((method, measure, with_interval(old, percent), percent(new.mean), within))
     return markdown_table(("method", "measure, %", "first run", "second run", "within"), lines)
 
 

@@ -1,12 +1,10 @@
 """What a benchmark measures, on what: CounterfactualBench, checked and named before any work."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from cfclip.editing.methods import Method
 from cfclip.editing.results import circumstances
 from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import mapper_file
@@ -20,6 +18,7 @@ from cfclip_benchmark.avatars.attributes import AvatarRecord
 from cfclip_benchmark.avatars.cases import Case, make_cases
 from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import Split
+from cfclip_benchmark.candidates import Editing
 
 FORMAT = 1
 
@@ -74,15 +73,8 @@ class Benchmark:
             if self.judge is not None:
                 self.judge.text_features([edit.prompt])
 
-    def about(
-        self, methods: Sequence[Method], files: Mapping[str, Sequence[Path]]
-    ) -> dict[str, Any]:
-        """What decides the rows, for `BenchmarkFolder.claim`.
-
-        Args:
-            methods: those that are compared.
-            files: what each of them was opened with, by its name.
-        """
+    def description(self, methods: Sequence[Editing]) -> dict[str, Any]:
+        """What decides the rows of methods, for `BenchmarkFolder.claim`."""
         probes = sorted((judges.SHIPPED / "probes").iterdir())
         return {
             "format": FORMAT,
@@ -98,11 +90,16 @@ class Benchmark:
             "probes": {path.name: sha256_of(path) for path in probes},
             "judge_clip": self.judge_hash,
             "methods": {
-                method.name: {
-                    "settings": dict(method.settings),
-                    "files": [sha256_of(mapper_file(path)) for path in files.get(method.name, ())],
-                    "seconds_of_training": method.seconds_of_training,
+                each.name: {
+                    "settings": dict(each.method.settings),
+                    "files": [sha256_of(mapper_file(path)) for path in each.variant.files],
+                    "seconds_of_training": each.method.seconds_of_training,
                 }
-                for method in methods
+                for each in methods
             },
         }
+
+
+def quick_edits(edits: Sequence[AvatarEdit]) -> tuple[AvatarEdit, ...]:
+    """The first prompt of each family."""
+    return tuple({edit.family: edit for edit in reversed(edits)}.values())[::-1]

@@ -26,7 +26,7 @@ from cfclip.io.typed_fields import field_of
 from cfclip.provenance.record import differences, write_json
 from cfclip_benchmark.measured_edits import ROWS_FILE
 
-ABOUT_FILE = "bench.json"
+DESCRIPTION_FILE = "bench.json"
 _METHODS = "methods"
 
 
@@ -50,14 +50,13 @@ class BenchmarkFolder:
         return self.path / "inverted" / f"{number:03d}.png"
 
     @property
-    def truths(self) -> Path:
-        """Rendered true answers."""
-        return self.path / "truths"
-
-    @property
     def inversions(self) -> Path:
-        """Latents of avatars and true answers."""
+        """Latents of avatars."""
         return self.path / "inversions"
+
+    def truth(self, case_name: str) -> Path:
+        """The rendered true answer of a case."""
+        return self.path / "truths" / f"{case_name}.png"
 
     def picture(self, method: str, case_name: str) -> Path:
         """The edited picture of a row."""
@@ -81,13 +80,13 @@ class BenchmarkFolder:
         """No other process works in the folder, which is made; see `locking.alone_in`."""
         return alone_in(self.path)
 
-    def claim(self, about: Mapping[str, Any], resume: bool) -> None:
+    def claim(self, description: Mapping[str, Any], resume: bool) -> None:
         """Make the folder, or check that it is one of the same benchmark.
 
         Methods may come and go from run to run; one that was there before must be the same.
 
         Args:
-            about: what decides the rows, as JSON values; "methods" by name.
+            description: what decides the rows, as JSON values; "methods" by name.
             resume: whether the folder may have been begun.
 
         Raises:
@@ -95,42 +94,38 @@ class BenchmarkFolder:
                 (every difference is named), or that another process works in, or that cannot be
                 written.
         """
+        wanted: dict[str, Any] = parse_json(json.dumps(description))
+        file = self.path / DESCRIPTION_FILE
         with self.alone():
-            self._claim(parse_json(json.dumps(about)), resume)
+            remove_partials(self.path)
+            if file.exists():
+                if not resume:
+                    raise InputError(
+                        f"{self.path} holds a benchmark already; go on with it (--resume), or "
+                        "choose another --out"
+                    )
+                begun = self.description()
+                common = begun[_METHODS].keys() & wanted[_METHODS].keys()
+                if differing := differences(
+                    _of_methods(begun, common), _of_methods(wanted, common)
+                ):
+                    raise InputError(
+                        f"{self.path} was begun with another {', '.join(differing)}; choose "
+                        "another --out, or go on as it was begun"
+                    )
+                wanted[_METHODS] = {**begun[_METHODS], **wanted[_METHODS]}
+            write_json(wanted, file)
 
-    def _claim(self, wanted: dict[str, Any], resume: bool) -> None:
-        file = self.path / ABOUT_FILE
-        remove_partials(self.path)
-        if file.exists():
-            if not resume:
-                raise InputError(
-                    f"{self.path} holds a benchmark already; go on with it (--resume), or choose "
-                    "another --out"
-                )
-            begun = _read(file)
-            if differing := differences(
-                _with_methods_of(begun, wanted), _with_methods_of(wanted, begun)
-            ):
-                raise InputError(
-                    f"{self.path} was begun with another {', '.join(differing)}; choose another "
-                    "--out, or go on as it was begun"
-                )
-            wanted[_METHODS] = {**begun[_METHODS], **wanted[_METHODS]}
-        write_json(wanted, file)
-
-    def about(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """What `claim` was given. Raises `InputError` if it cannot be read."""
-        return _read(self.path / ABOUT_FILE)
+        file = self.path / DESCRIPTION_FILE
+        with named(file, "choose another --out"):
+            content: dict[str, Any] = read_json(file)
+            field_of(content, _METHODS, Mapping[str, Any])
+        return content
 
 
-def _read(file: Path) -> dict[str, Any]:
-    with named(file, "choose another --out"):
-        content: dict[str, Any] = read_json(file)
-        field_of(content, _METHODS, Mapping[str, Any])
-    return content
-
-
-def _with_methods_of(about: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """`about` with those of its methods that are in `other` too: the rest may come and go."""
-    kept = {name: each for name, each in about[_METHODS].items() if name in other[_METHODS]}
-    return {**about, _METHODS: kept}
+def _of_methods(description: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    """`description` with those methods alone: the others may come and go."""
+    kept = {name: each for name, each in description[_METHODS].items() if name in names}
+    return {**description, _METHODS: kept}

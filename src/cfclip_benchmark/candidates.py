@@ -1,14 +1,15 @@
 """Who answers the cases of a benchmark: the methods, and the oracle that no method can beat."""
 
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from cfclip.editing.methods import Method, edit_request
+from cfclip.editing.methods import OPTIMISATIONS, edit_request, open_method
 from cfclip.editing.session import Session
 from cfclip.editors.editor import EditResult
 from cfclip.encoders.projection_config import ProjectionConfig
@@ -18,31 +19,19 @@ from cfclip.optim.descent import INTERRUPTED
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.measures import CaseAnswer, Subject
+from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+from cfclip_benchmark.measured_edits import ORACLE
 from cfclip_benchmark.peak_memory import peak_memory
+from cfclip_benchmark.variants import Variant
 
-ORACLE = "oracle"
-"""Name of the oracle in rows, beside those of methods."""
 INVERTED = "inverted"
 """Stop reason of the oracle's answers."""
+QUICK_SETTINGS: Mapping[str, Any] = MappingProxyType({"steps": 2, "augmentations": 1})
+"""Of optimisations, where the benchmark itself is to be tried and not the methods."""
 
 
 class Unanswered(InputError):
     """A case that a candidate cannot do, such as a prompt that it was not trained for."""
-
-
-class Candidate(Protocol):
-    """What a benchmark asks."""
-
-    @property
-    def name(self) -> str:
-        """Of its rows."""
-
-    def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
-        """Its pictures of cases of one prompt, whose avatars are the subjects.
-
-        Raises `Unanswered` for a prompt that it cannot do, `KeyboardInterrupt` if it was
-        interrupted.
-        """
 
 
 class Oracle:
@@ -58,40 +47,58 @@ class Oracle:
 
     name = ORACLE
 
-    def __init__(self, session: Session, projection: ProjectionConfig, folder: Path) -> None:
+    def __init__(
+        self, session: Session, projection: ProjectionConfig, folder: BenchmarkFolder
+    ) -> None:
         self._session = session
         self._projection = projection
         self._folder = folder
 
     def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
+        """The inverted true answers of cases, whose avatars are the subjects.
+
+        Raises `KeyboardInterrupt` if it was interrupted.
+        """
         session = self._session
         resolution = session.generator.resolution
         truths = torch.cat([case.truths(resolution)[:1] for case in cases])
         for case, picture in zip(cases, pil_from_signed(truths), strict=True):
-            write_png(picture, self._folder / f"{case.name}.png", overwrite=True)
+            write_png(picture, self._folder.truth(case.name), overwrite=True)
         inversion = session.pack.invert(truths, self._projection, session.device)
-        return [
-            CaseAnswer(image, None, None, None, 0, INVERTED)
-            for image in inversion.reconstruction.cpu().split(1)
-        ]
+        images = inversion.reconstruction.cpu().split(1)
+        return [CaseAnswer(image, stop_reason=INVERTED) for image in images]
 
 
 class Editing:
     """A method, asked with the pack's texts; every picture gets the random draws it gets alone.
 
     Args:
-        method: what edits.
-        session: of the pack that the method was opened with.
+        variant: what edits, opened here.
+        session: of the pack that it edits with.
         seed: of every edit.
+        quick: whether an optimisation takes `QUICK_SETTINGS`.
+
+    Raises:
+        InputError, CheckpointError, PackError: as `open_method`.
     """
 
-    def __init__(self, method: Method, session: Session, seed: int) -> None:
-        self.name = method.name
-        self._method = method
+    def __init__(self, variant: Variant, session: Session, seed: int, quick: bool = False) -> None:
+        few = QUICK_SETTINGS if quick and variant.method in OPTIMISATIONS else {}
+        settings = {**variant.settings, **few}
+        self.name = variant.name
+        self.variant = variant
+        self.method = open_method(
+            variant.method, session.pack, settings, variant.files, session.device
+        )
         self._session = session
         self._seed = seed
 
     def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
+        """Its edits for cases of one prompt, whose avatars are the subjects.
+
+        Raises `Unanswered` for a prompt that it cannot do, `KeyboardInterrupt` if it was
+        interrupted.
+        """
         device = self._session.device
         latents = torch.cat([subject.latents for subject in subjects]).to(device)
         manifest, prompt = self._session.pack.manifest, cases[0].edit.prompt
@@ -99,7 +106,7 @@ class Editing:
         try:
             with peak_memory(device) as peak:
                 began = time.perf_counter()
-                result = self._method.edit(request)
+                result = self.method.edit(request)
                 if device.type == "cuda":  # which works on after the call
                     torch.cuda.synchronize(device)
                 seconds = time.perf_counter() - began
@@ -110,7 +117,7 @@ class Editing:
         return [
             CaseAnswer(
                 image=result.images[row : row + 1].detach().cpu(),
-                at_strength=_at_strength(result, row),
+                at_strength=partial(_at_strength, result, row),
                 seconds=seconds / len(cases),
                 peak_memory=peak.mebibytes,
                 steps=result.steps[row],
@@ -120,10 +127,10 @@ class Editing:
         ]
 
 
-def _at_strength(result: EditResult, row: int) -> Callable[[float], Tensor]:
-    """Renders one picture of a batch, at a factor on the edit."""
+Candidate: TypeAlias = Oracle | Editing
+"""Whom a benchmark asks."""
 
-    def render(factor: float) -> Tensor:
-        return result.row_at_strength(row, factor * result.strength).cpu()
 
-    return render
+def _at_strength(result: EditResult, row: int, factor: float) -> Tensor:
+    """One picture of a batch, at a factor on the edit."""
+    return result.row_at_strength(row, factor * result.strength).cpu()

@@ -1,6 +1,7 @@
 """What of a benchmark is to be looked at: examples drawn at random, and two charts."""
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -11,11 +12,17 @@ from cfclip.provenance.metadata import COMPOSED, Provenance
 from cfclip.provenance.stamping import write_picture
 from cfclip.viewing.charts import Point, Series, chart, svg_of
 from cfclip.viewing.sheets import sheet
-from cfclip_benchmark.avatars.benchmark_prompts import prompt_name
+from cfclip_benchmark.avatars.cases import case_name
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.intervals import mean_with_interval
-from cfclip_benchmark.measured_edits import MeasuredEdit
-from cfclip_benchmark.summary import CONTROL, COUNTERFACTUAL, MEDIAN_SECONDS, ORACLE, Summary
+from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
+from cfclip_benchmark.summary import (
+    CONTROL,
+    COUNTERFACTUAL,
+    MEDIAN_SECONDS,
+    Estimate,
+    Summary,
+    mean_with_interval,
+)
 
 EXAMPLES_FILE = "examples.png"
 EXACT_FILE = "exact.png"
@@ -27,7 +34,6 @@ EXAMPLES = 12
 CHOSEN_EXAMPLES = 6
 """Rows of the sheets of exact and of failed edits."""
 EXAMPLES_SEED = 0
-_OWN_STRENGTH = 1.0
 _Case: TypeAlias = tuple[str, int]
 """Prompt and avatar."""
 
@@ -42,28 +48,25 @@ def write_examples(
     Returns the files that there is anything to show in. Raises `InputError` for a picture that is
     missing, or a file that cannot be written.
     """
-    answers = {(row.prompt, row.avatar): dict[str, MeasuredEdit]() for row in rows}
+    answers: dict[_Case, dict[str, MeasuredEdit]] = defaultdict(dict)
     for row in rows:
         answers[row.prompt, row.avatar][row.method] = row
-    whole = {case: found for case, found in answers.items() if set(methods) <= set(found)}
+    complete = {case: found for case, found in answers.items() if set(methods) <= set(found)}
     first = next((name for name in methods if name != ORACLE), ORACLE)
-
-    def of(exact: bool) -> list[_Case]:
-        return [
-            case
-            for case, found in whole.items()
-            if found[first].family != CONTROL and found[first].exact is exact
-        ]
-
+    exact = {
+        case: found[first].exact
+        for case, found in complete.items()
+        if found[first].family != CONTROL
+    }
     files = []
     for name, cases, count in (
-        (EXAMPLES_FILE, list(whole), EXAMPLES),
-        (EXACT_FILE, of(True), CHOSEN_EXAMPLES),
-        (FAILED_FILE, of(False), CHOSEN_EXAMPLES),
+        (EXAMPLES_FILE, list(complete), EXAMPLES),
+        (EXACT_FILE, [case for case in exact if exact[case] is True], CHOSEN_EXAMPLES),
+        (FAILED_FILE, [case for case in exact if exact[case] is False], CHOSEN_EXAMPLES),
     ):
         drawn = random.Random(EXAMPLES_SEED).sample(sorted(cases), min(count, len(cases)))
         if drawn:
-            lines = [_line(folder, case, whole[case], methods) for case in sorted(drawn)]
+            lines = [_line(folder, case, complete[case], methods) for case in sorted(drawn)]
             path = folder.path / name
             write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
             files.append(path)
@@ -71,20 +74,21 @@ def write_examples(
 
 
 def _line(
-    folder: BenchmarkFolder, case: _Case, found: Mapping[str, MeasuredEdit], methods: Sequence[str]
+    folder: BenchmarkFolder,
+    case: _Case,
+    answers: Mapping[str, MeasuredEdit],
+    methods: Sequence[str],
 ) -> list[tuple[Image.Image, str]]:
     """Tiles of one case."""
     prompt, avatar = case
-    name = f"{prompt_name(prompt)}-{avatar:03d}"
-    return [
-        (folder.open_picture(folder.avatar(avatar)), f"avatar {avatar}"),
-        (folder.open_picture(folder.inverted(avatar)), "inverted"),
-        (folder.open_picture(folder.truths / f"{name}.png"), f"true: {prompt}"),
-        *(
-            (folder.open_picture(folder.picture(each, name)), f"{each}: {_outcome(found[each])}")
-            for each in methods
-        ),
+    name = case_name(prompt, avatar)
+    tiles = [
+        (folder.avatar(avatar), f"avatar {avatar}"),
+        (folder.inverted(avatar), "inverted"),
+        (folder.truth(name), f"true: {prompt}"),
+        *((folder.picture(each, name), f"{each}: {_outcome(answers[each])}") for each in methods),
     ]
+    return [(folder.open_picture(path), caption) for path, caption in tiles]
 
 
 def _outcome(row: MeasuredEdit) -> str:
@@ -122,21 +126,17 @@ def _chart(series: Sequence[Series], label: str, log: bool) -> str:
 
 def strength_series(rows: Sequence[MeasuredEdit]) -> list[Series]:
     """By method, the exact rate of counterfactual edits at every strength they were read at."""
-    found: dict[str, dict[float, list[tuple[int, float | None]]]] = {}
+    values: dict[str, dict[float, list[tuple[int, float | None]]]] = {}
     for row in rows:
-        if row.family == CONTROL or not row.strengths:
-            continue
-        of = found.setdefault(row.method, {})
-        of.setdefault(_OWN_STRENGTH, []).append((row.avatar, row.exact))
-        for each in row.strengths:
-            of.setdefault(each.strength, []).append((row.avatar, each.exact))
+        if row.family != CONTROL and row.strengths:
+            own = values.setdefault(row.method, defaultdict(list))
+            own[1.0].append((row.avatar, row.exact))
+            for each in row.strengths:
+                own[each.strength].append((row.avatar, each.exact))
     series = []
-    for method, values in found.items():
-        points = []
-        for strength in sorted(values):
-            estimate = mean_with_interval(values[strength])
-            if estimate is not None:
-                points.append(Point(strength, estimate.mean, estimate.low, estimate.high))
+    for method, own in values.items():
+        estimates = {strength: mean_with_interval(own[strength]) for strength in sorted(own)}
+        points = [_point(strength, each) for strength, each in estimates.items() if each]
         if points:
             series.append(Series(method, tuple(points)))
     return series
@@ -152,6 +152,9 @@ def seconds_series(summary: Summary, costs: Summary) -> list[Series]:
         exact = summary.get(method, COUNTERFACTUAL, "exact")
         seconds = costs.get(method, COUNTERFACTUAL, MEDIAN_SECONDS)
         if exact is not None and seconds is not None and seconds.mean > 0.0:
-            point = Point(seconds.mean, exact.mean, exact.low, exact.high)
-            series.append(Series(method, (point,)))
+            series.append(Series(method, (_point(seconds.mean, exact),)))
     return series
+
+
+def _point(x: float, estimate: Estimate) -> Point:
+    return Point(x, estimate.mean, estimate.low, estimate.high)

@@ -5,19 +5,20 @@ that is torn is dropped when the file is opened again.
 """
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from cfclip.errors import InputError
 from cfclip.io.files import whole_lines
 from cfclip.io.text_formats import named, parse_json
 from cfclip.io.typed_fields import build
+from cfclip.provenance.record import finite
 
 ROWS_FILE = "rows.jsonl"
+ORACLE = "oracle"
+"""Name of the oracle in rows, beside those of methods."""
 Key = tuple[str, str, int]
 """Method, prompt and avatar: what a row is known by."""
 
@@ -34,7 +35,7 @@ class StrengthScore:
 
 
 @dataclass(frozen=True)
-class Row:
+class MeasuredEdit:
     """One edit of one avatar, measured. docs/BENCHMARK.md explains the measures."""
 
     method: str
@@ -74,18 +75,19 @@ class Row:
         """What the row is known by."""
         return self.method, self.prompt, self.avatar
 
+    @property
+    def readable(self) -> bool:
+        """Whether success can be read."""
+        return self.success is not None
+
     def to_json(self) -> str:
         """One line; numbers that are not finite become null."""
-        return json.dumps({k: _finite(v) for k, v in asdict(self).items()}, allow_nan=False)
+        return json.dumps(finite(asdict(self)), allow_nan=False)
 
     @classmethod
-    def from_json(cls, line: str | bytes) -> "Row":
+    def from_json(cls, line: str | bytes) -> "MeasuredEdit":
         """A row of `to_json`. Raises `FormatError` for any other text."""
         return build(cls, parse_json(line))
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class RowLog:
@@ -101,22 +103,22 @@ class RowLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rows: dict[Key, Row] = {}
+        self._rows: dict[Key, MeasuredEdit] = {}
         for number, line in enumerate(whole_lines(path), 1):
             remedy = "the line is damaged; remove it, and its edit is made again"
             with named(f"{path}:{number}", remedy):
-                row = Row.from_json(line)
+                row = MeasuredEdit.from_json(line)
             self._rows[row.key] = row
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[MeasuredEdit, ...]:
         """All rows, each edit once: of two rows for the same edit the later one."""
         return tuple(self._rows.values())
 
     def __contains__(self, key: Key) -> bool:
         return key in self._rows
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[MeasuredEdit]) -> None:
         """Add rows, on the disk when this returns. Raises `InputError` if there is no room.
 
         What a failed write leaves is cut off again here, or when the file is opened next.

@@ -37,26 +37,16 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         yield peak
         peak.mebibytes = torch.cuda.max_memory_allocated(device) / _MIB
         return
-    cleared = _clear_resident_peak()
-    yield peak
-    peak.mebibytes = _resident_peak() if cleared else None
-
-
-def _clear_resident_peak() -> bool:
     gc.collect()
     with suppress(OSError, AttributeError):  # of glibc alone
         ctypes.CDLL(None).malloc_trim(0)
-    try:
+    cleared = False
+    with suppress(OSError):
         _CLEAR.write_text(_CLEAR_PEAK)
-    except OSError:
-        return False
-    return True
-
-
-def _resident_peak() -> float | None:
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(found[0]) * _KIB / _MIB if found else None
+        cleared = True
+    yield peak
+    if cleared:
+        with suppress(OSError):
+            lines = _STATUS.read_text().splitlines()
+            resident = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+            peak.mebibytes = int(resident[0]) * _KIB / _MIB if resident else None

@@ -5,7 +5,7 @@ architectures are trained apart, and a reading counts only where both agree (DES
 edits").
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -103,3 +103,9 @@ def load_probe(path: str | Path) -> Probe:
 def _build_probe(config: dict[str, Any]) -> Probe:
     classes = field_of(config, "classes", Mapping[str, int])
     return Probe(classes, field_of(config, "architecture", str))
+
+
+def evaluate_in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, batch: int) -> Tensor:
+    """`function` over `inputs`, `batch` rows at a time, without gradients, concatenated."""
+    with torch.no_grad():
+        return torch.cat([function(chunk) for chunk in inputs.split(batch)])

@@ -2,14 +2,13 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cfclip.editing.methods import OURS
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.comparison import differences
 from cfclip_benchmark.figures import (
     EXAMPLES,
     EXAMPLES_FILE,
@@ -17,26 +16,28 @@ from cfclip_benchmark.figures import (
     SECONDS_FILE,
     STRENGTH_FILE,
 )
-from cfclip_benchmark.intervals import CONFIDENCE, Estimate
-from cfclip_benchmark.measured_edits import MeasuredEdit
+from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
 from cfclip_benchmark.summary import (
     ALL,
     COLOURS,
+    CONFIDENCE,
     CONTROL,
     COUNTERFACTUAL,
     KID,
     MEDIAN_SECONDS,
-    ORACLE,
+    Estimate,
     Summary,
+    mean_differences,
 )
 
 RESULTS_FILE = "results.csv"
 CSV_FILE = "summary.csv"
 MARKDOWN_FILE = "summary.md"
-_NONE = "-"
 _SHORT = 0.1  # seconds
 
-Format = Callable[[float], str]
+Format: TypeAlias = Callable[[float], str]
+Columns: TypeAlias = tuple[tuple[str, str, Format], ...]
+"""(measure, heading, format) by column of a table."""
 
 
 def percent(value: float) -> str:
@@ -48,10 +49,6 @@ def _points(value: float) -> str:
     return f"{100.0 * value:+.1f}"
 
 
-def _decimals(digits: int) -> Format:
-    return lambda value: f"{value:.{digits}f}"
-
-
 def _seconds(value: float) -> str:
     """Two decimals, or four of what would be no time at all.
 
@@ -61,31 +58,33 @@ def _seconds(value: float) -> str:
     return f"{value:.2f}" if value >= _SHORT else f"{value:.4f}"
 
 
-# (measure, heading, format) by table.
-_QUALITY: tuple[tuple[str, str, Format], ...] = (
+QUALITY: Columns = (
     ("success", "success, %", percent),
     ("preservation", "preservation, %", percent),
     ("exact", "exact, %", percent),
-    ("psnr_outside", "PSNR outside, dB", _decimals(1)),
-    ("truth_distance", "distance to truth", _decimals(3)),
-    ("truth_psnr", "PSNR to truth, dB", _decimals(1)),
-    (KID, "KID", _decimals(4)),
+    ("psnr_outside", "PSNR outside, dB", "{:.1f}".format),
+    ("truth_distance", "distance to truth", "{:.3f}".format),
+    ("truth_psnr", "PSNR to truth, dB", "{:.1f}".format),
+    (KID, "KID", "{:.4f}".format),
 )
-_JUDGED: tuple[tuple[str, str, Format], ...] = (
-    ("clip_similarity", "similarity, optimised CLIP", _decimals(3)),
-    ("judge_similarity", "similarity, judge CLIP", _decimals(3)),
+"""What became of edits."""
+JUDGED: Columns = (
+    ("clip_similarity", "similarity, optimised CLIP", "{:.3f}".format),
+    ("judge_similarity", "similarity, judge CLIP", "{:.3f}".format),
 )
-_COSTS: tuple[tuple[str, str, Format], ...] = (
+"""What two CLIPs say of them."""
+COSTS: Columns = (
     (MEDIAN_SECONDS, "seconds per edit, median", _seconds),
-    ("peak_memory", "peak memory, MiB", _decimals(0)),
+    ("peak_memory", "peak memory, MiB", "{:.0f}".format),
 )
+"""What they take."""
 
 
 def write_summary(
     folder: BenchmarkFolder,
     rows: Sequence[MeasuredEdit],
     summary: Summary,
-    about: Mapping[str, Any],
+    description: Mapping[str, Any],
 ) -> tuple[Path, ...]:
     """Write the three files; returns their paths. Raises `InputError` if they cannot be written.
 
@@ -93,23 +92,36 @@ def write_summary(
         folder: where to.
         rows: each edit once.
         summary: the figures of them.
-        about: what `BenchmarkFolder.about` gives.
+        description: what `BenchmarkFolder.description` gives.
     """
     return (
         folder.write(RESULTS_FILE, results_text(rows)),
         folder.write(CSV_FILE, csv_text(summary)),
-        folder.write(MARKDOWN_FILE, markdown_text(rows, summary, about)),
+        folder.write(MARKDOWN_FILE, markdown_text(rows, summary, description)),
     )
 
 
 def results_text(rows: Sequence[MeasuredEdit]) -> str:
     """A line for each edit, all of its row but the other strengths; None becomes nothing."""
     names = [each.name for each in fields(MeasuredEdit) if each.name != "strengths"]
+    return _csv(names, ([getattr(row, name) for name in names] for row in rows))
+
+
+def csv_text(summary: Summary) -> str:
+    """A line for each method, group and measure: value, interval, values behind it."""
+    lines = (
+        (method, group, name, value.mean, value.low, value.high, value.count)
+        for (method, group), measures in summary.figures.items()
+        for name, value in measures.items()
+    )
+    return _csv(("method", "group", "measure", "value", "low", "high", "count"), lines)
+
+
+def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_cell(getattr(row, name)) for name in names])
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in line] for line in lines)
     return stream.getvalue()
 
 
@@ -123,45 +135,33 @@ def _cell(value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def csv_text(summary: Summary) -> str:
-    """A line for each method, group and measure: value, interval, values behind it."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("method", "group", "measure", "value", "low", "high", "count"))
-    for (method, group), measures in summary.figures.items():
-        for name, value in measures.items():
-            ends = ["" if end is None else f"{end:.6g}" for end in (value.low, value.high)]
-            writer.writerow((method, group, name, f"{value.mean:.6g}", *ends, value.count))
-    return stream.getvalue()
-
-
-def markdown_text(rows: Sequence[MeasuredEdit], summary: Summary, about: Mapping[str, Any]) -> str:
+def markdown_text(
+    rows: Sequence[MeasuredEdit], summary: Summary, description: Mapping[str, Any]
+) -> str:
     """The whole page."""
-    pack, versions = about["pack"], about["versions"]
+    pack, versions = description["pack"], description["versions"]
     first = summary.methods[0]
-    inverted = [
-        shown(summary.get(first, ALL, name), _decimals(digits))
-        for name, digits in (("inversion_distance", 3), ("inversion_psnr", 1))
-    ]
+    distance = with_interval(summary.get(first, ALL, "inversion_distance"), "{:.3f}".format)
+    decibels = with_interval(summary.get(first, ALL, "inversion_psnr"), "{:.1f}".format)
     parts = [
         "# CounterfactualBench\n",
         f"Pack `{pack['name']}` {pack['version']} ({pack['fingerprint'][:12]}), cfclip "
         f"{versions['cfclip']}, torch {versions['torch']}, {versions['machine']}, "
-        f"{versions['threads']} threads, device {about['device']}. Prompts and avatars: "
-        f"{about['split']}; seed {about['seed']}. In brackets, the interval that holds "
+        f"{versions['threads']} threads, device {description['device']}. Prompts and avatars: "
+        f"{description['split']}; seed {description['seed']}. In brackets, the interval that holds "
         f"{CONFIDENCE:.0%} of bootstrap draws over avatars. docs/BENCHMARK.md explains every "
         "measure.\n",
-        f"The inverted sources themselves are at {inverted[0]} from their avatars in probe "
-        f"features, and at {inverted[1]} dB.\n",
+        f"The inverted sources themselves are at {distance} from their avatars in probe "
+        f"features, and at {decibels} dB.\n",
     ]
     for group, title in (
         (COUNTERFACTUAL, "Counterfactual prompts"),
         (CONTROL, "Prompts in the domain"),
     ):
         if group in summary.groups:
-            parts += [f"## {title}\n", quality_table(summary, group)]
+            parts += [f"## {title}\n", figures_table(summary, group, QUALITY)]
             if group == COUNTERFACTUAL:
-                parts += [judged_table(summary, group), costs_table(summary, group)]
+                parts += [figures_table(summary, group, columns) for columns in (JUDGED, COSTS)]
     for method in OURS:
         if table := ahead_table(rows, summary, method):
             parts += [
@@ -174,26 +174,30 @@ def markdown_text(rows: Sequence[MeasuredEdit], summary: Summary, about: Mapping
         f"{EXAMPLES_SEED}). Charts: [exact rate by strength]({STRENGTH_FILE}), [exact rate by "
         f"seconds]({SECONDS_FILE}).\n"
     )
-    parts += ["## Exact rate by prompt\n", exact_table(summary), "## Methods\n", _methods(about)]
-    if left_out := unanswered(rows, tuple(about["methods"])):
+    parts += [
+        "## Exact rate by prompt\n",
+        exact_table(summary),
+        "## Methods\n",
+        _methods(description),
+    ]
+    if left_out := unanswered(rows, tuple(description["methods"])):
         lines = [f"- {name}: {', '.join(prompts)}\n" for name, prompts in left_out.items()]
         parts += ["## Prompts without an edit\n", "".join(lines)]
     return "\n".join(parts)
 
 
-def quality_table(summary: Summary, group: str) -> str:
-    """What became of the edits of a group."""
-    return _table(summary, group, _QUALITY)
-
-
-def judged_table(summary: Summary, group: str) -> str:
-    """What two CLIPs say of the edits of a group."""
-    return _table(summary, group, _JUDGED)
-
-
-def costs_table(summary: Summary, group: str) -> str:
-    """What the edits of a group take."""
-    return _table(summary, group, _COSTS)
+def figures_table(summary: Summary, group: str, columns: Columns) -> str:
+    """Figures of the edits of a group, by method."""
+    rows = [
+        (
+            method,
+            str(summary.rows[method, group]),
+            *(with_interval(summary.get(method, group, name), form) for name, _, form in columns),
+        )
+        for method in summary.methods
+        if (method, group) in summary.rows
+    ]
+    return markdown_table(("method", "edits", *(heading for _, heading, _ in columns)), rows)
 
 
 def ahead_table(rows: Sequence[MeasuredEdit], summary: Summary, method: str) -> str:
@@ -201,15 +205,15 @@ def ahead_table(rows: Sequence[MeasuredEdit], summary: Summary, method: str) -> 
     if method not in summary.methods:
         return ""
     others = [name for name in summary.methods if name not in (*OURS, ORACLE)]
-    found = {other: differences(rows, method, other) for other in others}
-    found = {other: by_group for other, by_group in found.items() if by_group}
+    compared = {other: mean_differences(rows, method, other) for other in others}
+    compared = {other: by_group for other, by_group in compared.items() if by_group}
     groups = [g for g in summary.groups if g != ALL and not g.startswith('"')]
     lines = [
-        (group, *(shown(by_group.get(group), _points) for by_group in found.values()))
+        (group, *(with_interval(by_group.get(group), _points) for by_group in compared.values()))
         for group in groups
-        if any(group in by_group for by_group in found.values())
+        if any(group in by_group for by_group in compared.values())
     ]
-    return markdown_table(("prompts", *found), lines) if lines else ""
+    return markdown_table(("prompts", *compared), lines) if lines else ""
 
 
 def unanswered(rows: Sequence[MeasuredEdit], methods: Sequence[str]) -> dict[str, list[str]]:
@@ -221,41 +225,28 @@ def unanswered(rows: Sequence[MeasuredEdit], methods: Sequence[str]) -> dict[str
     return {name: missing for name, missing in left.items() if missing}
 
 
-def shown(estimate: Estimate | None, form: Format) -> str:
+def with_interval(estimate: Estimate | None, form: Format) -> str:
     """A figure with its interval in brackets, if it has one; "-" where there is none."""
     if estimate is None:
-        return _NONE
+        return "-"
     if estimate.low is None or estimate.high is None:
         return form(estimate.mean)
     return f"{form(estimate.mean)} [{form(estimate.low)}, {form(estimate.high)}]"
-
-
-def _table(summary: Summary, group: str, columns: Sequence[tuple[str, str, Format]]) -> str:
-    rows = [
-        (
-            method,
-            str(summary.rows[method, group]),
-            *(shown(summary.get(method, group, name), form) for name, _, form in columns),
-        )
-        for method in summary.methods
-        if (method, group) in summary.rows
-    ]
-    return markdown_table(("method", "edits", *(heading for _, heading, _ in columns)), rows)
 
 
 def exact_table(summary: Summary) -> str:
     """The exact rate of every family and prompt."""
     groups = [group for group in summary.groups if group not in (ALL, COUNTERFACTUAL, COLOURS)]
     rows = [
-        (group, *(shown(summary.get(m, group, "exact"), percent) for m in summary.methods))
+        (group, *(with_interval(summary.get(m, group, "exact"), percent) for m in summary.methods))
         for group in groups
     ]
     return markdown_table(("prompts", *summary.methods), rows)
 
 
-def _methods(about: Mapping[str, Any]) -> str:
+def _methods(description: Mapping[str, Any]) -> str:
     rows = []
-    for name, facts in about["methods"].items():
+    for name, facts in description["methods"].items():
         seconds = facts["seconds_of_training"]
         settings = ", ".join(f"{key} {value}" for key, value in facts["settings"].items())
         rows.append((name, "not measured" if seconds is None else f"{seconds:.0f}", settings))

@@ -9,27 +9,21 @@ edit is at each, so that the best is found for every trial.
 import json
 import math
 import zlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import torch
 
-from cfclip.editing.methods import OPTIMISATIONS, open_method
-from cfclip.packs.pack import Pack
 from cfclip.provenance.record import write_json
 from cfclip.settings import check_number
-from cfclip.training.runs import RunCallback
-from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.benchmark_run import BenchmarkOutcome, run_benchmark
+from cfclip_benchmark.candidates import Editing
 from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog, StrengthScore
-from cfclip_benchmark.method_choices import QUICK_SETTINGS
 from cfclip_benchmark.summary import CONTROL
-from cfclip_benchmark.variants import Renamed
+from cfclip_benchmark.variants import Variant
 
 TRIALS_FILE = "trials.jsonl"
 _MARK = "#"
@@ -67,7 +61,6 @@ SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
             "aspects": Span(3.0, 100.0, log=True),
             "fusion_strength": Span(0.3, 1.5),
         },
-        "cfclip-mapper": {},
         "logit-text-map": {
             "lr": Span(0.05, 5.0, log=True),
             "fusion_strength": Span(0.05, 1.0, log=True),
@@ -75,26 +68,15 @@ SPACES: Mapping[str, Mapping[str, Span]] = MappingProxyType(
             "gamma": Span(0.0, 1.0),
         },
         "styleclip-optimisation": _LATENT_OPTIMISATION,
-        "styleclip-mapper": {},
         "styleclip-global": {
             "alpha": Span(0.5, 16.0, log=True),
             "beta": Span(0.02, 0.5, log=True),
         },
         "directional-optimisation": _LATENT_OPTIMISATION,
-        "directional-mapper": {},
     }
 )
-"""What is tuned of each method, beside its strength. Mappers' trainings are not: each of their
-trials would be one."""
-
-
-@dataclass(frozen=True)
-class Trial(Renamed):
-    """A method with the settings of one trial."""
-
-    number: int
-    changed: Mapping[str, Any]
-    """The settings that are not the defaults."""
+"""What is tuned of methods, beside their strength. Mappers' trainings are not: each of their trials
+would be one."""
 
 
 def trial_settings(method: str, number: int, seed: int) -> dict[str, float]:
@@ -102,84 +84,75 @@ def trial_settings(method: str, number: int, seed: int) -> dict[str, float]:
     if number == 0:
         return {}
     rng = np.random.default_rng([seed, number, zlib.crc32(method.encode())])
-    return {name: span.draw(rng) for name, span in SPACES[method].items()}
+    return {name: span.draw(rng) for name, span in SPACES.get(method, {}).items()}
 
 
-def open_trials(
-    pack: Pack,
-    names: Sequence[str],
-    files: Mapping[str, Sequence[Path]],
-    count: int,
-    seed: int,
-    quick: bool = False,
-    device: str | torch.device = "cpu",
-) -> list[Trial]:
-    """`count` trials of each method, ready to edit.
+def trials_of(method: Variant, count: int, seed: int) -> list[Variant]:
+    """Trials of a method, named `METHOD#NUMBER`; of one that has nothing to draw only the first.
 
     Args:
-        pack, names, files, quick, device: as in `choices.open_methods`.
-        count: trials of each method, at least 1; one of a method that has nothing to draw.
+        method: with its files, without settings.
+        count: how many trials, at least 1.
         seed: of their settings.
 
     Raises:
-        InputError: a count below 1, or what `open_method` raises.
+        InputError: a count below 1.
     """
     check_number("trials", count, 1, _MOST_TRIALS)
-    trials = []
-    for name in names:
-        few = QUICK_SETTINGS if quick and name in OPTIMISATIONS else {}
-        for number in range(count if SPACES[name] else 1):
-            changed = trial_settings(name, number, seed)
-            method = open_method(name, pack, {**changed, **few}, files.get(name, ()), device)
-            trials.append(Trial(method, f"{name}{_MARK}{number}", number, changed))
-    return trials
+    return [
+        replace(
+            method,
+            name=f"{method.name}{_MARK}{number}",
+            settings=trial_settings(method.name, number, seed),
+        )
+        for number in range(count if method.name in SPACES else 1)
+    ]
 
 
-def run_trials(
-    benchmark: Benchmark,
-    trials: Sequence[Trial],
-    folder: BenchmarkFolder,
-    callback: RunCallback | None = None,
-) -> BenchmarkOutcome:
-    """Measure every trial on every case, as `run_benchmark` does, without an oracle."""
-    return run_benchmark(benchmark, trials, folder, callback, oracle=False)
-
-
-def choose_settings(trials: Sequence[Trial], folder: BenchmarkFolder) -> list[Path]:
+def choose_settings(trials: Sequence[Editing], folder: BenchmarkFolder) -> list[Path]:
     """The best trial of each method, at its best strength, as files for `cfclip bench --tuned`.
 
     Writes `trials.jsonl`, all trials with what they reached at each strength, and `METHOD.json` for
     each method. Best is the highest exact rate of counterfactual edits, then success, then
     preservation; of equal trials the first, of equal strengths the one nearest to the trial's own.
 
+    Args:
+        trials: those of a method in the order of their numbers, as `trials_of` gives them.
+        folder: with the rows of all of them.
+
     Raises:
         InputError: rows that cannot be read, or a file that cannot be written.
     """
     rows = [row for row in RowLog(folder.rows).rows if row.family != CONTROL]
-    reached = {
-        trial.name: _reached([row for row in rows if row.method == trial.name]) for trial in trials
-    }
+    by_method: dict[str, list[tuple[Editing, list[_Reached]]]] = defaultdict(list)
+    for trial in trials:
+        reached = _reached([row for row in rows if row.method == trial.name])
+        by_method[trial.variant.method].append((trial, reached))
     lines = [
         {
-            "method": trial.method.name,
-            "trial": trial.number,
-            "settings": dict(trial.changed),
-            "reached": [asdict(each) for each in reached[trial.name]],
+            "method": name,
+            "trial": number,
+            "settings": dict(trial.variant.settings),
+            "reached": [asdict(each) for each in reached],
         }
-        for trial in trials
+        for name, own in by_method.items()
+        for number, (trial, reached) in enumerate(own)
     ]
     folder.write(TRIALS_FILE, "".join(json.dumps(line) + "\n" for line in lines))
     files = []
-    for name in dict.fromkeys(trial.method.name for trial in trials):
-        own = [trial for trial in trials if trial.method.name == name]
-        trial, best = max(
-            ((trial, each) for trial in own for each in reached[trial.name]),
-            key=lambda pair: pair[1].rank,
+    for name, own in by_method.items():
+        number, trial, best = max(
+            (
+                (number, trial, each)
+                for number, (trial, reached) in enumerate(own)
+                for each in reached
+            ),
+            key=lambda candidate: candidate[2].rank,
         )
-        changed = {**trial.changed}
+        settings = dict(trial.variant.settings)
         if best.strength != 1.0:
-            changed["strength"] = best.strength * trial.settings["strength"]
-        content = {"method": name, "trial": trial.number, "trials": len(own), "settings": changed}
+            settings["strength"] = best.strength * trial.method.settings["strength"]
+        content = {"method": name, "trial": number, "trials": len(own), "settings": settings}
         path = folder.path / f"{name}.json"
         write_json({**content, "reached": asdict(best)}, path)
         files.append(path)
@@ -209,16 +182,12 @@ def _reached(rows: Sequence[MeasuredEdit]) -> list[_Reached]:
         for each in row.strengths:
             at.setdefault(each.strength, []).append(each)
     return [
-        _Reached(
-            strength,
-            _mean([each.exact for each in at[strength]]),
-            _mean([each.success for each in at[strength]]),
-            _mean([each.preservation for each in at[strength]]),
-        )
-        for strength in sorted(at, key=lambda strength: abs(math.log(strength)))
+        _Reached(strength, *(_mean(scores, name) for name in ("exact", "success", "preservation")))
+        for strength, scores in sorted(at.items(), key=lambda item: abs(math.log(item[0])))
     ]
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(scores: Sequence[MeasuredEdit | StrengthScore], measure: str) -> float | None:
+    values = [getattr(score, measure) for score in scores]
     known = [float(value) for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -1,4 +1,6 @@
-"""Variants of methods, each compared under a name of its own, read from a file.
+"""What a benchmark compares: methods and variants of them, each under a name of its own.
+
+Variants are read from a file:
 
 [[variant]]
 name = "cfclip-without-negatives"
@@ -9,54 +11,45 @@ files = ["runs/other"]               # what the method takes; may be left out
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cfclip.editing.methods import METHODS, Method
-from cfclip.editors.editor import EditRequest, EditResult
+from cfclip.editing.methods import METHODS
 from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError, shown
-from cfclip.io.text_files import read_toml
+from cfclip.io.text_files import read_json, read_toml
 from cfclip.io.text_formats import FormatError, named, repeated
-from cfclip.io.typed_fields import build
-from cfclip_benchmark.candidates import ORACLE
+from cfclip.io.typed_fields import build, field_of
+from cfclip_benchmark.measured_edits import ORACLE
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A method, its settings and its files, by another name."""
+    """A method, its settings and its files, by a name of its own."""
 
     name: str
     method: str
     """One of `METHODS`."""
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     """Over the method's own."""
-    files: tuple[Path, ...]
+    files: tuple[str, ...] = ()
+    """Paths of what the method takes."""
 
+    def tuned(self, folder: Path) -> "Variant":
+        """With the settings that `cfclip tune` found for its method under its own.
 
-@dataclass(frozen=True)
-class Renamed:
-    """A method under another name; edits as the method."""
-
-    method: Method
-    name: str
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Those of the method."""
-        return self.method.settings
-
-    @property
-    def seconds_of_training(self) -> float | None:
-        """Those of the method."""
-        return self.method.seconds_of_training
-
-    def edit(self, request: EditRequest) -> EditResult:
-        """As the method does."""
-        return self.method.edit(request)
+        A method without a file in `folder` keeps its defaults. Raises `InputError` for a file that
+        holds no settings.
+        """
+        file = folder / f"{self.method}.json"
+        if not file.exists():
+            return self
+        with named(file, "it holds no settings of cfclip tune; remove it"):
+            settings = field_of(read_json(file), "settings", Mapping[str, Any])
+        return replace(self, settings={**settings, **self.settings})
 
 
 def read_variants(path: str | Path) -> tuple[Variant, ...]:
@@ -67,7 +60,7 @@ def read_variants(path: str | Path) -> tuple[Variant, ...]:
             method, a name that is none or is taken.
     """
     with named(path):
-        entries = build(_Variants, read_toml(path)).variant
+        entries = build(_Entries, read_toml(path)).variant
         if not entries:
             raise FormatError("there is no [[variant]]; give one or more")
     variants = tuple(_variant(each, f"{path}, variant {i}") for i, each in enumerate(entries, 1))
@@ -77,17 +70,7 @@ def read_variants(path: str | Path) -> tuple[Variant, ...]:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """What a file says of a variant."""
-
-    name: str
-    method: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Variants:
+class _Entries:
     """What is in a file."""
 
     variant: tuple[Any, ...] = ()
@@ -95,13 +78,13 @@ class _Variants:
 
 def _variant(content: object, where: str) -> Variant:
     with named(where):
-        entry = build(_Entry, content)
-        name, method = entry.name, entry.method
+        variant = build(Variant, content)
+        name, method = variant.name, variant.method
         if not _NAME.fullmatch(name):
             raise FormatError(f"name is {shown(name)}, expected small letters, digits and hyphens")
         if name == ORACLE or name in METHODS:
             raise FormatError(f"name {shown(name)} is taken; choose another")
         if method not in METHODS:
             raise FormatError(f"method is {shown(method)}, expected one of {', '.join(METHODS)}")
-        runs = tuple(run for file in entry.files for run in mapper_runs(file))
-    return Variant(name, method, entry.settings, runs)
+        runs = [str(run) for file in variant.files for run in mapper_runs(file)]
+    return replace(variant, files=tuple(runs))

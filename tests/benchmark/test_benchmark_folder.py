@@ -4,9 +4,13 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip_benchmark.benchmark_folder import ABOUT_FILE, BenchmarkFolder
+from cfclip_benchmark.benchmark_folder import DESCRIPTION_FILE, BenchmarkFolder
 
-ABOUT = {"format": 1, "versions": {"torch": "2"}, "methods": {"mine": {"settings": {"lr": 0.1}}}}
+DESCRIPTION = {
+    "format": 1,
+    "versions": {"torch": "2"},
+    "methods": {"mine": {"settings": {"lr": 0.1}}},
+}
 
 
 @pytest.fixture
@@ -15,43 +19,43 @@ def folder(tmp_path: Path) -> BenchmarkFolder:
 
 
 def test_a_folder_is_claimed_once(folder: BenchmarkFolder) -> None:
-    folder.claim(ABOUT, resume=True)
+    folder.claim(DESCRIPTION, resume=True)
     with pytest.raises(InputError, match=r"holds a benchmark already; go on with it \(--resume\)"):
-        folder.claim(ABOUT, resume=False)
-    folder.claim(ABOUT, resume=True)
-    assert folder.about() == ABOUT
+        folder.claim(DESCRIPTION, resume=False)
+    folder.claim(DESCRIPTION, resume=True)
+    assert folder.description() == DESCRIPTION
 
 
 def test_methods_come_and_go(folder: BenchmarkFolder) -> None:
-    folder.claim(ABOUT, resume=False)
-    folder.claim({**ABOUT, "methods": {"other": {"files": ("a",)}}}, resume=True)
-    folder.claim({**ABOUT, "methods": {}}, resume=True)
-    assert folder.about()["methods"] == {**ABOUT["methods"], "other": {"files": ["a"]}}
+    folder.claim(DESCRIPTION, resume=False)
+    folder.claim({**DESCRIPTION, "methods": {"other": {"files": ("a",)}}}, resume=True)
+    folder.claim({**DESCRIPTION, "methods": {}}, resume=True)
+    assert folder.description()["methods"] == {**DESCRIPTION["methods"], "other": {"files": ["a"]}}
     with pytest.raises(InputError, match=r"another methods\.other\.files; choose another"):
-        folder.claim({**ABOUT, "methods": {"other": {"files": ("b",)}}}, resume=True)
+        folder.claim({**DESCRIPTION, "methods": {"other": {"files": ("b",)}}}, resume=True)
 
 
 def test_every_difference_is_named(folder: BenchmarkFolder) -> None:
-    folder.claim(ABOUT, resume=False)
+    folder.claim(DESCRIPTION, resume=False)
     changed = {"versions": {"torch": "3", "python": "4"}, "methods": {}, "seed": 0}
     with pytest.raises(
         InputError, match=r"another format, seed, versions\.python, versions\.torch;"
     ):
         folder.claim(changed, resume=True)
-    assert folder.about() == ABOUT
+    assert folder.description() == DESCRIPTION
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"methods": 3}'])
 def test_a_record_that_is_none(folder: BenchmarkFolder, content: str) -> None:
     folder.path.mkdir()
-    (folder.path / ABOUT_FILE).write_text(content)
+    (folder.path / DESCRIPTION_FILE).write_text(content)
     with pytest.raises(InputError, match="choose another --out"):
-        folder.claim(ABOUT, resume=True)
+        folder.claim(DESCRIPTION, resume=True)
 
 
 def test_two_processes_do_not_work_in_one_folder(folder: BenchmarkFolder) -> None:
     pytest.importorskip("fcntl")
-    folder.claim(ABOUT, resume=False)
+    folder.claim(DESCRIPTION, resume=False)
     with folder.alone():
         again = BenchmarkFolder(folder.path)
         with pytest.raises(InputError, match=r"another process works in .*; wait"), again.alone():
@@ -63,7 +67,7 @@ def test_two_processes_do_not_work_in_one_folder(folder: BenchmarkFolder) -> Non
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="cannot write"):
-        BenchmarkFolder(tmp_path / "file").claim(ABOUT, resume=False)
+        BenchmarkFolder(tmp_path / "file").claim(DESCRIPTION, resume=False)
     with pytest.raises(InputError, match="cannot write"):
         BenchmarkFolder(tmp_path / "nonesuch").write("summary.md", "text")
 

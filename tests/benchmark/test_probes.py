@@ -9,7 +9,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip_benchmark.probes import ARCHITECTURES, Architecture, Probe, load_probe, save_probe
+from cfclip_benchmark.probes import (
+    ARCHITECTURES,
+    Architecture,
+    Probe,
+    evaluate_in_batches,
+    load_probe,
+    save_probe,
+)
 
 CLASSES = {"hair": 4, "skin_colour": 9}
 
@@ -154,3 +161,17 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
 def test_an_unknown_architecture_is_refused() -> None:
     with pytest.raises(CheckpointError, match="unknown probe architecture 'fancy'"):
         Probe(CLASSES, "fancy")  # type: ignore[arg-type]
+
+
+def test_evaluate_in_batches() -> None:
+    inputs = torch.arange(5.0, requires_grad=True)
+    sizes: list[int] = []
+
+    def double(chunk: Tensor) -> Tensor:
+        sizes.append(len(chunk))
+        return 2 * chunk
+
+    found = evaluate_in_batches(double, inputs, 2)
+    assert torch.equal(found, 2 * inputs.detach())
+    assert not found.requires_grad
+    assert sizes == [2, 2, 1]

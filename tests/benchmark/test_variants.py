@@ -1,11 +1,14 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cfclip.editing.methods import OPTIMISATIONS
+from cfclip.editing.session import Session
 from cfclip.errors import InputError
-from cfclip.packs.pack import Pack
-from cfclip_benchmark.method_choices import open_methods
-from cfclip_benchmark.variants import read_variants
+from cfclip_benchmark.candidates import Editing
+from cfclip_benchmark.variants import Variant, read_variants
 
 GOOD = """
 [[variant]]
@@ -25,22 +28,39 @@ def variants_file(folder: Path, text: str) -> Path:
     return path
 
 
-def test_variants_are_methods_by_another_name(tiny_pack: Path, tmp_path: Path) -> None:
-    variants = read_variants(variants_file(tmp_path, GOOD))
+@pytest.fixture
+def session(tiny_pack: Path) -> Session:
+    return Session.open(tiny_pack)
+
+
+def settings_of(variant: Variant, session: Session, quick: bool = False) -> Mapping[str, Any]:
+    return Editing(variant, session, 0, quick).method.settings
+
+
+def test_variants_are_methods_by_another_name(session: Session, tmp_path: Path) -> None:
     (tmp_path / "cfclip-optimisation.json").write_text('{"settings": {"lr": 0.25}}')
-    pack = Pack.open(tiny_pack)
-    named, changed, again = open_methods(
-        pack, ["cfclip-optimisation"], {}, tmp_path, variants=variants
-    )
-    assert [m.name for m in (named, changed, again)] == [
-        "cfclip-optimisation",
-        "without-negatives",
-        "again",
-    ]
-    assert changed.settings == {**named.settings, "negatives": "none"}
-    assert changed.settings["lr"] == 0.25
-    assert again.settings["objective"] == "global"
-    assert named.seconds_of_training == changed.seconds_of_training == 0.0
+    named = Variant("cfclip-optimisation", "cfclip-optimisation").tuned(tmp_path)
+    variants = read_variants(variants_file(tmp_path, GOOD))
+    changed, again = (variant.tuned(tmp_path) for variant in variants)
+    assert [each.name for each in (changed, again)] == ["without-negatives", "again"]
+    assert settings_of(changed, session) == {**settings_of(named, session), "negatives": "none"}
+    assert settings_of(changed, session)["lr"] == 0.25
+    assert settings_of(again, session)["objective"] == "global"
+    for variant in (named, changed):
+        assert Editing(variant, session, 0).method.seconds_of_training == 0.0
+
+
+def test_settings_come_from_the_tuned_ones_then_from_quick(
+    session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / f"{OPTIMISATIONS[0]}.json").write_text('{"settings": {"lr": 0.25, "steps": 9}}')
+    plain = [Variant(name, name) for name in OPTIMISATIONS[:2]]
+    tuned, other = [variant.tuned(tmp_path) for variant in plain]
+    settings = settings_of(tuned, session)
+    assert (settings["lr"], settings["steps"]) == (0.25, 9)
+    assert settings_of(other, session) == settings_of(plain[1], session)
+    quick = [settings_of(variant, session, quick=True) for variant in (tuned, other)]
+    assert [(each["lr"] == 0.25, each["steps"]) for each in quick] == [(True, 2), (False, 2)]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +90,10 @@ def test_bad_input(tmp_path: Path, text: str, message: str) -> None:
         read_variants(tmp_path)
 
 
-def test_a_setting_that_the_method_does_not_have(tiny_pack: Path, tmp_path: Path) -> None:
-    variants = read_variants(variants_file(tmp_path, GOOD.replace("negatives =", "negative =")))
+def test_a_setting_that_the_method_does_not_have(session: Session, tmp_path: Path) -> None:
+    (variant, _) = read_variants(variants_file(tmp_path, GOOD.replace("negatives =", "negative =")))
     with pytest.raises(InputError, match="unknown setting negative"):
-        open_methods(Pack.open(tiny_pack), (), {}, variants=variants)
+        Editing(variant, session, 0)
+    (tmp_path / f"{OPTIMISATIONS[0]}.json").write_text('{"settings": {"speed": 1}}')
+    with pytest.raises(InputError, match="unknown setting speed"):
+        Editing(Variant("mine", OPTIMISATIONS[0]).tuned(tmp_path), session, 0)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from cfclip.packs.pack import Pack
+from cfclip.editing.session import Session
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.method_choices import open_methods
+from cfclip_benchmark.candidates import Editing
 from cfclip_benchmark.variants import read_variants
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"
@@ -12,9 +12,9 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"
 
 def test_every_variant_opens_and_changes_something() -> None:
     variants = read_variants(RECIPE / "ablations.toml")
-    methods = open_methods(Pack.open("avatars"), (), {}, variants=variants)
+    session = Session.open("avatars")
     settings = [
-        (variant.method, dict(m.settings)) for variant, m in zip(variants, methods, strict=True)
+        (variant.method, dict(Editing(variant, session, 0).method.settings)) for variant in variants
     ]
     assert all(settings.count(each) == 1 for each in settings)
 

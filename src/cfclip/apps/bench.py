@@ -1,7 +1,6 @@
 """`cfclip bench`."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,41 +41,30 @@ class Bench(BenchWork):
         check_extra()
 
         from cfclip.editing.session import Session
-        from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-        from cfclip_benchmark.benchmark_run import conclude, run_benchmark
-        from cfclip_benchmark.method_choices import choose_methods, open_methods, parse_files
+        from cfclip_benchmark.benchmark_run import summarise_benchmark
         from cfclip_benchmark.summary import COUNTERFACTUAL
         from cfclip_benchmark.variants import read_variants
 
-        console = self.console
-        files = parse_files(self.files)
         session = Session.open(self.pack, self.device)
         benchmark = self._judged(session)
         variants = () if self.variants is None else read_variants(self.variants)
-        alone = bool(variants) and not (self.methods or files)
-        names = () if alone else choose_methods(session.pack, self.methods, files)
-        methods = open_methods(
-            session.pack, names, files, self.tuned, self.quick, session.device, variants
-        )
-        taken = {**files, **{variant.name: list(variant.files) for variant in variants}}
-        folder = BenchmarkFolder(self.out)
-        folder.claim({"kind": "bench", **benchmark.about(methods, taken)}, self.resume)
-        for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
-            console.warning(warning)
-        outcome = self.watched(console, partial(run_benchmark, benchmark, methods, folder))
-        if outcome is None:
+        alone = bool(variants) and not (self.methods or self.files)
+        methods = [*(() if alone else self.chosen_methods(session)), *variants]
+        if self.tuned is not None:
+            if not self.tuned.is_dir():
+                raise InputError(
+                    f"there is no folder {self.tuned}; give one that cfclip tune has written"
+                )
+            methods = [method.tuned(self.tuned) for method in methods]
+        measured = self.measured("bench", benchmark, methods)
+        if measured is None:
             return INTERRUPTED
-        summary, written = conclude(benchmark, folder)
-        content = {
-            "out": str(self.out),
-            "edits": outcome.steps,
-            "files": [str(file) for file in written],
-            "left_out": outcome.left_out,
-        }
-        console.result(content, *map(str, written))
+        folder, _, outcome = measured
+        summary, files = summarise_benchmark(benchmark, folder)
+        self.report(outcome, files)
         for name in summary.methods:
             if (exact := summary.get(name, COUNTERFACTUAL, "exact")) is not None:
-                console.note(f"{name}: {exact.mean:.1%} of counterfactual edits are exact")
+                self.console.note(f"{name}: {exact.mean:.1%} of counterfactual edits are exact")
         return OK
 
     def _judged(self, session: "Session") -> "Benchmark":

@@ -1,6 +1,6 @@
 """What `cfclip bench` and `cfclip tune` share."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from cfclip.apps.console import Console
 from cfclip.apps.options import DEFAULT_PACK, Output
 from cfclip.apps.run_watch import watched_run
 from cfclip.encoders.projection_config import ProjectionConfig
@@ -18,12 +17,16 @@ from cfclip.settings import check_seed
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
     from cfclip.embedders.embedder import Embedder
-    from cfclip.training.runs import RunCallback
     from cfclip_benchmark.avatars.splits import Split
     from cfclip_benchmark.benchmark import Benchmark
+    from cfclip_benchmark.benchmark_folder import BenchmarkFolder
     from cfclip_benchmark.benchmark_run import BenchmarkOutcome
+    from cfclip_benchmark.candidates import Editing
+    from cfclip_benchmark.variants import Variant
 
 _EXTRA_MODULES = ("dicebear_styles", "resvg_py", "matplotlib")
+_QUICK_AVATARS = 2
+_QUICK_PROJECTION_STEPS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,24 +84,19 @@ class BenchWork(Output):
         """What is measured, every option and text of it checked. Raises `InputError`."""
         from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, read_prompts
         from cfclip_benchmark.avatars.cases import draw_avatars
-        from cfclip_benchmark.benchmark import Benchmark
-        from cfclip_benchmark.method_choices import (
-            QUICK_AVATARS,
-            QUICK_PROJECTION_STEPS,
-            quick_edits,
-        )
+        from cfclip_benchmark.benchmark import Benchmark, quick_edits
 
         check_seed(self.seed)
         draw_avatars(split, self.images)  # which knows the limits
         edits = read_prompts(self.prompts or SHIPPED).of(split)
         projection = self.projection
         if self.quick:
-            projection = replace(projection, steps=min(projection.steps, QUICK_PROJECTION_STEPS))
+            projection = replace(projection, steps=min(projection.steps, _QUICK_PROJECTION_STEPS))
         benchmark = Benchmark(
             session=session,
             edits=quick_edits(edits) if self.quick else edits,
             split=split,
-            images=min(self.images, QUICK_AVATARS) if self.quick else self.images,
+            images=min(self.images, _QUICK_AVATARS) if self.quick else self.images,
             projection=projection,
             seed=self.seed,
             batch=self.batch,
@@ -109,24 +107,45 @@ class BenchWork(Output):
         benchmark.check_texts()
         return benchmark
 
-    def watched(
-        self, console: Console, work: "Callable[[RunCallback], BenchmarkOutcome]"
-    ) -> "BenchmarkOutcome | None":
-        """The outcome of finished work; None if it was stopped, which has been told then."""
+    def chosen_methods(self, session: "Session") -> "list[Variant]":
+        """The methods that the options name, or all that can be compared. Raises `InputError`."""
+        from cfclip_benchmark.method_choices import choose_methods, parse_files
+        from cfclip_benchmark.variants import Variant
+
+        files = parse_files(self.files)
+        return [
+            Variant(name, name, files=tuple(map(str, files.get(name, ()))))
+            for name in choose_methods(session.pack, self.methods, files)
+        ]
+
+    def measured(
+        self, kind: str, benchmark: "Benchmark", variants: "Sequence[Variant]", oracle: bool = True
+    ) -> "tuple[BenchmarkFolder, list[Editing], BenchmarkOutcome] | None":
+        """Make and measure the edits of methods that are not done yet, after the oracle's if it is
+        asked; None if that was stopped, which is said here.
+
+        Raises `InputError` for methods that cannot be opened, or a folder of another benchmark.
+        """
+        from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+        from cfclip_benchmark.benchmark_run import run_benchmark
+        from cfclip_benchmark.candidates import Editing
+
+        console, session = self.console, benchmark.session
+        methods = [Editing(each, session, self.seed, self.quick) for each in variants]
+        folder = BenchmarkFolder(self.out)
+        folder.claim({"kind": kind, **benchmark.description(methods)}, self.resume)
+        for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
+            console.warning(warning)
+        goes_on = f"kept in {self.out}; the same command with --resume goes on from there"
         try:
             with watched_run(console, self.out.name or "benchmark") as watch:
-                outcome = work(watch)
+                outcome = run_benchmark(benchmark, methods, folder, watch, oracle)
         except KeyboardInterrupt:
-            console.error(
-                f"interrupted; what is finished is kept in {self.out}, the same command with "
-                "--resume goes on from there"
-            )
+            console.error(f"interrupted; what is finished is {goes_on}")
             return None
         if not outcome.finished:
-            console.error(
-                f"stopped with {outcome.step} of {outcome.steps} edits, which are kept in "
-                f"{self.out}; the same command with --resume goes on from there"
-            )
+            edits = f"{outcome.step} of {outcome.steps} edits"
+            console.error(f"stopped with {edits}, which are {goes_on}")
             return None
         if outcome.poor:
             console.warning(
@@ -135,7 +154,17 @@ class BenchWork(Output):
             )
         for line in outcome.left_out:
             console.warning(line)
-        return outcome
+        return folder, methods, outcome
+
+    def report(self, outcome: "BenchmarkOutcome", files: Sequence[Path]) -> None:
+        """Say what came out, and where it is written."""
+        content = {
+            "out": str(self.out),
+            "edits": outcome.steps,
+            "files": [str(file) for file in files],
+            "left_out": outcome.left_out,
+        }
+        self.console.result(content, *map(str, files))
 
 
 def check_extra() -> None:

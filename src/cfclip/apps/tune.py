@@ -1,7 +1,6 @@
 """`cfclip tune`."""
 
 from dataclasses import dataclass
-from functools import partial
 
 from cfclip.apps.bench_work import BenchWork, check_extra
 from cfclip.apps.options import INTERRUPTED, OK
@@ -24,32 +23,15 @@ class Tune(BenchWork):
         check_extra()
 
         from cfclip.editing.session import Session
-        from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-        from cfclip_benchmark.method_choices import choose_methods, parse_files
-        from cfclip_benchmark.tuning import choose_settings, open_trials, run_trials
+        from cfclip_benchmark.tuning import choose_settings, trials_of
 
-        console = self.console
-        files = parse_files(self.files)
         session = Session.open(self.pack, self.device)
         benchmark = self.benchmark(session, "validation")
-        names = choose_methods(session.pack, self.methods, files)
-        trials = open_trials(
-            session.pack, names, files, self.trials, self.seed, self.quick, session.device
-        )
-        folder = BenchmarkFolder(self.out)
-        taken = {trial.name: files.get(trial.method.name, ()) for trial in trials}
-        folder.claim({"kind": "tune", **benchmark.about(trials, taken)}, self.resume)
-        for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
-            console.warning(warning)
-        outcome = self.watched(console, partial(run_trials, benchmark, trials, folder))
-        if outcome is None:
+        methods = self.chosen_methods(session)
+        trials = [trial for each in methods for trial in trials_of(each, self.trials, self.seed)]
+        measured = self.measured("tune", benchmark, trials, oracle=False)
+        if measured is None:
             return INTERRUPTED
-        written = choose_settings(trials, folder)
-        content = {
-            "out": str(self.out),
-            "edits": outcome.steps,
-            "files": [str(file) for file in written],
-            "left_out": outcome.left_out,
-        }
-        console.result(content, *map(str, written))
+        folder, edited, outcome = measured
+        self.report(outcome, choose_settings(edited, folder))
         return OK

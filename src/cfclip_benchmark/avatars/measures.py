@@ -10,10 +10,8 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.tensors import psnr, unit
 from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.scores import score_edits
-from cfclip_benchmark.batches import evaluate_in_batches
 from cfclip_benchmark.measured_edits import MeasuredEdit, StrengthScore
-from cfclip_benchmark.probes import Probe
-from cfclip_benchmark.text_likeness import text_likeness
+from cfclip_benchmark.probes import Probe, evaluate_in_batches
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
 """Factors on an edit at which it is read as well."""
@@ -25,8 +23,6 @@ _EPS = 1e-6  # so that a picture without any feature has no direction
 class Subject:
     """An avatar as edits find it. Images are image tensors `(1, 3, side, side)` on the CPU."""
 
-    avatar: int
-    """Number in its split."""
     original: Tensor
     """The avatar, rendered."""
     latents: Tensor
@@ -43,12 +39,12 @@ class CaseAnswer:
 
     image: Tensor
     """`(1, 3, side, side)` on the CPU."""
-    at_strength: Callable[[float], Tensor] | None
-    """The same at a factor on the edit; None for what is no edit."""
-    seconds: float | None
-    peak_memory: float | None
-    steps: int
     stop_reason: str
+    at_strength: Callable[[float], Tensor] | None = None
+    """The same at a factor on the edit; None for what is no edit."""
+    seconds: float | None = None
+    peak_memory: float | None = None
+    steps: int = 0
 
 
 class Instruments:
@@ -81,7 +77,7 @@ class Instruments:
         self, method: str, case: Case, subject: Subject, answer: CaseAnswer
     ) -> MeasuredEdit:
         """The row of a method's answer to a case, whose avatar is the subject."""
-        truths = case.truths(answer.image.shape[-1])
+        prompt, truths = case.edit.prompt, case.truths(answer.image.shape[-1])
         reconstruction = subject.reconstruction
         images = [answer.image]
         strengths: tuple[float, ...] = ()
@@ -97,7 +93,7 @@ class Instruments:
         )
         return MeasuredEdit(
             method=method,
-            prompt=case.edit.prompt,
+            prompt=prompt,
             family=case.edit.family,
             avatar=case.avatar,
             success=score.success,
@@ -109,8 +105,12 @@ class Instruments:
             truth_psnr=psnr(answer.image, truths).max().item(),
             inversion_distance=self._distances(reconstruction, subject.original).item(),
             inversion_psnr=subject.psnr,
-            clip_similarity=_likeness(self._embedder, case, answer),
-            judge_similarity=None if self._judge is None else _likeness(self._judge, case, answer),
+            clip_similarity=text_likeness(self._embedder, prompt, answer.image).item(),
+            judge_similarity=(
+                None
+                if self._judge is None
+                else text_likeness(self._judge, prompt, answer.image).item()
+            ),
             seconds=answer.seconds,
             peak_memory=answer.peak_memory,
             steps=answer.steps,
@@ -130,6 +130,15 @@ class Instruments:
         return (features[1:] - features[:1]).square().mean(1).sqrt()
 
 
-def _likeness(embedder: Embedder, case: Case, answer: CaseAnswer) -> float:
-    """Cosine of the answer and the prompt as it stands, in no template."""
-    return text_likeness(embedder, case.edit.prompt, answer.image).item()
+def text_likeness(embedder: Embedder, text: str, images: Tensor) -> Tensor:
+    """How far images are towards a text in the eyes of a CLIP.
+
+    The true answer is the measure: an edit that the optimised CLIP finds further on its way than
+    the true answer, and that a CLIP which no method has seen does not, has fooled the former.
+
+    Returns:
+        cosine similarity `(batch,)` of image tensors `(batch, 3, side, side)` and the text as it
+        stands, in no template.
+    """
+    (direction,) = embedder.embed_texts([text])
+    return embedder.embed_images(images.to(direction)) @ direction

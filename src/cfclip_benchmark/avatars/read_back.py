@@ -22,8 +22,7 @@ from cfclip_benchmark.avatars.attributes import (
     AvatarRecord,
 )
 from cfclip_benchmark.avatars.renderer import PART_COLOURS, render_masks, visibility
-from cfclip_benchmark.batches import evaluate_in_batches
-from cfclip_benchmark.probes import Probe
+from cfclip_benchmark.probes import Probe, evaluate_in_batches
 
 _BATCH = 100
 

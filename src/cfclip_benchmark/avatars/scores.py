@@ -7,10 +7,10 @@ network, as the mean Lab colour inside the true mask; preservation is read by bo
 the inverted source. Nothing here feeds back into an edit.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -36,7 +36,6 @@ Family = Literal["hair", "skin", "brow", "lip", "excluded", "reworded", "pair", 
 COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")
 # Of 255, in any channel: up to this it is the faint edge of a shape, which nobody sees.
 _SAME_PIXEL = 2
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -224,40 +223,3 @@ def _came_true(
             true = SHAPE_WORDS[name][word].true
             outcomes.append(all(SHAPES[name][reading[name]] in true for reading in readings))
     return all(outcomes)
-
-
-def group_by_edit(
-    edits: Sequence[AvatarEdit], found: Sequence[Sequence[_Found]]
-) -> dict[str, list[_Found]]:
-    """What was found of avatars, by family, then by prompt, then of all `colours` and of `all`.
-
-    `found[i]` is of `edits[i]`.
-    """
-    groups: dict[str, list[_Found]] = {edit.family: [] for edit in edits}
-    for edit, each in zip(edits, found, strict=True):
-        groups[edit.family].extend(each)
-    groups |= {edit.prompt: list(each) for edit, each in zip(edits, found, strict=True)}
-    groups["colours"] = [one for name in COLOUR_FAMILIES for one in groups.get(name, [])]
-    groups["all"] = [one for each in found for one in each]
-    return groups
-
-
-def summarise(scores: Sequence[EditScore]) -> dict[str, float | None]:
-    """Means over scores: success, preservation, exact rate, PSNR outside the mask.
-
-    Success and exact rate are of the avatars whose success can be read, whose share is `readable`;
-    None if there is no such avatar.
-    """
-    measures: dict[str, Callable[[EditScore], float | None]] = {
-        "success": lambda s: s.success,
-        "preservation": lambda s: s.kept,
-        "exact": lambda s: s.exact,
-        "psnr_outside": lambda s: s.psnr_outside,
-        "readable": lambda s: s.success is not None,
-    }
-    return {name: _mean([f(s) for s in scores]) for name, f in measures.items()}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return float(np.mean(there)) if there else None

@@ -7,7 +7,13 @@ from tiny_models import tiny_embedder
 from cfclip.tensors import psnr
 from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
-from cfclip_benchmark.avatars.measures import STRENGTHS, CaseAnswer, Instruments, Subject
+from cfclip_benchmark.avatars.measures import (
+    STRENGTHS,
+    CaseAnswer,
+    Instruments,
+    Subject,
+    text_likeness,
+)
 from cfclip_benchmark.avatars.scores import AvatarEdit
 
 SIDE = 128
@@ -25,7 +31,7 @@ def instruments() -> Instruments:
 def subject() -> Subject:
     """An avatar whose inversion is perfect."""
     image = pictures(draw_avatars("test", 1), SIDE)
-    return Subject(0, image, torch.zeros(1, 2, 3), image, float(psnr(image, image)))
+    return Subject(image, torch.zeros(1, 2, 3), image, float(psnr(image, image)))
 
 
 def case_of(edit: AvatarEdit) -> Case:
@@ -41,7 +47,7 @@ def test_the_true_answer_is_perfect(instruments: Instruments, subject: Subject) 
         return truth if strength >= 1.0 else subject.original
 
     row = instruments.measure(
-        "mine", case_of(GREEN), subject, CaseAnswer(truth, at, 2.0, 3.0, 4, "x")
+        "mine", case_of(GREEN), subject, CaseAnswer(truth, "x", at, 2.0, 3.0, 4)
     )
     assert (row.method, row.prompt, row.family, row.avatar) == ("mine", "green hair", "hair", 0)
     assert (row.success, row.exact, row.preservation, row.lost) == (True, True, 1.0, ())
@@ -56,7 +62,7 @@ def test_the_true_answer_is_perfect(instruments: Instruments, subject: Subject) 
 
 
 def test_no_edit_fails(instruments: Instruments, subject: Subject) -> None:
-    answer = CaseAnswer(subject.original, None, None, None, 0, "x")
+    answer = CaseAnswer(subject.original, "x")
     row = instruments.measure("mine", case_of(GREEN), subject, answer)
     assert (row.success, row.exact, row.preservation) == (False, False, 1.0)
     assert 0.05 < row.truth_distance < 2.0**0.5
@@ -68,7 +74,7 @@ def test_every_true_answer_is_near_itself(instruments: Instruments, subject: Sub
     case = case_of(BEARD)
     truths = case.truths(SIDE)
     for truth in truths.split(1):
-        answer = CaseAnswer(truth, None, None, None, 0, "x")
+        answer = CaseAnswer(truth, "x")
         assert instruments.measure("mine", case, subject, answer).truth_distance == 0.0
 
 
@@ -77,3 +83,14 @@ def test_features_are_on_one_scale(instruments: Instruments) -> None:
     features = instruments.features(images)
     torch.testing.assert_close(features.square().mean(1), torch.ones(3))
     torch.testing.assert_close(instruments.features(images[1:2]), features[1:2])
+
+
+def test_likeness_is_the_cosine_of_each_picture_and_the_text() -> None:
+    embedder = tiny_embedder()
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = text_likeness(embedder, "green hair", images)
+    raw, text = embedder.image_features(images), embedder.text_features(["green hair"])
+    expected = torch.nn.functional.cosine_similarity(raw, text)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    one = text_likeness(embedder, "green hair", images[1:2])
+    torch.testing.assert_close(found[1:2], one, atol=1e-5, rtol=0)

@@ -21,13 +21,7 @@ from cfclip_benchmark.avatars.attributes import (
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
 from cfclip_benchmark.avatars.read_back import colour_masks
 from cfclip_benchmark.avatars.renderer import render, render_masks
-from cfclip_benchmark.avatars.scores import (
-    AvatarEdit,
-    EditScore,
-    group_by_edit,
-    score_edits,
-    summarise,
-)
+from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, score_edits
 from cfclip_benchmark.probes import ARCHITECTURES, Probe
 
 RESOLUTION = 64
@@ -298,57 +292,6 @@ def test_scores_of_a_batch_are_those_of_its_images(records: list[AvatarRecord]) 
     (one,) = score_edits(GREEN_HAIR, records[2:3], source[2:3], truth[2:3], alone)
     assert (one.success, one.lost) == (both[2].success, both[2].lost)
     assert one.psnr_outside == pytest.approx(both[2].psnr_outside, abs=1e-3)
-
-
-def test_summary_by_hand() -> None:
-    def score(success: bool | None, lost: tuple[str, ...], decibels: float) -> EditScore:
-        return EditScore("green hair", 0, success, 1.0 - len(lost) / 4, lost, decibels)
-
-    scores = [score(True, (), 30.0), score(True, ("mouth",), 20.0), score(False, (), 40.0)]
-    assert summarise(scores) == pytest.approx(
-        {
-            "success": 2 / 3,
-            "preservation": 2.75 / 3,
-            "exact": 1 / 3,
-            "psnr_outside": 30.0,
-            "readable": 1.0,
-        }
-    )
-    # One that cannot be read counts for what can be.
-    unknown = score(None, (), 10.0)
-    assert summarise([*scores, unknown]) == pytest.approx(
-        {
-            "success": 2 / 3,
-            "preservation": 3.75 / 4,
-            "exact": 1 / 3,
-            "psnr_outside": 25.0,
-            "readable": 0.75,
-        }
-    )
-    assert summarise([unknown])["success"] is None
-    assert summarise([unknown])["exact"] is None
-
-
-def test_scores_are_grouped_by_family_and_prompt() -> None:
-    edits = [
-        AvatarEdit("hair", "green hair", {"hair_colour": "green"}),
-        AvatarEdit("lip", "blue lips", {"lip_colour": "blue"}),
-        AvatarEdit("hair", "blue hair", {"hair_colour": "blue"}),
-        AvatarEdit("excluded", "a beard and long hair", {"beard": "beard", "rear_hair": "long"}),
-    ]
-    scores = [[EditScore(e.prompt, i, True, 1.0, (), 30.0) for i in range(2)] for e in edits]
-    green, lips, blue, pair = scores
-    assert list(group_by_edit(edits, scores).items()) == [
-        ("hair", green + blue),
-        ("lip", lips),
-        ("excluded", pair),
-        ("green hair", green),
-        ("blue lips", lips),
-        ("blue hair", blue),
-        ("a beard and long hair", pair),
-        ("colours", green + blue + lips),
-        ("all", green + lips + blue + pair),
-    ]
 
 
 def test_the_natural_distribution_has_no_excluded_pair() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cfclip.errors import InputError
-from cfclip_benchmark.kernel_distance import kernel_distance
+from cfclip_benchmark.realism import kernel_distance
 
 
 def waves(shift: float) -> tuple[torch.Tensor, torch.Tensor]:
