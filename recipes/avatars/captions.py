@@ -25,12 +25,11 @@ from cfclip_benchmark.avatars.language import (
     Claim,
     all_claims,
     aspects,
-    claim_index,
     class_prompts,
     is_held_out,
     vocabulary,
 )
-from cfclip_benchmark.avatars.wording import Split, say
+from cfclip_benchmark.avatars.wording import CaptionSplit, say
 
 __all__ = [
     "EDIT_TEMPLATES",
@@ -102,7 +101,7 @@ def claim_truth(
             truth[[values.index(v) for v in word.unsure]] = -1
             columns.append(np.where(visibility[name], truth[table.codes[name]], -1)[:, None])
     # Hair up in a bun is neither short nor not.
-    short = list(claim_index()).index(Claim("rear_hair", "short"))
+    short = all_claims().index(Claim("rear_hair", "short"))
     bun = table.codes["hair"] == SHAPES["hair"].index("bun")
     columns[short] = np.where(bun[:, None] & (columns[short] == 1), -1, columns[short])
     for name, part in COLOURS.items():
@@ -135,7 +134,7 @@ class Language:
 
     def __init__(self, table: AttributeTable, visibility: Mapping[str, NDArray[np.bool_]]) -> None:
         self.claims = all_claims()
-        self.index = claim_index()
+        self.index = {claim: i for i, claim in enumerate(self.claims)}
         # The last column pads: a caption of fewer claims goes on with what is always true.
         always = np.ones((len(table), 1), dtype=np.int8)
         self.truth = np.concatenate([claim_truth(table, visibility), always], axis=1)
@@ -153,7 +152,7 @@ class Language:
         self,
         rows: NDArray[np.integer],
         rng: np.random.Generator,
-        split: Split = "train",
+        split: CaptionSplit = "train",
         source_share: float = SOURCE_SHARE,
     ) -> tuple[list[Caption], list[int]]:
         """A true caption for each of the rows (B,), of visible and unambiguous attributes.
@@ -182,14 +181,16 @@ class Language:
             captions.append(self._caption(chosen, seed, split))
         return captions, seeds
 
-    def _caption(self, claims: Sequence[int], seed: int, split: Split) -> Caption:
+    def _caption(self, claims: Sequence[int], seed: int, split: CaptionSplit) -> Caption:
         text = say([self.claims[c] for c in claims], random.Random(seed), split)
         return Caption(text, tuple(claims))
 
     def _reserved(self, chosen: Sequence[int], claim: int) -> bool:
         return any(is_held_out(self.claims[c], self.claims[claim]) for c in chosen)
 
-    def class_texts(self, rng: np.random.Generator, split: Split = "train") -> list[list[str]]:
+    def class_texts(
+        self, rng: np.random.Generator, split: CaptionSplit = "train"
+    ) -> list[list[str]]:
         """One text for every class of every attribute, in new words at each call."""
         texts: list[list[str]] = []
         for a, name in enumerate(ATTRIBUTES):
@@ -201,7 +202,7 @@ class Language:
         return texts
 
     def hard_negative(
-        self, row: int, caption: Caption, seed: int, split: Split = "train"
+        self, row: int, caption: Caption, seed: int, split: CaptionSplit = "train"
     ) -> Caption | None:
         """The caption with one named thing made false of the row's avatar, in the same wording.
 
@@ -273,7 +274,7 @@ class Language:
         return np.where((each == 0).any(axis=-1), 0, truth).astype(np.int8)
 
     def batch(
-        self, rows: NDArray[np.integer], rng: np.random.Generator, split: Split = "train"
+        self, rows: NDArray[np.integer], rng: np.random.Generator, split: CaptionSplit = "train"
     ) -> CaptionBatch:
         """A training batch: a true caption per row and a hard negative wherever there is one."""
         captions, seeds = self.sample(rows, rng, split)

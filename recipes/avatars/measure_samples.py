@@ -16,6 +16,7 @@ from cfclip.errors import InputError
 from cfclip.tensors import signed_from_uint8
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
+from cfclip_benchmark.avatars.palettes import NATURAL_WORDS
 from cfclip_benchmark.avatars.read_back import Readings, read_back
 from cfclip_benchmark.avatars.renderer import render, visibility
 from cfclip_benchmark.probes import evaluate_in_batches
@@ -160,9 +161,9 @@ def unnatural(readings: Readings) -> dict[str, NDArray[np.bool_]]:
     table, seen = readings.table, readings.visibility
     kinds = {}
     for name, part in COLOURS.items():
-        if part in colours.NATURAL_WORDS:
+        if part in NATURAL_WORDS:
             truth = colours.truth_table(colours.lab_from_rgb(table.rgb[name]), part)
-            natural = np.isin(colours.colour_words(part), colours.NATURAL_WORDS[part])
+            natural = np.isin(colours.colour_words(part), NATURAL_WORDS[part])
             other = (truth[:, ~natural] == 1).any(1) & (truth[:, natural] == 0).all(1)
             kinds[name] = seen[name] & other
 

@@ -32,7 +32,7 @@ from cfclip.embedders.clip_folders import MERGES_FILE
 from cfclip.embedders.towers import NAME, PLAIN_NAME
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from cfclip.training.average import Average
-from cfclip_benchmark.avatars.wording import Split
+from cfclip_benchmark.avatars.wording import CaptionSplit
 from recipes.avatars import augment, captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 Role = Literal["pack", "judge"]
 TOWERS: dict[Role, str] = {"pack": NAME, "judge": PLAIN_NAME}
-_SPLITS: dict[Role, Split] = {"pack": "train", "judge": "judge"}
+_SPLITS: dict[Role, CaptionSplit] = {"pack": "train", "judge": "judge"}
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
 IMAGE_STD = (0.5, 0.5, 0.5)

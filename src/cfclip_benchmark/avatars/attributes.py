@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfclip_benchmark.avatars import colours
+from cfclip_benchmark.avatars.palettes import NATURAL_WORDS
 
 RGB = tuple[int, int, int]
 Distribution = Literal["natural", "open"]
@@ -224,7 +225,7 @@ def sample_table(n: int, distribution: Distribution, seed: int) -> AttributeTabl
             codes["clothes"][rows] = rng.integers(len(SHAPES["clothes"]), size=rows.size)
     rgb = {}
     for name, part in COLOURS.items():
-        natural = colours.NATURAL_WORDS.get(part) if distribution == "natural" else None
+        natural = NATURAL_WORDS.get(part) if distribution == "natural" else None
         rgb[name] = (
             _colour_column(n, part, natural, rng, natural=True)
             if natural

@@ -18,33 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from cfclip_benchmark.avatars.palettes import (
     BASIC_TERMS,
     COMMON_NAMES,
-    HAIR_WORDS,
     KINDRED,
-    LIP_WORDS,
-    NATURAL_WORDS,
+    NATURAL_TERMS,
     PARTS,
-    SKIN_WORDS,
     UNUSED_BASIC,
     UNUSED_COMMON,
 )
-
-__all__ = [
-    "NATURAL_WORDS",
-    "PARTS",
-    "class_codes",
-    "class_distances",
-    "colour_pool",
-    "colour_truth",
-    "colour_words",
-    "delta_e",
-    "in_region",
-    "lab_from_rgb",
-    "palette_words",
-    "representative",
-    "rgb_from_lab",
-    "sample_colour",
-    "truth_table",
-]
 
 # How far from its anchors a word reaches where no other word competes: farther, nothing is
 # certain. Neutrals and natural tones would otherwise take in every dull tint.
@@ -116,7 +95,7 @@ def delta_e(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
 
 
 def _anchors(text: str) -> NDArray[np.float64]:
-    return lab_from_rgb([[int(h[i : i + 2], 16) for i in (0, 2, 4)] for h in text.split()])
+    return lab_from_rgb([[*bytes.fromhex(anchor)] for anchor in text.split()])
 
 
 @cache
@@ -132,27 +111,17 @@ def palette_words(part: str) -> tuple[str, ...]:
 @cache
 def colour_words(part: str) -> tuple[str, ...]:
     """Every colour word that may be said of a part: its palette, then its common names."""
-    _require_part(part)
-    common = tuple(name for name in COMMON_NAMES if name not in UNUSED_COMMON[part])
+    common = tuple(name for name in COMMON_NAMES if name not in UNUSED_COMMON.get(part, ()))
     return palette_words(part) + common
 
 
-def _require_part(part: str) -> None:
+def _palette(part: str) -> dict[str, str]:
     if part not in PARTS:
         raise KeyError(f"unknown part {part!r}; the parts are {', '.join(PARTS)}")
-
-
-def _palette(part: str) -> dict[str, str]:
-    _require_part(part)
-    extra = {
-        "hair": HAIR_WORDS,
-        "brow": HAIR_WORDS,
-        "lip": LIP_WORDS,
-        "skin": SKIN_WORDS,
-    }.get(part, {})
+    natural = NATURAL_TERMS.get(part, {})
     unused = UNUSED_BASIC.get(part, frozenset())
-    basic = {w: a for w, a in BASIC_TERMS.items() if w not in unused and w not in extra}
-    return basic | extra
+    basic = {w: a for w, a in BASIC_TERMS.items() if w not in unused and w not in natural}
+    return basic | natural
 
 
 def truth_table(lab: ArrayLike, part: str) -> NDArray[np.int8]:
@@ -174,24 +143,19 @@ def truth_table(lab: ArrayLike, part: str) -> NDArray[np.int8]:
     truth = np.where(lead >= MARGIN, 1, np.where(lead <= -MARGIN, 0, -1)).astype(np.int8)
     reach = np.array([_SHORT_REACH.get(word, REACH) for word in words])
     truth[(truth == 1) & (near > reach)] = -1
-    for a, b in KINDRED[part]:
+    for a, b in KINDRED.get(part, ()):
         i, j = words.index(a), words.index(b)
         is_a, is_b = truth[:, i] == 1, truth[:, j] == 1
         truth[is_a, j] = -1
         truth[is_b, i] = -1
-    common = [
-        _ball_truth(_nearest(colours, COMMON_NAMES[word]))
-        for word in colour_words(part)[len(words) :]
-    ]
-    return np.concatenate([truth, np.stack(common, axis=1)], axis=1)
+    names = colour_words(part)[len(words) :]
+    far = np.stack([_nearest(colours, COMMON_NAMES[name]) for name in names], axis=1)
+    common = np.where(far <= INNER, 1, np.where(far > OUTER, 0, -1)).astype(np.int8)
+    return np.concatenate([truth, common], axis=1)
 
 
 def _nearest(colours: NDArray[np.float64], anchors: str) -> NDArray[np.float64]:
     return np.min([delta_e(colours, anchor) for anchor in _anchors(anchors)], axis=0)
-
-
-def _ball_truth(distance: NDArray[np.float64]) -> NDArray[np.int8]:
-    return np.where(distance <= INNER, 1, np.where(distance > OUTER, 0, -1)).astype(np.int8)
 
 
 def colour_truth(lab: ArrayLike, word: str, part: str = "background") -> NDArray[np.int8]:
@@ -200,19 +164,10 @@ def colour_truth(lab: ArrayLike, word: str, part: str = "background") -> NDArray
     Raises:
         KeyError: the word is never said of that part.
     """
-    return truth_table(lab, part)[:, _column(word, part)]
-
-
-def _column(word: str, part: str) -> int:
     words = colour_words(part)
     if word not in words:
         raise KeyError(f"no colour {word!r} for {part}; known: {', '.join(words)}")
-    return words.index(word)
-
-
-def in_region(lab: ArrayLike, word: str, part: str = "background") -> NDArray[np.bool_]:
-    """Whether each (N, 3) Lab colour certainly carries `word` on `part`: (N,) bool."""
-    return colour_truth(lab, word, part) == 1
+    return truth_table(lab, part)[:, words.index(word)]
 
 
 def class_distances(lab: ArrayLike, part: str) -> NDArray[np.float64]:
@@ -240,22 +195,20 @@ def _gamut() -> NDArray[np.uint8]:
 
 
 @cache
-def _pools(part: str) -> tuple[NDArray[np.uint8], ...]:
+def _pools(part: str) -> dict[str, NDArray[np.uint8]]:
     """For each of `colour_words(part)`, the colours of the gamut that certainly carry it."""
     gamut = _gamut()
     truth = truth_table(lab_from_rgb(gamut), part)
-    return tuple(gamut[truth[:, i] == 1] for i in range(truth.shape[1]))
-
-
-def colour_pool(word: str, part: str = "background") -> NDArray[np.uint8]:
-    """All colours that `sample_colour` draws from, (M, 3) uint8, even over Lab."""
-    return _pools(part)[_column(word, part)]
+    return {word: gamut[truth[:, i] == 1] for i, word in enumerate(colour_words(part))}
 
 
 @cache
-def _natural_pool(word: str, part: str) -> NDArray[np.uint8]:
-    pool = colour_pool(word, part)
-    return pool[_nearest(lab_from_rgb(pool), _palette(part)[word]) <= NATURAL_REACH]
+def colour_pool(word: str, part: str = "background", natural: bool = False) -> NDArray[np.uint8]:
+    """All colours that `sample_colour` draws from, (M, 3) uint8, even over Lab."""
+    pool = _pools(part)[word]
+    if natural:
+        pool = pool[_nearest(lab_from_rgb(pool), _palette(part)[word]) <= NATURAL_REACH]
+    return pool
 
 
 def sample_colour(
@@ -269,20 +222,23 @@ def sample_colour(
 
     `natural` keeps to the colours near the word's anchors, as they occur on people.
     """
-    pool = _natural_pool(word, part) if natural else colour_pool(word, part)
+    pool = colour_pool(word, part, natural)
     return pool[rng.integers(len(pool), size=size)]
 
 
 @cache
 def representative(word: str, part: str = "background") -> tuple[int, int, int]:
-    """The most typical colour of a region: its first anchor that lies in it, as RGB."""
-    _column(word, part)
-    text = _palette(part).get(word) or COMMON_NAMES[word]
+    """The most typical colour of a region: its first anchor that lies in it, as RGB.
+
+    Raises:
+        KeyError: the word is never said of that part.
+    """
+    text = _palette(part).get(word) or COMMON_NAMES.get(word, "")
     anchors = _anchors(text)
-    inside = np.flatnonzero(in_region(anchors, word, part))
+    inside = np.flatnonzero(colour_truth(anchors, word, part) == 1)
     if len(inside):
-        chosen = text.split()[int(inside[0])]
-        return int(chosen[:2], 16), int(chosen[2:4], 16), int(chosen[4:], 16)
-    pool = colour_pool(word, part)
-    red, green, blue = pool[delta_e(lab_from_rgb(pool), anchors[0]).argmin()]
-    return int(red), int(green), int(blue)
+        red, green, blue = bytes.fromhex(text.split()[int(inside[0])])
+    else:
+        pool = colour_pool(word, part)
+        red, green, blue = map(int, pool[delta_e(lab_from_rgb(pool), anchors[0]).argmin()])
+    return red, green, blue

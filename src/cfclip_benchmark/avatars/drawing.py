@@ -15,42 +15,9 @@ from cfclip.io.text_formats import parse_json
 
 CANVAS = 768  # the style's own units per side
 
-# Our shape names -> the style's variants, by attribute; the style's component for each.
-VARIANTS: dict[str, dict[str, str]] = {
-    "hair": {"bun": "bun", "side_combed": "sideComed", "spiky": "spiky", "undercut": "undercut"},
-    "rear_hair": {
-        "long_straight": "longStraight",
-        "long_wavy": "longWavy",
-        "neck_high": "neckHigh",
-        "shoulder_high": "shoulderHigh",
-    },
-    "beard": {
-        "chin": "chin",
-        "chin_moustache": "chinMoustache",
-        "full": "fullBeard",
-        "long": "longBeard",
-        "moustache_twirl": "moustacheTwirl",
-    },
-    "brows": {v: v for v in ("angry", "happy", "neutral", "raised", "sad")},
-    "eyes": {v: v for v in ("bow", "happy", "humble", "wide", "wink")},
-    "mouth": {v: v for v in ("agape", "angry", "laugh")},
-    "clothes": {
-        "dress": "dress",
-        "open_jacket": "openJacket",
-        "shirt": "shirt",
-        "t_shirt": "tShirt",
-        "turtle_neck": "turtleNeck",
-    },
-}
-_COMPONENTS = {
-    "hair": "hair",
-    "rear_hair": "rearHair",
-    "beard": "beard",
-    "brows": "eyebrows",
-    "eyes": "eyes",
-    "mouth": "mouth",
-    "clothes": "clothes",
-}
+# What the style's own names are beside ours in camel case.
+_COMPONENTS = {"brows": "eyebrows"}
+_VARIANTS = {"side_combed": "sideComed", "full": "fullBeard", "long": "longBeard"}
 # From back to front. The style draws the beard over the mouth and the hair over the brows; the
 # other way round no brow and no lip is ever hidden.
 _ORDER = ("rear_hair", "body", "head", "clothes", "beard", "mouth", "eyes", "hair", "brows")
@@ -131,6 +98,11 @@ def _mouth(shape: str) -> str:
     )
 
 
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
+
+
 @cache
 def fragment(attribute: str, shape: str) -> str:
     """SVG text of one part's shape, placed on the canvas, with `{slot}` for each colour.
@@ -143,8 +115,8 @@ def fragment(attribute: str, shape: str) -> str:
         return ""
     if attribute == "mouth":
         return _mouth(shape)
-    component = _COMPONENTS.get(attribute, attribute)
-    variant = VARIANTS.get(attribute, {}).get(shape, shape)
+    component = _COMPONENTS.get(attribute, _camel_case(attribute))
+    variant = _VARIANTS.get(shape, _camel_case(shape))
     # Each hairy part has a slot of its own, so that masks can tell them apart.
     colours = {"hair": attribute} if attribute in ("hair", "rear_hair", "beard", "brows") else {}
     text = _component(component, variant, colours)

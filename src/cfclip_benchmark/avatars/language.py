@@ -8,9 +8,10 @@ by its region of Lab.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
-from cfclip_benchmark.avatars.attributes import COLOURS, SHAPES
+from cfclip_benchmark.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
 from cfclip_benchmark.avatars.colours import colour_words, palette_words
 
 
@@ -218,17 +219,8 @@ JUDGE_TEMPLATES: tuple[str, ...] = (
 @lru_cache(maxsize=1)
 def all_claims() -> tuple[Claim, ...]:
     """Every claim that a caption can make, those of one attribute side by side."""
-    shapes = [Claim(name, word) for name in SHAPES for word in SHAPE_WORDS[name]]
-    return (
-        *shapes,
-        *(Claim(name, word) for name, part in COLOURS.items() for word in colour_words(part)),
-    )
-
-
-@lru_cache(maxsize=1)
-def claim_index() -> dict[Claim, int]:
-    """Claim -> its position in `all_claims`."""
-    return {claim: index for index, claim in enumerate(all_claims())}
+    words = {**SHAPE_WORDS, **{name: colour_words(part) for name, part in COLOURS.items()}}
+    return tuple(Claim(name, word) for name in ATTRIBUTES for word in words[name])
 
 
 _HELD_OUT_ATTRIBUTES = (
@@ -261,19 +253,15 @@ def class_prompts(
 
     A shape's phrase is that of the word which is true of it alone.
     """
-    phrases: dict[str, str] = {}
     if attribute in COLOURS:
         pattern = COLOUR_PHRASES[attribute][0]
-        phrases = {w: pattern.format(c=w) for w in palette_words(COLOURS[attribute])}
+        phrases = {word: pattern.format(c=word) for word in palette_words(COLOURS[attribute])}
     else:
+        words = SHAPE_WORDS[attribute].values()
+        phrases = {}
         for value in SHAPES[attribute]:
-            words = SHAPE_WORDS[attribute].values()
-            word = min(
-                (w for w in words if w.true == (value,)), key=lambda w: len(w.unsure), default=None
-            )
-            if word is None:
-                raise KeyError(f"no word for {attribute}={value!r} alone")
-            phrases[value] = word.phrases[0].format(c="")
+            alone = [word for word in words if word.true == (value,)]
+            phrases[value] = min(alone, key=lambda word: len(word.unsure)).phrases[0].format(c="")
     return {
         value: [grammatical(template.format(phrase)) for template in templates]
         for value, phrase in phrases.items()
@@ -284,22 +272,19 @@ def aspects() -> dict[str, tuple[str, ...]]:
     """Attribute -> the bare phrase of each of its classes: the aspects of the pack."""
     return {
         name: tuple(phrase for (phrase,) in class_prompts(name, ("{}",)).values())
-        for name in (*SHAPES, *COLOURS)
+        for name in ATTRIBUTES
     }
 
 
 @lru_cache(maxsize=1)
 def vocabulary() -> tuple[str, ...]:
     """All words that captions and the pack's own texts can contain, sorted."""
-    texts = [*SUBJECTS, *WEARING, *PLACES, *TRAINING_TEMPLATES, *TEST_TEMPLATES]
-    texts += JUDGE_TEMPLATES
+    texts = [*SUBJECTS, *WEARING, *PLACES, *TRAINING_TEMPLATES, *TEST_TEMPLATES, *JUDGE_TEMPLATES]
     texts += [SOURCE_TEXT, UNREALISTIC_TEXT, "a an with and who has"]
     for words in SHAPE_WORDS.values():
         for word in words.values():
             texts += [*word.phrases, *word.adjectives]
-    for group in (COLOUR_PHRASES, COLOUR_ADJECTIVES):
-        texts += [phrase for phrases in group.values() for phrase in phrases]
-    for part in COLOURS.values():
-        texts += colour_words(part)
-    texts += [spelling for spellings in SPELLINGS.values() for spelling in spellings]
+    for group in (COLOUR_PHRASES, COLOUR_ADJECTIVES, SPELLINGS):
+        texts += chain.from_iterable(group.values())
+    texts += chain.from_iterable(map(colour_words, COLOURS.values()))
     return tuple(sorted({w for t in texts for w in re.findall("[a-z]+", t.replace("{c}", ""))}))

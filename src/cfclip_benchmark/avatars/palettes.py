@@ -46,24 +46,27 @@ COMMON_NAMES: dict[str, str] = {
 }
 
 # Words for what occurs in nature, part by part; a word that is also a basic term is replaced.
-HAIR_WORDS: dict[str, str] = {
-    "blond": "d6b370 e6cb90 c9a45c dcbc80 f0d8a0 c4a068",
-    "ginger": "b5562b c4622d b8642e a8481e c66a3c d07840",
+NATURAL_TERMS: dict[str, dict[str, str]] = {
+    "hair": {
+        "blond": "d6b370 e6cb90 c9a45c dcbc80 f0d8a0 c4a068",
+        "ginger": "b5562b c4622d b8642e a8481e c66a3c d07840",
+    },
+    "lip": {"rosy": "d08080 c47472 b86666 d8908a c88078 b87068"},
+    "skin": {
+        "pale": "fae0d0 f5d3bd f1c7ab f8dcc8 f4cdb4",
+        "tan": "d8a47e cf9870 c68e6a e0b08a d4a078",
+        "brown": "a36b4f 96603f 8d5a3c a87448 9c6a4c",
+        "dark": "5c3829 4a2b1f 55331f 3f251a 643f2c",
+    },
 }
-LIP_WORDS: dict[str, str] = {"rosy": "d08080 c47472 b86666 d8908a c88078 b87068"}
-SKIN_WORDS: dict[str, str] = {
-    "pale": "fae0d0 f5d3bd f1c7ab f8dcc8 f4cdb4",
-    "tan": "d8a47e cf9870 c68e6a e0b08a d4a078",
-    "brown": "a36b4f 96603f 8d5a3c a87448 9c6a4c",
-    "dark": "5c3829 4a2b1f 55331f 3f251a 643f2c",
-}
+NATURAL_TERMS["brow"] = NATURAL_TERMS["hair"]
 
 NATURAL_WORDS: dict[str, tuple[str, ...]] = {
     "hair": ("black", "brown", "blond", "ginger", "grey"),
-    "brow": ("black", "brown", "blond", "ginger", "grey"),
     "lip": ("rosy", "brown"),
     "skin": ("pale", "tan", "brown", "dark"),
 }
+NATURAL_WORDS["brow"] = NATURAL_WORDS["hair"]
 
 # Being one of a pair leaves the other undecided instead of false: orange hair might pass for
 # ginger, and nobody should be punished for either word.
@@ -77,20 +80,16 @@ KINDRED: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "lip": (("rosy", "pink"), ("rosy", "red"), ("rosy", "brown")),
     "skin": (("pale", "pink"), ("tan", "orange"), ("dark", "brown"), ("tan", "brown")),
-    "clothes": (),
 }
 KINDRED["brow"] = KINDRED["hair"]
-KINDRED["background"] = KINDRED["clothes"]
 
 # Names left out where a natural word is so near that a caption would say that instead.
 UNUSED_COMMON: dict[str, frozenset[str]] = {
     "hair": frozenset({"gold", "beige", "peach", "mustard", "charcoal"}),
-    "brow": frozenset({"gold", "beige", "peach", "mustard", "charcoal"}),
     "lip": frozenset({"beige", "peach", "charcoal", "coral"}),
     "skin": frozenset({"gold", "beige", "peach", "mustard", "charcoal", "coral", "maroon"}),
-    "clothes": frozenset(),
-    "background": frozenset(),
 }
+UNUSED_COMMON["brow"] = UNUSED_COMMON["hair"]
 # Black and white skin name people, not these colours.
 UNUSED_BASIC: dict[str, frozenset[str]] = {"skin": frozenset({"black", "white"})}
 

@@ -216,7 +216,7 @@ def _came_true(
             if not mask.any():
                 return None
             mean = colours.lab_from_rgb(pixels[mask]).mean(0)
-            outcomes.append(bool(colours.in_region(mean[None], word, COLOURS[name])[0]))
+            outcomes.append(bool(colours.colour_truth(mean[None], word, COLOURS[name])[0] == 1))
         else:
             if name not in readable:
                 return None

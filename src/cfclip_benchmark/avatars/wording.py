@@ -21,10 +21,10 @@ from cfclip_benchmark.avatars.language import (
     grammatical,
 )
 
-Split = Literal["train", "test", "judge"]
+CaptionSplit = Literal["train", "test", "judge"]
 
 # "{}" comes on top of those of training; a test takes only what training never saw.
-TEMPLATES: dict[Split, tuple[str, ...]] = {
+TEMPLATES: dict[CaptionSplit, tuple[str, ...]] = {
     "train": TRAINING_TEMPLATES,
     "test": TEST_TEMPLATES,
     "judge": JUDGE_TEMPLATES,
@@ -54,7 +54,7 @@ def _listed(items: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 
-def say(claims: Sequence[Claim], rng: random.Random, split: Split = "train") -> str:
+def say(claims: Sequence[Claim], rng: random.Random, split: CaptionSplit = "train") -> str:
     """One wording of some claims, in their order; the same state of `rng`, the same wording.
 
     No claims gives a text that is true of every avatar.

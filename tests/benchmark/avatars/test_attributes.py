@@ -14,7 +14,7 @@ from cfclip_benchmark.avatars.attributes import (
     sample_records,
     sample_table,
 )
-from cfclip_benchmark.avatars.colours import NATURAL_WORDS, PARTS
+from cfclip_benchmark.avatars.palettes import NATURAL_WORDS, PARTS
 
 
 def test_natural_avatars_wear_natural_colours_only() -> None:

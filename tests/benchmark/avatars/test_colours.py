@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from cfclip_benchmark.avatars import colours
+from cfclip_benchmark.avatars.palettes import PARTS
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def test_lab_and_back() -> None:
     assert np.allclose(colours.rgb_from_lab(colours.lab_from_rgb(rgb)), rgb, atol=1e-3)
 
 
-@pytest.mark.parametrize("part", colours.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 def test_a_sampled_colour_carries_its_word_and_no_other_of_the_palette(part: str) -> None:
     rng = np.random.default_rng(1)
     words, palette = colours.colour_words(part), colours.palette_words(part)
@@ -38,7 +39,7 @@ def test_a_sampled_colour_carries_its_word_and_no_other_of_the_palette(part: str
             assert (codes[index] == index).all(), word
 
 
-@pytest.mark.parametrize("part", colours.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 def test_regions_are_not_tiny_and_their_representatives_lie_inside(part: str) -> None:
     for word in colours.colour_words(part):
         assert len(colours.colour_pool(word, part)) >= 150, word
