@@ -1,7 +1,7 @@
 """The training of a text mapper: latents, a prompt for each, and gradients for the mapper alone."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -236,6 +236,13 @@ class MapperTrainer:
             prompts=tuple(self.task.prompts[prompt] for prompt in prompts[: len(edited)]),
         )
 
+    def save(self, path: Path, metadata: Mapping[str, Any]) -> None:
+        """Write `averaged` with what is to be known of it. Raises `TrainingError`."""
+        if self.schedule.extended:
+            metadata = {**metadata, EXTENDED: list(self.schedule.extended)}
+        with writing(path) as temporary:
+            save_text_mapper(self.averaged, temporary, metadata)
+
     def _rows(self, latents: Tensor, rows: Tensor) -> Tensor:
         """Some of the latents, `(n, num_ws, w_dim)` on the device."""
         return latents[rows].to(self._device).expand(-1, self._num_ws, -1)
@@ -245,7 +252,7 @@ def train(
     trainer: MapperTrainer,
     out: Path,
     identity: Mapping[str, Any],
-    about: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
     callback: RunCallback | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainingOutcome:
@@ -259,7 +266,7 @@ def train(
         trainer: what is trained.
         out: folder, made if needed.
         identity: all that decides the result, which a checkpoint must share to be resumed.
-        about: metadata of the mappers; step and validation are added.
+        metadata: of the mappers; step and validation are added.
         callback: called after each step.
         checkpoint_seconds: the most work that a power cut can lose.
 
@@ -269,35 +276,22 @@ def train(
         TrainingError: a loss or gradient that is not finite, a file that cannot be written, or
             another process that failed; the last good checkpoint is kept.
     """
-    with alone_in(out) if trainer.processes.first else nullcontext():
-        return _train(trainer, out, identity, about, callback, checkpoint_seconds)
-
-
-def _train(
-    trainer: MapperTrainer,
-    out: Path,
-    identity: Mapping[str, Any],
-    about: Mapping[str, Any] | None,
-    callback: RunCallback | None,
-    checkpoint_seconds: float,
-) -> TrainingOutcome:
-    steps, every = trainer.config.steps, trainer.config.validate_every
-    processes = trainer.processes
-    run = Run(
-        out,
-        trainer.parts,
-        steps,
-        identity,
-        callback,
-        checkpoint_seconds,
-        processes=processes,
-        defaults={"settings": asdict(ObjectiveConfig())},
-    )
-    about = {**(about or {})}
-    if trainer.schedule.extended:
-        about[EXTENDED] = list(trainer.schedule.extended)
-    board = Board(out if processes.first else None, run.step)
-    try:
+    processes, steps, every = trainer.processes, trainer.config.steps, trainer.config.validate_every
+    metadata, best = metadata or {}, trainer.best
+    with ExitStack() as stack:
+        if processes.first:
+            stack.enter_context(alone_in(out))
+        run = Run(
+            out,
+            trainer.parts,
+            steps,
+            identity,
+            callback,
+            checkpoint_seconds,
+            processes=processes,
+            defaults={"settings": asdict(ObjectiveConfig())},
+        )
+        board = stack.enter_context(closing(Board(out if processes.first else None, run.step)))
         for step in run:
             terms = trainer.compute_gradients(step)
             run.report(**terms)
@@ -312,20 +306,12 @@ def _train(
             board.numbers(VALIDATION, validation.terms, step)
             board.images(validation.sources, validation.edited, step)
             board.text("prompts of the images", ", ".join(validation.prompts), step)
-            if trainer.best.improves(loss, done) and processes.first:
-                _save(trainer, out / BEST, {**about, "step": done, VALIDATION: loss})
-    finally:
-        board.close()
-    trainer.averaged.load_state_dict(trainer.average.values)
-    if processes.first:
-        _save(trainer, out / LAST, {**about, "step": run.step})
-    best = trainer.best
+            if best.improves(loss, done) and processes.first:
+                trainer.save(out / BEST, {**metadata, "step": done, VALIDATION: loss})
+        trainer.averaged.load_state_dict(trainer.average.values)
+        if processes.first:
+            trainer.save(out / LAST, {**metadata, "step": run.step})
     return TrainingOutcome(run.step, run.finished, best.step, best.loss, board.available)
-
-
-def _save(trainer: MapperTrainer, path: Path, about: Mapping[str, Any]) -> None:
-    with writing(path) as temporary:
-        save_text_mapper(trainer.averaged, temporary, about)
 
 
 def _placed(values: Mapping[str, Tensor], share: range, size: int) -> dict[str, Tensor]:
