@@ -21,8 +21,7 @@ from cfclip.fitting.text_maps import fit_captioned_folder
 from cfclip.packs.manifest import PackDefaults
 from cfclip.packs.pack import assemble_pack
 from cfclip.settings import all_given
-from cfclip.training.presets import TRAINING_PRESETS
-from cfclip.training.training_config import TrainingConfig
+from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
 
 PROMPT = "green hair"
 DEFAULTS = PackDefaults(
@@ -98,7 +97,7 @@ def test_a_published_training_stays_as_it_was_published(session: Session) -> Non
     manifest = session.pack.manifest
     for name in ("cfclip", "styleclip-mapper", "directional-mapper"):
         assert training_settings(manifest, config=TRAINING_PRESETS[name]) == TRAINING_PRESETS[name]  # type: ignore[index]
-    assert training_settings(manifest, config=TRAINING_PRESETS["pack"]).average == 0.5
+    assert training_settings(manifest, config=TrainingConfig()).average == 0.5
 
 
 def test_fitting_a_text_map(session: Session, tmp_path: Path) -> None:

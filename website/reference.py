@@ -49,8 +49,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "Fitting and training": (
         *("cfclip.fitting.mapper_training", "cfclip.fitting.text_maps", "cfclip.fitting.channels"),
         *("cfclip.fitting.captioned_pictures", "cfclip.training.training_config"),
-        *("cfclip.training.presets", "cfclip.training.runs", "cfclip.training.trainer"),
-        "cfclip.training.latents",
+        *("cfclip.training.runs", "cfclip.training.trainer", "cfclip.training.latents"),
     ),
     "Measuring": ("cfclip_benchmark.benchmark", "cfclip_benchmark.tuning"),
     "Provenance": (

@@ -6,7 +6,7 @@ from pathlib import Path
 from cfclip.editing.methods import METHODS, OURS
 from cfclip.editors.global_config import ChannelFitConfig, GlobalDirectionsConfig
 from cfclip.packs.pack import Pack
-from cfclip.training.presets import TRAINING_PRESETS
+from cfclip.training.training_config import TRAINING_PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "BASELINES.md").read_text()
 

@@ -12,8 +12,7 @@ from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.text_mapper import BEST, LAST, load_text_mapper
 from cfclip.errors import InputError
 from cfclip.training.mapper_objective import TOTAL, MapperTask
-from cfclip.training.presets import TRAINING_PRESETS
-from cfclip.training.training_config import TrainingConfig
+from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
 
 ONE = MapperTask(("green hair",), TASK.source_text, TASK.templates)
 SHAPE = {"mapper": "latent", "task": ONE}

@@ -18,8 +18,7 @@ from cfclip.packs.registry import resolve
 
 if TYPE_CHECKING:
     from cfclip.provenance.stamping import Marking
-    from cfclip.training.presets import TrainingPreset
-    from cfclip.training.training_config import TrainingConfig
+    from cfclip.training.training_config import TrainingConfig, TrainingPreset
 
 DEFAULT_PACK = "avatars"
 DEFAULT_PRESET: "TrainingPreset" = "pack"
@@ -140,13 +139,13 @@ def training_in(arguments: Sequence[str]) -> "TrainingConfig":
     is no such pack; the parser or the command itself reports it. Raises `PackError` for defaults
     that do not fit.
     """
-    from cfclip.training.presets import TRAINING_PRESETS
+    from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
 
     presets = {str(name): name for name in TRAINING_PRESETS}
     preset = presets.get(_value_in(arguments, _PRESET_OPTION) or "", DEFAULT_PRESET)
     manifest = _manifest(pack_in(arguments))
     if manifest is None:
-        return TRAINING_PRESETS[preset]
+        return TRAINING_PRESETS.get(preset, TrainingConfig())
     return training_settings(manifest, preset)
 
 

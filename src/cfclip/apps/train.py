@@ -14,8 +14,7 @@ from cfclip.apps.tasks import summarise
 from cfclip.apps.texts import check_texts
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig
-from cfclip.training.presets import TrainingPreset
-from cfclip.training.training_config import TrainingConfig
+from cfclip.training.training_config import TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.editing.session import Session

@@ -14,8 +14,7 @@ from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError, shown, shown_name
 from cfclip.photos.face_config import PasteBack
 from cfclip.settings import GivenSettings, all_given
-from cfclip.training.presets import TRAINING_PRESETS, TrainingPreset
-from cfclip.training.training_config import TrainingConfig
+from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.packs.manifest import PackManifest
@@ -75,9 +74,9 @@ def training_settings(
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
-    base = asdict(TRAINING_PRESETS[preset])
-    own = manifest.defaults.training if preset == "pack" else {}
-    return _layered(TrainingConfig, manifest.name, {**base, **own}, config, overrides)
+    own = manifest.defaults.training
+    defaults = own if preset == "pack" else asdict(TRAINING_PRESETS[preset])
+    return _layered(TrainingConfig, manifest.name, defaults, config, overrides)
 
 
 def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:

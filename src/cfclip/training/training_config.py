@@ -1,13 +1,19 @@
-"""Settings of training a text mapper, free of torch so that commands list their options quickly."""
+"""Settings of training a text mapper, and the named ones, which are the published mappers.
 
+docs/BASELINES.md has the formulas, and where they differ from the publications. Free of torch so
+that commands list their options quickly.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 from cfclip.editors.mapper_config import GROUPS, Group
 from cfclip.errors import InputError
-from cfclip.losses.terms import ObjectiveConfig
+from cfclip.losses.terms import UNPUBLISHED_TERMS, ObjectiveConfig
 from cfclip.optim.schedule import DescentSettings
-from cfclip.settings import MOST_AT_ONCE, check_choice, number
+from cfclip.settings import MOST_AT_ONCE, all_given, check_choice, number
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
 MapperKind: TypeAlias = Literal["text", "latent"]
@@ -92,3 +98,39 @@ class TrainingConfig(ObjectiveConfig):
         return DescentSettings(
             steps=self.steps, lr=self.lr, ramp_up=self.ramp_up, ramp_down=self.ramp_down
         )
+
+
+TrainingPreset: TypeAlias = Literal["pack", "cfclip", "styleclip-mapper", "directional-mapper"]
+
+_STYLECLIP: Mapping[str, Any] = {
+    "mapper": "latent",
+    "steps": 50_000,
+    "batch": 2,
+    "clip_weight": 1.0,
+    **dict.fromkeys(UNPUBLISHED_TERMS, 0.0),
+    "latent_l2": 0.8,
+    # For faces; a pack without an identity network takes 0, as StyleCLIP does for other pictures.
+    "identity": 0.1,
+    "optimizer": "ranger",
+    "lr": 0.5,
+    "ramp_up": 0.0,
+    "ramp_down": 0.0,
+    "max_gradient": 0.0,
+    "average": 0.0,
+    "augmentations": 1,
+    "distortion": 0.0,
+}
+"""The mapper of StyleCLIP (Patashnik et al., ICCV 2021, section 5), but for its objective."""
+
+TRAINING_PRESETS: Mapping[TrainingPreset, TrainingConfig] = MappingProxyType(
+    {
+        "cfclip": all_given(TrainingConfig()),
+        "styleclip-mapper": all_given(
+            TrainingConfig(objective="global", bare_prompt=True, **_STYLECLIP)
+        ),
+        "directional-mapper": all_given(TrainingConfig(objective="directional", **_STYLECLIP)),
+    }
+)
+"""Those that stay as published; `pack` is `cfclip` with the pack's own defaults laid over it, see
+`cfclip.editing.defaults`. `directional-mapper` is `styleclip-mapper` with StyleGAN-NADA's loss,
+whose texts are in the pack's templates: the objective is all that differs."""
