@@ -22,9 +22,9 @@ COMMANDS: dict[str, str] = {
     "measure-training": "recipes.avatars.measure_training:MeasureTraining",
     "train-mappers": "recipes.avatars.train_mappers:TrainMappers",
     "publish-results": "recipes.avatars.publish_results:PublishResults",
-    "page": "recipes.avatars.page:Page",
+    "page": "recipes.avatars.edit_sheet:Page",
     "assemble": "recipes.avatars.assemble:Assemble",
-    "fit-text-map": "recipes.avatars.fit_text_map:FitTextMap",
+    "fit-text-map": "recipes.avatars.fit_avatar_text_map:FitTextMap",
 }
 
 

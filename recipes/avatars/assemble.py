@@ -19,14 +19,14 @@ from cfclip.generators.checkpoints import load_generator_file, save_generator
 from cfclip.io.files import atomic_write
 from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
 from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
-from recipes.avatars.captions import (
+from recipes.avatars.avatar_captions import (
     EDIT_TEMPLATES,
     SOURCE_TEXT,
     UNREALISTIC_TEXT,
     aspects,
     vocabulary,
 )
-from recipes.avatars.report import format_goals
+from recipes.avatars.evaluation_page import format_goals
 
 _log = logging.getLogger(__name__)
 

@@ -28,13 +28,13 @@ from cfclip_benchmark.avatars.measures import text_likeness
 from cfclip_benchmark.avatars.renderer import render
 from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, score_edits
 from cfclip_benchmark.avatars.splits import Split
-from recipes.avatars.bench import Bench, parse_settings, pixels
 from recipes.avatars.dataset import load_dataset
+from recipes.avatars.evaluation import Bench, parse_settings, pixels
+from recipes.avatars.evaluation_page import write_report
 from recipes.avatars.grids import save_grid, stack_grids
 from recipes.avatars.held_out import edits_of, gained_share, group_by_edit, mean_scores
 from recipes.avatars.measure_models import measure_clip, measure_probes, measure_projection
 from recipes.avatars.measure_samples import measure_samples
-from recipes.avatars.report import write_report
 
 _log = logging.getLogger(__name__)
 Section = Literal["probes", "samples", "clip", "judge", "projection", "edits", "timing"]

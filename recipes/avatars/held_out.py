@@ -20,8 +20,8 @@ from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
 from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES, AvatarEdit, EditScore, score_edits
 from cfclip_benchmark.avatars.splits import SPLITS, Split
 from cfclip_benchmark.probes import Probe
-from recipes.avatars.bench import Bench
 from recipes.avatars.dataset import load_dataset
+from recipes.avatars.evaluation import Bench
 
 _Value = TypeVar("_Value")
 _FINGERPRINT = 12  # characters of the hashes of pack and avatars that name their folder

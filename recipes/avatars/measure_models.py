@@ -12,9 +12,9 @@ from cfclip.tensors import psnr, unit
 from cfclip_benchmark.avatars.attributes import ATTRIBUTES
 from cfclip_benchmark.avatars.renderer import face_box_pixels
 from cfclip_benchmark.probes import Probe, evaluate_in_batches
-from recipes.avatars import captions
-from recipes.avatars.bench import Bench, pixels
+from recipes.avatars import avatar_captions
 from recipes.avatars.dataset import Dataset
+from recipes.avatars.evaluation import Bench, pixels
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import readable_targets
 
@@ -49,11 +49,11 @@ def measure_clip(bench: Bench, embedder: Embedder) -> dict[str, Any]:
     targets = readable_targets(data.table, data.visibility)
     zero_shot: dict[str, float] = {}
     for attribute in ATTRIBUTES:
-        prompts = captions.class_prompts(attribute, captions.TEST_TEMPLATES).values()
+        prompts = avatar_captions.class_prompts(attribute, avatar_captions.TEST_TEMPLATES).values()
         texts = unit(torch.stack([embedder.embed_texts(p).mean(0) for p in prompts]))
         predicted = (images @ texts.T).argmax(1).numpy()
         zero_shot[attribute] = _share_right(predicted, targets[attribute][0])
-    language = captions.Language(data.table, data.visibility)
+    language = avatar_captions.Language(data.table, data.visibility)
     tests = language.binding(np.random.default_rng(bench.seed))
     wins: dict[str, list[bool]] = {}
     for row, true, false, kind in tests:

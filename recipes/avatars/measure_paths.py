@@ -9,7 +9,7 @@ from torch import Tensor
 from cfclip.generators.generator import Generator
 from cfclip.tensors import signed_from_uint8, uint8_from_signed, unit
 from cfclip_benchmark.probes import evaluate_in_batches
-from recipes.avatars.bench import Bench
+from recipes.avatars.evaluation import Bench
 from recipes.avatars.grids import save_grid
 
 Features = Callable[[Tensor], Tensor]

@@ -20,7 +20,7 @@ from cfclip_benchmark.avatars.palettes import NATURAL_WORDS
 from cfclip_benchmark.avatars.read_back import Readings, read_back
 from cfclip_benchmark.avatars.renderer import render, visibility
 from cfclip_benchmark.probes import evaluate_in_batches
-from recipes.avatars.bench import Bench, pixels
+from recipes.avatars.evaluation import Bench, pixels
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import Targets, readable_targets
 from recipes.avatars.measure_paths import draw_samples, measure_paths

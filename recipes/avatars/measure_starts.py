@@ -17,7 +17,7 @@ from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.optimisation_config import Fusion, LatentOptimisationConfig
 from cfclip.io.files import atomic_write
 from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore
-from recipes.avatars.bench import parse_settings
+from recipes.avatars.evaluation import parse_settings
 from recipes.avatars.held_out import HeldOut, find_edit, held_out, mean_scores
 
 _log = logging.getLogger(__name__)

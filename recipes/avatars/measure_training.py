@@ -19,7 +19,7 @@ from cfclip.io.files import atomic_write
 from cfclip.training.runs import RunProgress
 from cfclip.training.training_config import TrainingConfig
 from cfclip.viewing.charts import Point, Series, chart, svg_of
-from recipes.avatars.bench import parse_settings
+from recipes.avatars.evaluation import parse_settings
 from recipes.avatars.held_out import find_edit, group_by_edit, held_out, mean_scores
 
 _log = logging.getLogger(__name__)

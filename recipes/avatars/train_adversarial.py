@@ -19,7 +19,7 @@ from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.discriminator import Discriminator
 from recipes.avatars.grids import save_grid
-from recipes.avatars.runs import Run, cosine_lr, run_identity, set_lr, step_rng
+from recipes.avatars.stage_runs import Run, cosine_lr, run_identity, set_lr, step_rng
 from recipes.avatars.warm_start import WarmStart, regression_loss, save_generation
 
 if TYPE_CHECKING:

@@ -33,10 +33,10 @@ from cfclip.embedders.towers import NAME, PLAIN_NAME
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from cfclip.training.average import Average
 from cfclip_benchmark.avatars.wording import CaptionSplit
-from recipes.avatars import augment, captions
+from recipes.avatars import augment, avatar_captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
-from recipes.avatars.runs import Run, cosine_lr, run_identity, set_lr, step_rng
+from recipes.avatars.stage_runs import Run, cosine_lr, run_identity, set_lr, step_rng
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _begin(config: TrainClip, side: int, folder: Path) -> tuple[Any, dict[str, A
         started, file = read_clip(config.start)
         (folder / MERGES_FILE).write_bytes((config.start / MERGES_FILE).read_bytes())
         return started.float(), file
-    file = config.files(side, trim_bpe(captions.vocabulary(), folder / MERGES_FILE))
+    file = config.files(side, trim_bpe(avatar_captions.vocabulary(), folder / MERGES_FILE))
     model: Any = build_clip_model(file["model_cfg"])
     with torch.no_grad():
         model.logit_scale.fill_(float(np.log(_INITIAL_SCALE)))
@@ -169,7 +169,7 @@ def train_clip(config: TrainClip) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     data = load_dataset(config.data)
-    language, split = captions.Language(data.table, data.visibility), _SPLITS[config.role]
+    language, split = avatar_captions.Language(data.table, data.visibility), _SPLITS[config.role]
     folder = config.out / "clip"
     model, file = _begin(config, data.images.shape[1], folder)
     tokenize = load_tokenizer(folder / MERGES_FILE, file["model_cfg"]["text_cfg"]["context_length"])

@@ -19,7 +19,7 @@ from cfclip.training.average import Average
 from cfclip.training.saved_state import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.runs import (
+from recipes.avatars.stage_runs import (
     Run,
     cosine_lr,
     run_identity,

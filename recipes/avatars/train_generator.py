@@ -26,7 +26,7 @@ from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.compile_mapping import compile_mapping
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.latent_prior import COORDINATES, LatentPrior
-from recipes.avatars.runs import (
+from recipes.avatars.stage_runs import (
     Run,
     cosine_lr,
     run_identity,

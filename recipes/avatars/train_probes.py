@@ -16,7 +16,7 @@ from cfclip_benchmark.probes import ARCHITECTURES, Architecture, Probe, save_pro
 from recipes.avatars import augment
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets
-from recipes.avatars.runs import (
+from recipes.avatars.stage_runs import (
     Run,
     cosine_lr,
     run_identity,

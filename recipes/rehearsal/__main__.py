@@ -15,7 +15,7 @@ from pathlib import Path
 import tyro
 
 from cfclip.errors import CfclipError, InputError
-from recipes.rehearsal.page import put_into, tables
+from recipes.rehearsal.performance_page import put_into, tables
 from recipes.rehearsal.stages import FILES, Opened, Ran, open_files, run_python, run_stages
 
 MEASURED = "measured.json"
@@ -46,7 +46,7 @@ class Rehearsal:
         files = self.out / FILES
         print("writing files", flush=True)
         reduced = ["reduced"] if self.reduced else []
-        run_python(["-m", "recipes.rehearsal.files", str(files), *reduced], "writing files")
+        run_python(["-m", "recipes.rehearsal.random_files", str(files), *reduced], "writing files")
         opened, ran = [], []
         for opening in open_files(self.out):
             opened.append(opening)

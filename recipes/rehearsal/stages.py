@@ -110,7 +110,7 @@ def open_files(folder: Path) -> Iterator[Opened]:
         ("clip", CLIP),
     ):
         path = folder / FILES / name
-        arguments = ["-m", "recipes.rehearsal.opening", kind, str(path)]
+        arguments = ["-m", "recipes.rehearsal.measure_opening", kind, str(path)]
         told, _ = _run(arguments, f"opening {name}")
         yield Opened(name, kind, path.stat().st_size / 1e6, **json.loads(told))
 

@@ -29,8 +29,8 @@ from cfclip_benchmark.avatars.renderer import visibility
 from cfclip_benchmark.probes import ARCHITECTURES, Probe
 from recipes.avatars import measure_paths
 from recipes.avatars import measure_samples as module
-from recipes.avatars.bench import Bench, pixels
 from recipes.avatars.dataset import load_dataset, render_dataset
+from recipes.avatars.evaluation import Bench, pixels
 from recipes.avatars.labels import Targets, readable_targets
 from recipes.avatars.measure_paths import draw_samples
 from recipes.avatars.measure_samples import (

@@ -10,7 +10,7 @@ import pytest
 
 from cfclip.apps.cli import parse
 from recipes.rehearsal.__main__ import MEASURED, MOST_GIBIBYTES, main
-from recipes.rehearsal.page import BEGIN, END, put_into
+from recipes.rehearsal.performance_page import BEGIN, END, put_into
 from recipes.rehearsal.stages import stages
 
 PAGE = Path(__file__).parents[2] / "docs" / "PERFORMANCE.md"

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.training.average import Average
-from recipes.avatars import runs
-from recipes.avatars.runs import (
+from recipes.avatars import stage_runs
+from recipes.avatars.stage_runs import (
     CHECKPOINT,
     LOG,
     Run,
@@ -175,7 +175,7 @@ def test_a_failed_write_keeps_the_checkpoint(
         path.write_bytes(b"half a file")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(runs.torch, "save", fill_the_disk)
+    monkeypatch.setattr(stage_runs.torch, "save", fill_the_disk)
     with pytest.raises(OSError, match="no space"):
         training.run.save()
     assert (tmp_path / CHECKPOINT).read_bytes() == before

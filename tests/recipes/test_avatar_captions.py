@@ -21,7 +21,7 @@ from cfclip_benchmark.avatars.language import (
     is_held_out,
 )
 from cfclip_benchmark.avatars.renderer import visibility
-from recipes.avatars import captions
+from recipes.avatars import avatar_captions
 
 N = 300
 
@@ -32,8 +32,8 @@ def table() -> AttributeTable:
 
 
 @pytest.fixture(scope="module")
-def language(table: AttributeTable) -> captions.Language:
-    return captions.Language(table, visibility(table))
+def language(table: AttributeTable) -> avatar_captions.Language:
+    return avatar_captions.Language(table, visibility(table))
 
 
 def judge(table: AttributeTable, row: int, claim: Claim) -> int:
@@ -52,7 +52,7 @@ def judge(table: AttributeTable, row: int, claim: Claim) -> int:
 
 
 def test_every_caption_is_true_and_every_hard_negative_false(
-    table: AttributeTable, language: captions.Language
+    table: AttributeTable, language: avatar_captions.Language
 ) -> None:
     rows = np.arange(120)
     sampled, seeds = language.sample(rows, np.random.default_rng(0))
@@ -71,7 +71,7 @@ def test_every_caption_is_true_and_every_hard_negative_false(
     assert negatives > 100
 
 
-def test_a_changed_word_stands_in_the_text(language: captions.Language) -> None:
+def test_a_changed_word_stands_in_the_text(language: avatar_captions.Language) -> None:
     rows = np.arange(N)
     sampled, seeds = language.sample(rows, np.random.default_rng(1))
     for row, caption, seed in zip(rows.tolist(), sampled, seeds, strict=True):
@@ -85,7 +85,7 @@ def test_a_changed_word_stands_in_the_text(language: captions.Language) -> None:
 
 
 def test_truth_matrix_agrees_with_judging_one_by_one(
-    table: AttributeTable, language: captions.Language
+    table: AttributeTable, language: avatar_captions.Language
 ) -> None:
     rng = np.random.default_rng(2)
     rows = rng.choice(N, 16, replace=False)
@@ -104,20 +104,20 @@ def test_truth_matrix_agrees_with_judging_one_by_one(
             assert matrix[i, j] == (0 if 0 in each else -1 if -1 in each else 1)
 
 
-def test_a_caption_without_claims_is_true_of_all(language: captions.Language) -> None:
+def test_a_caption_without_claims_is_true_of_all(language: avatar_captions.Language) -> None:
     assert (language.truth_matrix(np.arange(5), [()]) == 1).all()
-    text = captions.say([], random.Random(0))
+    text = avatar_captions.say([], random.Random(0))
     assert re.search(r"\b(person|avatar|character|face)$", text)
 
 
-def test_the_same_seed_says_the_same(language: captions.Language) -> None:
+def test_the_same_seed_says_the_same(language: avatar_captions.Language) -> None:
     first = language.batch(np.arange(40), np.random.default_rng(5))
     second = language.batch(np.arange(40), np.random.default_rng(5))
     assert first[0] == second[0]
     assert (first[1] == second[1]).all()
 
 
-def test_training_never_says_what_is_held_out(language: captions.Language) -> None:
+def test_training_never_says_what_is_held_out(language: avatar_captions.Language) -> None:
     rng = np.random.default_rng(6)
     met = 0
     for split in ("train", "test", "judge"):
@@ -135,9 +135,9 @@ def test_training_never_says_what_is_held_out(language: captions.Language) -> No
     assert met > 0
 
 
-def test_words_of_captions_are_the_vocabulary(language: captions.Language) -> None:
-    known = set(captions.vocabulary())
-    assert list(captions.vocabulary()) == sorted(known)
+def test_words_of_captions_are_the_vocabulary(language: avatar_captions.Language) -> None:
+    known = set(avatar_captions.vocabulary())
+    assert list(avatar_captions.vocabulary()) == sorted(known)
     rng = np.random.default_rng(8)
     spoken: set[str] = set()
     for split in ("train", "test", "judge"):
@@ -148,7 +148,7 @@ def test_words_of_captions_are_the_vocabulary(language: captions.Language) -> No
     assert len(spoken) > 0.85 * len(known)
 
 
-def test_captions_read_like_english(language: captions.Language) -> None:
+def test_captions_read_like_english(language: avatar_captions.Language) -> None:
     sampled, _ = language.sample(np.arange(N), np.random.default_rng(9))
     for caption in sampled:
         assert "{" not in caption.text
@@ -157,19 +157,23 @@ def test_captions_read_like_english(language: captions.Language) -> None:
 
 
 def test_templates_take_the_source_and_any_phrase() -> None:
-    assert set(captions.EDIT_TEMPLATES) <= set(captions.TRAINING_TEMPLATES)
-    assert not set(captions.TEST_TEMPLATES) & set(captions.TRAINING_TEMPLATES)
-    for template in (*captions.TRAINING_TEMPLATES, *captions.TEST_TEMPLATES):
+    assert set(avatar_captions.EDIT_TEMPLATES) <= set(avatar_captions.TRAINING_TEMPLATES)
+    assert not set(avatar_captions.TEST_TEMPLATES) & set(avatar_captions.TRAINING_TEMPLATES)
+    for template in (*avatar_captions.TRAINING_TEMPLATES, *avatar_captions.TEST_TEMPLATES):
         assert template.count("{}") == 1
-    known = set(captions.vocabulary())
-    for text in (captions.SOURCE_TEXT, captions.UNREALISTIC_TEXT, *captions.TEST_TEMPLATES):
+    known = set(avatar_captions.vocabulary())
+    for text in (
+        avatar_captions.SOURCE_TEXT,
+        avatar_captions.UNREALISTIC_TEXT,
+        *avatar_captions.TEST_TEMPLATES,
+    ):
         assert set(re.findall("[a-z]+", text)) <= known
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_class_prompts_tell_every_class_apart(attribute: str) -> None:
-    prompts = captions.class_prompts(attribute)
-    assert all(len(texts) == len(captions.EDIT_TEMPLATES) for texts in prompts.values())
+    prompts = avatar_captions.class_prompts(attribute)
+    assert all(len(texts) == len(avatar_captions.EDIT_TEMPLATES) for texts in prompts.values())
     assert len({texts[0] for texts in prompts.values()}) == len(prompts)
     if attribute in SHAPES:
         assert tuple(prompts) == SHAPES[attribute]
@@ -179,7 +183,7 @@ def test_hidden_things_are_never_captioned(table: AttributeTable) -> None:
     records = [table.record(i) for i in range(40)]
     blended = [changed(r, lip_colour=r.skin_colour, mouth="smile") for r in records]
     hidden = AttributeTable.from_records(blended)
-    language = captions.Language(hidden, visibility(hidden))
+    language = avatar_captions.Language(hidden, visibility(hidden))
     sampled, _ = language.sample(np.arange(40), np.random.default_rng(0))
     said = {language.claims[c].attribute for caption in sampled for c in caption.claims}
     assert not said & {"lip_colour", "mouth"}
@@ -189,10 +193,10 @@ def test_hidden_things_are_never_captioned(table: AttributeTable) -> None:
 
 def test_every_claim_can_be_made_and_is_sometimes_true() -> None:
     table = sample_table(2500, "open", 11)
-    truth = captions.claim_truth(table, visibility(table))
+    truth = avatar_captions.claim_truth(table, visibility(table))
     assert truth.shape == (2500, len(all_claims()))
     assert (truth == 1).any(axis=0).all()
     assert (truth == 0).any(axis=0).all()
     for claim in all_claims():
-        assert captions.say([claim], random.Random(0))
+        assert avatar_captions.say([claim], random.Random(0))
     assert set(COLOUR_PHRASES) == set(COLOURS)

@@ -1,4 +1,4 @@
-"""What opening a file takes: `python -m recipes.rehearsal.opening KIND FILE` prints it as JSON."""
+"""What opening a file takes, as JSON: `python -m recipes.rehearsal.measure_opening KIND FILE`."""
 
 import json
 import sys

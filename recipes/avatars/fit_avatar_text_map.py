@@ -28,7 +28,7 @@ from cfclip_benchmark.avatars.attributes import (
 )
 from cfclip_benchmark.avatars.renderer import render, visibility
 from cfclip_benchmark.avatars.wording import say
-from recipes.avatars.captions import Language
+from recipes.avatars.avatar_captions import Language
 from recipes.avatars.dataset import Dataset, load_dataset
 
 _log = logging.getLogger(__name__)

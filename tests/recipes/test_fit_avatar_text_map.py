@@ -3,7 +3,7 @@
 import numpy as np
 
 from cfclip_benchmark.avatars.attributes import ATTRIBUTES, LONG_REAR_HAIR, sample_table
-from recipes.avatars.fit_text_map import make_edits
+from recipes.avatars.fit_avatar_text_map import make_edits
 
 
 def test_edits_change_one_attribute_inside_the_distribution() -> None:

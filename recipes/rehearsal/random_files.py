@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from recipes.rehearsal.forms import network_part, nvidia_pickle, write_archive
-from recipes.rehearsal.stages import CLIP, ENCODER, IDENTITY, NVIDIA, ROSINALITY
-from recipes.rehearsal.weights import (
+from recipes.rehearsal.random_weights import (
     REDUCED,
     Sizes,
     clip_weights,
@@ -19,6 +18,7 @@ from recipes.rehearsal.weights import (
     nvidia_weights,
     rosinality_weights,
 )
+from recipes.rehearsal.stages import CLIP, ENCODER, IDENTITY, NVIDIA, ROSINALITY
 
 
 def write_files(folder: Path, sizes: Sizes) -> None:

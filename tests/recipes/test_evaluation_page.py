@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from cfclip_benchmark.avatars.attributes import ATTRIBUTES
+from recipes.avatars.evaluation_page import GOALS, Goal, format_report, write_report
 from recipes.avatars.held_out import edits_of
-from recipes.avatars.report import GOALS, Goal, format_report, write_report
 
 SUCCESS = Goal("success", ("edits", "success"), 70, "%")
 SECONDS = Goal("edit", ("timing", "seconds"), 15, "s", "at most")

@@ -12,7 +12,7 @@ from cfclip_benchmark.avatars.attributes import TEST_SEED
 from cfclip_benchmark.avatars.language import vocabulary
 from recipes.avatars.__main__ import main
 from recipes.avatars.dataset import load_dataset, render_dataset
-from recipes.avatars.page import PROMPTS, compose
+from recipes.avatars.edit_sheet import PROMPTS, compose
 
 TILE, GAP, LABEL = 128, 8, 168
 TEXTS = ("green hair", "red skin")
