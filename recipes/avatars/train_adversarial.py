@@ -5,8 +5,6 @@ loss, and the R1 penalty on real images (Mescheder et al. 2018) every 16th step 
 regression of the stages before goes on for half as many images, so that W keeps its meaning.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,12 +16,10 @@ from cfclip.training.saved_state import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.discriminator import Discriminator
+from recipes.avatars.generator_settings import GeneratorSettings
 from recipes.avatars.grids import save_grid
 from recipes.avatars.stage_runs import Run, cosine_lr, run_identity, set_lr, step_rng
 from recipes.avatars.warm_start import WarmStart, regression_loss, save_generation
-
-if TYPE_CHECKING:
-    from recipes.avatars.train_generator import TrainGenerator
 
 R1_WEIGHT = 1.0
 """Gamma of R1."""
@@ -44,7 +40,7 @@ def r1_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
     return 0.5 * gradient.square().sum((1, 2, 3)).mean()
 
 
-def train_adversarial(config: "TrainGenerator", model: WarmStart) -> None:
+def train_adversarial(config: GeneratorSettings, model: WarmStart) -> None:
     """Run the stage; `config.batch` images of each kind per step."""
     data = load_dataset(config.data)
     codes, rgb = attribute_inputs(data.table)

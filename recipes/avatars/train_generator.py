@@ -12,20 +12,18 @@ of an ordinary network: at 64 px, 25 seconds of training from nothing reached 14
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch.nn import functional
 
-from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import StyleGAN2Config
 from cfclip.tensors import signed_from_uint8
 from cfclip.training.average import Average
 from cfclip.training.saved_state import Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.compile_mapping import compile_mapping
 from recipes.avatars.dataset import load_dataset
-from recipes.avatars.latent_prior import COORDINATES, LatentPrior
+from recipes.avatars.generator_settings import GeneratorSettings
+from recipes.avatars.latent_prior import LatentPrior
 from recipes.avatars.stage_runs import (
     Run,
     cosine_lr,
@@ -37,7 +35,6 @@ from recipes.avatars.standardise import standardise
 from recipes.avatars.train_adversarial import train_adversarial
 from recipes.avatars.warm_start import (
     STAGES,
-    Stage,
     WarmStart,
     load_stage,
     load_start,
@@ -50,64 +47,16 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TrainGenerator:
+class TrainGenerator(GeneratorSettings):
     """Train one stage of the pack's generator."""
-
-    data: Path
-    """Folder of the natural avatars that the `render` command made."""
-    out: Path
-    """Folder of the whole training; each stage has its own subfolder."""
-    stage: Stage = "regress64"
-    """Stage to train; it starts from the finished stage before it."""
-    start: tuple[Path, Path] | None = None
-    """generator.safetensors and attribute_latents.safetensors of an earlier training to start from
-    instead, such as those of the shipped pack and of the recipe's folder."""
-    steps: int = 5000
-    """Optimizer steps of this stage."""
-    batch: int = 8
-    """Images per step."""
-    lr: float = 6e-2
-    """Peak learning rate of Adam."""
-    resolution: int = 128
-    """Side of the generated images."""
-    channels: tuple[int, ...] = (128, 128, 96, 64, 32, 16)
-    """Feature channels at 4, 8, ... pixels."""
-    z_dim: int = 128
-    """Width of z."""
-    w_dim: int = 256
-    """Width of W."""
-    mapping_layers: int = 6
-    """Layers of the mapping network."""
-    seed: int = 2
-    """Seed of initialisation and sampling."""
-    threads: int = 2
-    """Processor threads."""
-
-    def __post_init__(self) -> None:
-        if self.z_dim < COORDINATES:
-            raise InputError(f"z_dim is {self.z_dim}, the attributes need at least {COORDINATES}")
-
-    @property
-    def sizes(self) -> StyleGAN2Config:
-        """Sizes of the generator."""
-        return StyleGAN2Config(
-            resolution=self.resolution,
-            z_dim=self.z_dim,
-            w_dim=self.w_dim,
-            mapping_layers=self.mapping_layers,
-            # Steps of the mapping are steep: in the usual units, a hundred times larger, their
-            # weights would be beyond float16. It is put together and never trained.
-            mapping_lr_multiplier=1.0,
-            channels=self.channels,
-        )
 
     def run(self) -> None:
         """Train."""
         train_generator(self)
 
 
-def train_generator(config: TrainGenerator) -> None:
-    """Run one stage; see `TrainGenerator`."""
+def train_generator(config: GeneratorSettings) -> None:
+    """Run one stage; see `GeneratorSettings`."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     position = STAGES.index(config.stage)
@@ -127,7 +76,7 @@ def train_generator(config: TrainGenerator) -> None:
         )
 
 
-def _train_regression(config: TrainGenerator, model: WarmStart, side: int) -> None:
+def _train_regression(config: GeneratorSettings, model: WarmStart, side: int) -> None:
     data = load_dataset(config.data)
     codes, rgb = attribute_inputs(data.table)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.99))
@@ -154,7 +103,7 @@ def _train_regression(config: TrainGenerator, model: WarmStart, side: int) -> No
         save_stage(config.out, config.stage, model)
 
 
-def _map(config: TrainGenerator, model: WarmStart) -> None:
+def _map(config: GeneratorSettings, model: WarmStart) -> None:
     table = load_dataset(config.data).table
     standardise(model.generator, model.latents, attribute_inputs(table)[0], config.seed)
     left = compile_mapping(model.generator, model.latents, LatentPrior(table), config.seed)
