@@ -21,8 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.io.files import atomic_write, remove_partials
-from cfclip.io.locking import alone_in
+from cfclip.io.files import alone_in, atomic_write, remove_partials
 from cfclip.training.saved_state import Stateful, is_finite
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ and messages of libraries may hold anything: no character of theirs acts on a te
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import Repr
 from unicodedata import category
@@ -55,6 +57,24 @@ def reason_of(error: BaseException) -> str:
     """What `error` says, as part of a line: short, and without characters that would break it."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return shortened(one_line(text) or type(error).__name__, _LONGEST_REASON)
+
+
+@contextmanager
+def failing_to(
+    what: str,
+    remedy: str = "",
+    *others: type[Exception],
+    kind: type[CfclipError] = InputError,
+) -> Iterator[None]:
+    """An `OSError`, or one of `others`, in the block is raised as `kind`, in one line: "cannot",
+    `what`, the reason and the remedy.
+    """
+    errors: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except errors as error:
+        more = f"; {remedy}" if remedy else ""
+        raise kind(f"cannot {what}: {reason_of(error)}{more}") from error
 
 
 LONGEST_LINE = 500

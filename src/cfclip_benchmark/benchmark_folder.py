@@ -17,12 +17,10 @@ from typing import Any
 
 from PIL import Image
 
-from cfclip.errors import InputError
-from cfclip.io.files import remove_partials, write_whole
-from cfclip.io.locking import alone_in
+from cfclip.errors import InputError, failing_to
+from cfclip.io.files import alone_in, remove_partials, write_whole
 from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import named, parse_json
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import field_of, named, parse_json
 from cfclip.provenance.record import differences, write_json
 from cfclip_benchmark.measured_edits import ROWS_FILE
 
@@ -64,11 +62,8 @@ class BenchmarkFolder:
 
     def open_picture(self, path: Path) -> Image.Image:
         """One of its pictures, RGB. Raises `InputError` if it is missing or damaged."""
-        try:
-            with Image.open(path) as picture:
-                return picture.convert("RGB")
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error}; --resume makes it again") from error
+        with failing_to(f"read {path}", "--resume makes it again"), Image.open(path) as picture:
+            return picture.convert("RGB")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file, whole or not at all; returns its path. Raises `InputError` if it cannot."""
@@ -77,7 +72,7 @@ class BenchmarkFolder:
         return path
 
     def alone(self) -> AbstractContextManager[None]:
-        """No other process works in the folder, which is made; see `locking.alone_in`."""
+        """No other process works in the folder, which is made; see `files.alone_in`."""
         return alone_in(self.path)
 
     def claim(self, description: Mapping[str, Any], resume: bool) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cfclip.errors import InputError
+from cfclip.errors import failing_to
 from cfclip.io.files import whole_lines
-from cfclip.io.text_formats import named, parse_json
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build, named, parse_json
 from cfclip.provenance.record import finite
 
 ROWS_FILE = "rows.jsonl"
@@ -124,16 +123,12 @@ class RowLog:
         What a failed write leaves is cut off again here, or when the file is opened next.
         """
         lines = "".join(row.to_json() + "\n" for row in rows).encode()
-        try:
+        remedy = "the rows before are kept, make room and go on with --resume"
+        with failing_to(f"write {self._path}", remedy):
             before = self._path.stat().st_size if self._path.exists() else 0
             with open(self._path, "ab", buffering=0) as stream:
                 if stream.write(lines) != len(lines):
                     os.truncate(self._path, before)
                     raise OSError("there is no room for a row")
                 os.fsync(stream.fileno())
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self._path}: {error.strerror or error}; the rows before are kept, "
-                "make room and go on with --resume"
-            ) from error
         self._rows.update((row.key, row) for row in rows)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from cfclip.embedders.towers import HalvingBlock, conv_norm_relu
 from cfclip.errors import CheckpointError
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import field_of
 from cfclip.io.weights import ModelFormat, load_tensors, read_model, save_model
 
 Architecture = Literal["plain", "residual"]

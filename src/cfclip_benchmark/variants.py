@@ -19,8 +19,7 @@ from cfclip.editing.methods import METHODS
 from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError, shown
 from cfclip.io.text_files import read_json, read_toml
-from cfclip.io.text_formats import FormatError, named, repeated
-from cfclip.io.typed_fields import build, field_of
+from cfclip.io.text_formats import FormatError, build, field_of, named, repeated
 from cfclip_benchmark.measured_edits import ORACLE
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")

@@ -101,7 +101,7 @@ class Train(Output):
         from cfclip.editing.session import Session
         from cfclip.features.term_networks import NetworkFiles
         from cfclip.fitting.mapper_training import check_training
-        from cfclip.io.locking import alone_in
+        from cfclip.io.files import alone_in
 
         session = Session.open(self.pack, device)
         identity = self.identity_network
@@ -140,7 +140,7 @@ class Train(Output):
     ) -> "FoundLatents | None":
         """Those that the first process finds, for all; None after Ctrl-C."""
         from cfclip.fitting.mapper_training import FoundLatents
-        from cfclip.io.locking import alone_in
+        from cfclip.io.files import alone_in
         from cfclip.training.latents import shared_latents
 
         found = None

@@ -18,11 +18,9 @@ from typing import Any
 
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.errors import InputError
-from cfclip.io.files import remove_partials, whole_lines, write_whole
-from cfclip.io.locking import alone_in
+from cfclip.io.files import alone_in, remove_partials, whole_lines, write_whole
 from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, named, parse_json
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import FormatError, field_of, named, parse_json
 from cfclip.losses.terms import ObjectiveConfig
 from cfclip.provenance.record import differences, write_json
 from cfclip.settings import completed
@@ -48,7 +46,7 @@ class BatchFolder:
         return self.path / "inversions"
 
     def alone(self) -> AbstractContextManager[None]:
-        """No other process works in the folder, which is made; see `locking.alone_in`."""
+        """No other process works in the folder, which is made; see `files.alone_in`."""
         return alone_in(self.path)
 
     def claim(self, about: Mapping[str, Any], rows: Sequence[Row]) -> int:

@@ -15,8 +15,7 @@ from cfclip.editing.sources import is_sample_spec, parse_sample_spec
 from cfclip.errors import InputError, reason_of, shown, shown_name
 from cfclip.foreign.latent_files import split_spec
 from cfclip.io.text_files import read_csv, read_lines
-from cfclip.io.text_formats import FormatError, finite_number, parse_json, whole_number
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import FormatError, field_of, finite_number, parse_json, whole_number
 
 IMAGE = "image"
 COLUMNS = (IMAGE, "text", "strength", "seed", "name")

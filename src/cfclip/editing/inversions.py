@@ -21,7 +21,7 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images.image_files import check_outputs, open_image
 from cfclip.io.text_files import read_json
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import field_of
 from cfclip.packs.pack import ENCODER_FILE
 from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import landmarks_file

@@ -14,7 +14,7 @@ from torch import Tensor
 from cfclip.errors import InputError, reason_of
 from cfclip.foreign.latent_files import LatentsFile, read_latents_file, split_spec
 from cfclip.images.kinds import is_pattern
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import field_of
 from cfclip.provenance.output_names import short_hash
 
 MOST_CODES = 10_000

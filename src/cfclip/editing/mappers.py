@@ -36,8 +36,7 @@ from cfclip.editors.text_mapper import (
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.generator import Generator
-from cfclip.io.text_formats import FormatError, named
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import FormatError, field_of, named
 from cfclip.io.weights import is_model_file
 from cfclip.optim.descent import COMPLETED
 from cfclip.packs.pack import Pack

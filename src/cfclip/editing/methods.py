@@ -42,7 +42,7 @@ from cfclip.editors.presets import (
 from cfclip.editors.text_mapper import mapper_file, text_mapper_metadata
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.io.typed_fields import field_of
+from cfclip.io.text_formats import field_of
 from cfclip.losses.terms import ObjectiveName, beyond_published
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack

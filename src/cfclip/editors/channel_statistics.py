@@ -19,7 +19,7 @@ from cfclip.editors.spaces import style_widths
 from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build
 from cfclip.io.weights import (
     ModelFormat,
     build_with,

@@ -34,7 +34,7 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build
 from cfclip.io.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
 from cfclip.settings import CheckedSettings, number
 

@@ -24,7 +24,7 @@ from cfclip.editors.latent_mapper import LatentMapper, MappingNetwork
 from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build
 from cfclip.io.weights import (
     ModelFormat,
     build_with,

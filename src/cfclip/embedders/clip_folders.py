@@ -10,8 +10,7 @@ from typing import Any
 from cfclip.embedders.clip_config import checked_model_config
 from cfclip.errors import CheckpointError, InputError, shown
 from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import named
-from cfclip.io.typed_fields import table_of
+from cfclip.io.text_formats import named, table_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"

@@ -19,7 +19,7 @@ from cfclip.encoders.style_encoder import (
 )
 from cfclip.errors import CheckpointError
 from cfclip.foreign.torch_files import read_torch_file
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build
 from cfclip.io.weights import build_with, is_model_file, read_format, read_model, save_model
 
 

@@ -20,8 +20,7 @@ from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError, shown
 from cfclip.images.kinds import list_pictures, skipped_line
 from cfclip.io.text_files import read_lines
-from cfclip.io.text_formats import FormatError, named, parse_json
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import FormatError, build, named, parse_json
 
 IMAGES_FOLDER = "images"
 CAPTIONS_FILE = "captions.jsonl"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import CheckpointError, InputError, failing_to
 from cfclip.io.weights import is_model_file
 
 _RELEASED_SUFFIX = ".pt"
@@ -36,10 +36,8 @@ def find_mappers(folders: Sequence[str | Path]) -> dict[str, Path]:
 def _mappers_in(folder: Path) -> list[Path]:
     if _is_run(folder):
         return [folder]
-    try:
+    with failing_to(f"list {folder}"):
         return [each for each in sorted(folder.iterdir()) if _is_run(each) or _is_mapper(each)]
-    except OSError as error:
-        raise InputError(f"cannot list {folder}: {error.strerror or error}") from error
 
 
 def _is_run(folder: Path) -> bool:

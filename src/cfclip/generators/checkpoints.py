@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cfclip.errors import CheckpointError
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build
 from cfclip.io.weights import (
     ModelFormat,
     build_with,

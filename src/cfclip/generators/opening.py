@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from cfclip.errors import CheckpointError, InputError, reason_of, shown_name
+from cfclip.errors import CheckpointError, InputError, failing_to, shown_name
 from cfclip.foreign.state_dicts import networks_in, part_of, state_dict_of, value_in
 from cfclip.foreign.torch_files import read_torch_object
 from cfclip.foreign.torch_layout import LEGACY_START
@@ -145,12 +145,8 @@ def convert_generator(
         _LAYOUT: opened.layout,
         **({_NOTES: "; ".join(opened.notes)} if opened.notes else {}),
     }
-    try:
+    with failing_to(f"write {out}", "make room or choose another place", SafetensorError):
         save_generator(opened.generator, out, metadata)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"cannot write {out}: {reason_of(error)}; make room or choose another place"
-        ) from error
     return replace(opened, metadata=metadata)
 
 

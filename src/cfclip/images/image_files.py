@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from cfclip.errors import InputError, reason_of
+from cfclip.errors import InputError, failing_to
 from cfclip.images.colour_profiles import Ground, as_srgb
 from cfclip.images.decoding import MAX_PIXELS, MAX_WHOLE_BYTES, decoding, opened, too_many_pixels
 from cfclip.images.encoding import encode_gif, encode_png, packet_of
@@ -111,23 +111,15 @@ def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
     """
     targets = [Path(path) for path in paths]
     for folder in dict.fromkeys(target.parent for target in targets):
-        try:
+        with failing_to(f"write to folder {folder}", "choose another", ValueError):
             folder.mkdir(parents=True, exist_ok=True)
             # Asking for permissions misleads (root, network drives, full disks): write something.
             with tempfile.TemporaryFile(dir=folder) as probe:
                 probe.write(b"0")
             remove_partials(folder)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"cannot write to folder {folder}: {reason_of(error)}; choose another"
-            ) from error
     for target in targets:
-        try:
+        with failing_to(f"write {target}", "choose a shorter or plainer name", ValueError):
             taken = target.is_dir()
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"cannot write {target}: {reason_of(error)}; choose a shorter or plainer name"
-            ) from error
         if taken:
             raise InputError(f"{target} is a folder, a file is to be written there")
     existing = [target for target in targets if os.path.lexists(target)]

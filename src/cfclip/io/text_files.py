@@ -7,7 +7,9 @@ import csv
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -29,11 +31,8 @@ def read_text(path: str | Path, longest: int = LONGEST) -> str:
 
     Raises `FormatError` for a file that is none, is too large or is no text.
     """
-    try:
-        with _opened(path) as stream:
-            text = stream.read(longest + 1)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as stream:
+        text = stream.read(longest + 1)
     if len(text) > longest:
         raise FormatError(f"is longer than {longest:,} characters", short_place(path))
     if _NOT_UTF8.search(text):
@@ -46,13 +45,7 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str | FormatError]]:
 
     Raises `FormatError` for a file that is none.
     """
-    try:
-        with _opened(path) as stream:
-            lines = _Lines(stream)
-            while (line := lines.next_or_error()) is not None:
-                yield lines.number, line.rstrip("\r\n") if isinstance(line, str) else line
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    return _read(path, partial(map, _without_break))
 
 
 def read_csv(path: str | Path) -> Iterator[tuple[int, list[str] | FormatError]]:
@@ -60,23 +53,30 @@ def read_csv(path: str | Path) -> Iterator[tuple[int, list[str] | FormatError]]:
 
     Raises `FormatError` for a file that is none.
     """
-    try:
-        with _opened(path) as stream:
-            lines = _Lines(stream)
-            reader = csv.reader(lines, strict=True)
-            while True:
-                row: list[str] | FormatError
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    row = FormatError(f"is not CSV ({reason_of(error)})")
-                except FormatError as error:
-                    row = error
-                yield lines.number, row
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    return _read(path, partial(csv.reader, strict=True))
+
+
+def _read(
+    path: str | Path, reader_of: Callable[[Iterable[str]], Iterator[Value]]
+) -> Iterator[tuple[int, Value | FormatError]]:
+    with _opened(path) as stream:
+        lines = _Lines(stream)
+        reader = reader_of(lines)
+        while True:
+            row: Value | FormatError
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                row = FormatError(f"is not CSV ({reason_of(error)})")
+            except FormatError as error:
+                row = error
+            yield lines.number, row
+
+
+def _without_break(line: str) -> str:
+    return line.rstrip("\r\n")
 
 
 def read_json(path: str | Path, longest: int = LONGEST) -> Any:
@@ -114,26 +114,17 @@ class _Lines:
             raise FormatError("has the character U+0000")
         return line
 
-    def next_or_error(self) -> str | FormatError | None:
-        """The next line, what is wrong with it, or None at the end."""
-        try:
-            return next(self, None)
-        except FormatError as error:
-            return error
 
-
-def _opened(path: str | Path) -> TextIO:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[TextIO]:
     """A plain file, whose bytes that are not UTF-8 become characters that `_NOT_UTF8` finds."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe or a device may never end
             raise FormatError("cannot read it (it is no plain file)", short_place(path))
-        return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            yield stream
     except (OSError, ValueError) as error:  # ValueError: no name of a file
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: str | Path, error: Exception) -> FormatError:
-    return FormatError(f"cannot read it ({reason_of(error)})", short_place(path))
+        raise FormatError(f"cannot read it ({reason_of(error)})", short_place(path)) from error
 
 
 def _in_file(parse: Callable[[str], Value], path: str | Path, longest: int) -> Value:

@@ -17,10 +17,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from cfclip.errors import CfclipError, CheckpointError, InputError, reason_of, shown_name
+from cfclip.errors import (
+    CfclipError,
+    CheckpointError,
+    InputError,
+    failing_to,
+    reason_of,
+    shown_name,
+)
 from cfclip.io.files import atomic_write
-from cfclip.io.text_formats import parse_json
-from cfclip.io.typed_fields import table_of
+from cfclip.io.text_formats import parse_json, table_of
 
 FORMAT_KEY = "format"
 CONFIG_KEY = "config"
@@ -124,9 +130,7 @@ def read_config(
     path: str | Path, model_format: ModelFormat, parse: Callable[[dict[str, Any]], Config]
 ) -> Config:
     """The configuration alone, without reading the tensors; otherwise as `read_model`."""
-    with _opened(path, model_format.noun) as handle:
-        header = handle.metadata() or {}
-    return _config(path, header, model_format, parse)
+    return _config(path, _header(path, model_format.noun), model_format, parse)
 
 
 def _config(
@@ -149,8 +153,7 @@ def read_metadata(path: str | Path, model_format: ModelFormat) -> dict[str, str]
 
     Raises `CheckpointError` when the file is missing, damaged or of another format.
     """
-    with _opened(path, model_format.noun) as handle:
-        header = handle.metadata() or {}
+    header = _header(path, model_format.noun)
     _check_format(header, model_format, path)
     return {key: value for key, value in header.items() if key not in (FORMAT_KEY, CONFIG_KEY)}
 
@@ -188,8 +191,7 @@ def read_format(path: str | Path, noun: str) -> str | None:
 
     Raises `CheckpointError`, calling the model `noun`, when the file is missing or damaged.
     """
-    with _opened(path, noun) as handle:
-        return (handle.metadata() or {}).get(FORMAT_KEY)
+    return _header(path, noun).get(FORMAT_KEY)
 
 
 def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
@@ -275,11 +277,13 @@ def is_model_file(path: str | Path) -> bool:
 
     Raises `CheckpointError` when it cannot be read.
     """
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(_LENGTH_BYTES + 1)[_LENGTH_BYTES:] == b"{"
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}; give a file") from error
+    with failing_to(f"read {path}", "give a file", kind=CheckpointError), open(path, "rb") as file:
+        return file.read(_LENGTH_BYTES + 1)[_LENGTH_BYTES:] == b"{"
+
+
+def _header(path: str | Path, noun: str) -> dict[str, str]:
+    with _opened(path, noun) as handle:
+        return handle.metadata() or {}
 
 
 @contextmanager
@@ -289,7 +293,13 @@ def _opened(path: str | Path, noun: str) -> Iterator[Any]:
     if not path.is_file():
         raise CheckpointError(f"there is no {noun} file at {path}")
     try:
-        _check_header(path, noun)
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if size > _MAX_HEADER_BYTES:  # which would take long to read
+            raise CheckpointError(
+                f"{path} is not a readable safetensors file: its header of {size} bytes is larger "
+                f"than {_MAX_HEADER_BYTES}, which no {noun} needs"
+            )
         with safe_open(path, framework="pt") as handle:
             if (count := len(handle.keys())) > _MAX_TENSORS:
                 raise CheckpointError(
@@ -301,17 +311,6 @@ def _opened(path: str | Path, noun: str) -> Iterator[Any]:
         raise CheckpointError(
             f"{path} is not a readable safetensors file: {reason_of(error)}; get it again"
         ) from error
-
-
-def _check_header(path: Path, noun: str) -> None:
-    """Refuse a header that would take long to read, before it is."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    if size > _MAX_HEADER_BYTES:
-        raise CheckpointError(
-            f"{path} is not a readable safetensors file: its header of {size} bytes is larger than "
-            f"{_MAX_HEADER_BYTES}, which no {noun} needs"
-        )
 
 
 def _check_format(header: Mapping[str, str], model_format: ModelFormat, path: str | Path) -> None:

@@ -20,13 +20,11 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from cfclip.errors import CfclipError, DownloadError, shown_name
-from cfclip.io.files import atomic_write, remove_partials, sha256_of
-from cfclip.io.locking import alone_at
+from cfclip.errors import CfclipError, DownloadError, failing_to, shown_name
+from cfclip.io.files import alone_at, atomic_write, remove_partials, sha256_of
 from cfclip.io.reach import SECONDS, soon
 from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, named
-from cfclip.io.typed_fields import build, fit
+from cfclip.io.text_formats import FormatError, build, fit, named
 from cfclip.packs.http_answers import (
     CHUNK_BYTES,
     Answer,
@@ -119,9 +117,10 @@ class Downloads:
                 page, ends too early again and again, or gives other bytes than before.
         """
         check_address(address)
-        try:
+        path = self.folder / name
+        doing = f"keep {name} in {self.folder}"
+        with failing_to(doing, "choose another folder", kind=DownloadError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / name
             with self._alone(name):
                 remove_partials(self.folder)
                 if not path.exists():
@@ -129,11 +128,6 @@ class Downloads:
                 self._check(path)
                 if prove is not None and not self.is_pinned(name):
                     self._prove(address, name, prove)
-        except OSError as error:
-            raise DownloadError(
-                f"cannot keep {name} in {self.folder}: {error.strerror or error}; choose another "
-                "folder"
-            ) from error
         return path
 
     def _alone(self, name: str) -> AbstractContextManager[None]:

@@ -47,8 +47,7 @@ import tomli_w
 from cfclip.errors import CfclipError, PackError, shown, shown_name
 from cfclip.io.files import atomic_write, leads_out, sha256_of
 from cfclip.io.text_files import read_text
-from cfclip.io.text_formats import named, parse_toml
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import build, named, parse_toml
 
 MANIFEST_FILE = "pack.toml"
 FORMAT_VERSION = 1

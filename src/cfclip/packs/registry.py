@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from cfclip.errors import InputError, PackError, reason_of
+from cfclip.errors import InputError, PackError, failing_to
 from cfclip.io.files import partial_folder, remove_partials
 from cfclip.packs.manifest import MANIFEST_FILE, check_name
 
@@ -77,12 +77,8 @@ def free_folder(place: str | Path, name: str) -> Path:
     _check_free(folder)
     if (other := available_packs().get(name)) is not None:
         raise InputError(f"there is a pack {name!r} already, {other}; choose another --name")
-    try:
+    with failing_to(f"make the folder {place}", "choose another"):
         place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {place}: {error.strerror}; choose another") from (
-            error
-        )
     remove_partials(place)
     return folder
 
@@ -95,17 +91,15 @@ def _check_free(folder: Path) -> None:
 @contextmanager
 def built_aside(folder: Path) -> Iterator[Path]:
     """An empty folder of the same name in a hidden one beside `folder`; moved there at the end."""
-    try:
-        with partial_folder(folder.parent) as hidden:
-            building = hidden / folder.name
-            building.mkdir()
-            yield building
-            _check_free(folder)  # which another process may have made in the meantime
-            building.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"cannot write {folder}: {reason_of(error)}; choose another --out"
-        ) from error
+    with (
+        failing_to(f"write {folder}", "choose another --out", SafetensorError),
+        partial_folder(folder.parent) as hidden,
+    ):
+        building = hidden / folder.name
+        building.mkdir()
+        yield building
+        _check_free(folder)  # which another process may have made in the meantime
+        building.rename(folder)
 
 
 def _extra_places() -> list[Path]:
@@ -120,7 +114,5 @@ def _extra_places() -> list[Path]:
 def _packs_in(place: Path) -> list[Path]:
     if (place / MANIFEST_FILE).is_file():
         return [place.resolve()]
-    try:
+    with failing_to(f"list {place}", kind=PackError):
         return sorted(child for child in place.iterdir() if (child / MANIFEST_FILE).is_file())
-    except OSError as error:
-        raise PackError(f"cannot list {place}: {error.strerror or error}") from error

@@ -15,9 +15,8 @@ from typing import Any
 
 from PIL import Image
 
-from cfclip.errors import InputError, reason_of
-from cfclip.io.text_formats import FormatError, parse_json
-from cfclip.io.typed_fields import field_of
+from cfclip.errors import InputError, failing_to, reason_of
+from cfclip.io.text_formats import FormatError, field_of, parse_json
 from cfclip.provenance.metadata import GENERATED, Provenance
 
 _PNG = "image/png"
@@ -168,14 +167,11 @@ def _library() -> Any:
 
 
 def _read(path: str | Path, what: str) -> bytes:
-    try:
+    with failing_to(f"read the {what} {path}", "", ValueError):
         if not Path(path).is_file():  # a pipe or a device may never end
             raise InputError(f"cannot read the {what} {path}: there is no such file")
         with open(path, "rb") as stream:
             content = stream.read(_LARGEST_KEY_BYTES + 1)
-    except (OSError, ValueError) as error:
-        detail = (isinstance(error, OSError) and error.strerror) or error
-        raise InputError(f"cannot read the {what} {path}: {detail}") from error
     if len(content) > _LARGEST_KEY_BYTES or b"-----BEGIN" not in content:
         raise InputError(f"{path} is not a {what} in PEM form; give the .pem file of one")
     return content

@@ -38,11 +38,10 @@ from typing import Any
 
 from PIL import Image
 
-from cfclip.errors import InputError, shown
-from cfclip.io.files import atomic_write, sha256_of
+from cfclip.errors import InputError, failing_to, shown
+from cfclip.io.files import sha256_of, write_whole
 from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, named
-from cfclip.io.typed_fields import field_of, table_of
+from cfclip.io.text_formats import FormatError, field_of, named, table_of
 
 FORMAT = 1
 EDIT_KIND = "edit"
@@ -98,12 +97,10 @@ def image_sha256(image: Image.Image) -> str:
 
 def file_origin(path: str | Path) -> dict[str, Any]:
     """The `source` or `mask` entry of a file. Raises `InputError` if it cannot be read."""
-    try:
+    with failing_to(f"read {path}"):  # a name that is too long, a folder that is closed
         if not Path(path).is_file():  # reading a pipe or a device may never end
             raise InputError(f"there is no file {path}")
         return {"kind": "file", "path": str(path), "sha256": sha256_of(path)}
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def finished_record(
@@ -127,11 +124,7 @@ def finished_record(
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write JSON, whole or not at all. Raises `InputError` if it cannot be written."""
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    write_whole(path, text.encode("utf-8"))
 
 
 def read_record(record: str | Path | Mapping[str, Any]) -> EditRecord:

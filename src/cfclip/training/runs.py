@@ -14,11 +14,10 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
-from cfclip.errors import InputError, TrainingError
+from cfclip.errors import InputError, TrainingError, failing_to
 from cfclip.io.files import remove_partials
 from cfclip.io.text_files import read_lines
-from cfclip.io.text_formats import FormatError, named, parse_json
-from cfclip.io.typed_fields import field_of, fit
+from cfclip.io.text_formats import FormatError, field_of, fit, named, parse_json
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.saved_state import Stateful, read_checkpoint, write_checkpoint
 
@@ -204,11 +203,9 @@ class Run:
         if not self.processes.first:
             return
         row = {"step": self.step, "steps_per_second": speed, **means}
-        try:
-            with open(self.out / LOG, "a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise TrainingError(
-                f"cannot write {self.out / LOG}: {error.strerror}; the last good checkpoint is "
-                "kept, make room and resume"
-            ) from error
+        remedy = "the last good checkpoint is kept, make room and resume"
+        with (
+            failing_to(f"write {self.out / LOG}", remedy, kind=TrainingError),
+            open(self.out / LOG, "a", encoding="utf-8") as stream,
+        ):
+            stream.write(json.dumps(row) + "\n")

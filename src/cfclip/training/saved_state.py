@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from cfclip.errors import CheckpointError, TrainingError, reason_of
+from cfclip.errors import CheckpointError, TrainingError, failing_to, reason_of
 from cfclip.foreign.pickle_values import Budget
 from cfclip.foreign.torch_files import map_file
 from cfclip.foreign.torch_layout import read_torch_data
@@ -124,13 +124,12 @@ def read_checkpoint(
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """`atomic_write` whose failures say what is kept. Raises `TrainingError`."""
-    try:
-        with atomic_write(path) as temporary:
-            yield temporary
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"cannot write {path}: {reason_of(error)}; what was there is kept, make room and resume"
-        ) from error
+    remedy = "what was there is kept, make room and resume"
+    with (
+        failing_to(f"write {path}", remedy, SafetensorError, kind=TrainingError),
+        atomic_write(path) as temporary,
+    ):
+        yield temporary
 
 
 def is_finite(state: Any) -> bool:

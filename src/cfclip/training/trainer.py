@@ -14,7 +14,7 @@ from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
 from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.io.locking import alone_in
+from cfclip.io.files import alone_in
 from cfclip.losses.terms import ObjectiveConfig
 from cfclip.training.average import Average
 from cfclip.training.board import Board

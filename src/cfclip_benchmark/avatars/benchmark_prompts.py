@@ -9,8 +9,7 @@ from typing import Any
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError, shown
 from cfclip.io.text_files import read_toml
-from cfclip.io.text_formats import FormatError, named, repeated
-from cfclip.io.typed_fields import build
+from cfclip.io.text_formats import FormatError, build, named, repeated
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS
 from cfclip_benchmark.avatars.language import SHAPE_WORDS

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cfclip.io.text_formats import FormatError
-from cfclip.io.typed_fields import build, field_of
+from cfclip.io.text_formats import FormatError, build, field_of
 
 
 @dataclass(frozen=True)
