@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from cfclip.editing.defaults import edit_settings, projection_settings
-from cfclip.embedders.clip_folders import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
+from cfclip.embedders.clip_config import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import InputError
 from cfclip.generators.checkpoints import load_generator_file, save_generator
 from cfclip.io.files import atomic_write

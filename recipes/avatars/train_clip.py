@@ -26,9 +26,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cfclip.embedders.bpe import load_tokenizer, trim_bpe
-from cfclip.embedders.clip_files import build_clip_model, read_clip, save_clip
-from cfclip.embedders.clip_folders import MERGES_FILE
+from cfclip.embedders.clip_config import MERGES_FILE
+from cfclip.embedders.clip_files import (
+    build_clip_model,
+    load_tokenizer,
+    read_clip,
+    save_clip,
+    trim_bpe,
+)
 from cfclip.embedders.towers import NAME, PLAIN_NAME
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from cfclip.training.average import Average

@@ -7,8 +7,8 @@ from open_clip import get_tokenizer
 from safetensors.torch import load_file, save_file
 
 from cfclip.embedders.clip import load_clip
+from cfclip.embedders.clip_config import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.embedders.clip_files import build_clip_model, read_clip, save_clip
-from cfclip.embedders.clip_folders import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import CheckpointError, InputError
 
 

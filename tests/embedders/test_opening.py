@@ -12,9 +12,8 @@ import torch
 from clip_origins import HALF, openai_tensors, write_archive, write_huggingface, write_weights
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 
-from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.opening import open_clip_model
-from cfclip.embedders.torchscript import is_torchscript, read_torchscript
+from cfclip.embedders.clip import ClipEmbedder, load_clip, open_clip_model
+from cfclip.embedders.clip_weights import is_torchscript, read_torchscript
 from cfclip.errors import CheckpointError, DownloadError, InputError
 from cfclip.foreign.torch_files import read_torch_file
 

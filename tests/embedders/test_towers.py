@@ -4,10 +4,9 @@ import pytest
 import timm
 import torch
 
-from cfclip.embedders.bpe import load_tokenizer, trim_bpe
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_files import build_clip_model, save_clip
-from cfclip.embedders.clip_folders import MERGES_FILE
+from cfclip.embedders.clip_config import MERGES_FILE
+from cfclip.embedders.clip_files import build_clip_model, load_tokenizer, save_clip, trim_bpe
 from cfclip.embedders.towers import NAME, PLAIN_NAME
 
 MEAN = STD = (0.5, 0.5, 0.5)

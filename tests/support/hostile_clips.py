@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from cfclip.embedders.bpe import trim_bpe
-from cfclip.embedders.clip_files import build_clip_model, save_clip
+from cfclip.embedders.clip_files import build_clip_model, save_clip, trim_bpe
 from cfclip.embedders.prompts import fill_templates, imagenet_templates
 
 Change = Callable[[Path], None]

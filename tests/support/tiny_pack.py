@@ -8,8 +8,7 @@ import torch
 from tiny_models import tiny_text_map
 
 from cfclip.editors.linear_text_map import save_text_map
-from cfclip.embedders.bpe import trim_bpe
-from cfclip.embedders.clip_files import build_clip_model, save_clip
+from cfclip.embedders.clip_files import build_clip_model, save_clip, trim_bpe
 from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
 from cfclip.encoders.opening import save_encoder
 from cfclip.generators.checkpoints import save_generator

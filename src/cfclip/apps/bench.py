@@ -68,7 +68,7 @@ class Bench(BenchWork):
         return OK
 
     def _judged(self, session: "Session") -> "Benchmark":
-        from cfclip.embedders.clip_folders import (
+        from cfclip.embedders.clip_config import (
             TRANSFORMERS_WEIGHTS_FILES,
             WEIGHTS_FILES,
             first_in,

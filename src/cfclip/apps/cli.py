@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_st
 from dataclasses import MISSING, fields
 from pkgutil import resolve_name
 from typing import Annotated, Any, Protocol, Union
+from urllib.parse import urlsplit
 
 import tyro
 
@@ -21,7 +22,6 @@ from cfclip.apps.options import (
     training_in,
 )
 from cfclip.apps.texts import without_dashes
-from cfclip.embedders.hub import check_hub_address
 from cfclip.errors import (
     MEMORY_REMEDY,
     CfclipError,
@@ -112,7 +112,7 @@ def _run(given: list[str], console: Console) -> int:
 
             console.result({"version": __version__}, f"cfclip {__version__}")
             return OK
-        check_hub_address()
+        _check_hub_address()
         with console.library_warnings():
             return parse(given).run()
     except CfclipError as error:
@@ -193,3 +193,18 @@ def _command(name: str, arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         **{each.name: of_pack[each.name] for each in options if each.name in of_pack},
     )
     return command, {"default": default}
+
+
+def _check_hub_address() -> None:
+    """Raise `InputError` if the variable HF_ENDPOINT is set to what is no address.
+
+    The hub's client, which open_clip imports, cannot even be imported then.
+    """
+    address = os.environ.get("HF_ENDPOINT", "")
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        raise InputError(
+            f"HF_ENDPOINT is {shown(address)}, which is no address ({reason_of(error)}); unset it "
+            "or set it to one that begins with https://"
+        ) from error

@@ -1,19 +1,35 @@
-"""CLIP models of open_clip as embedders."""
+"""CLIP models of open_clip as embedders, opened from any known origin.
+
+The activation is decided by where the weights are from, never by a default: the same weights with
+the other one give features that look right and are wrong.
+"""
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from cfclip.embedders.clip_config import (
+    CONFIG_FILE,
+    MERGES_FILE,
+    checked_statistics,
+    file_in,
+    is_of_transformers,
+)
+from cfclip.embedders.clip_files import clip_with_weights, load_tokenizer, read_clip
 from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.opening import open_clip_model
-from cfclip.errors import InputError
+from cfclip.errors import CheckpointError, InputError
 from cfclip.tensors import unit_range_from_signed
 
 _LOG = logging.getLogger(__name__)
+
+_USUAL_VOCABULARY = 49408
+"""Tokens of a text encoder whose configuration does not say."""
 
 # open_clip shows intermediate maps of its transformers per block; this many, evenly spaced.
 _TRANSFORMER_MAPS = 4
@@ -122,8 +138,25 @@ class ClipEmbedder(Embedder):
         return normalised.contiguous(memory_format=torch.channels_last)
 
 
+@dataclass(frozen=True)
+class OpenedClip:
+    """A CLIP as it was opened: float32, on the CPU."""
+
+    model: nn.Module
+    config: dict[str, Any]
+    """`model_cfg` and `preprocess_cfg` (with `mean` and `std`), which build it again."""
+    tokenizer: Any
+    """One of open_clip's tokenizers."""
+    origin: str
+    """Where it came from, in a few words that are the same on other machines."""
+    activation: str
+    """Which activation it has, and who says so."""
+    merges: Path | None = None
+    """The file of a vocabulary of its own; None for the tokenizer of its kind."""
+
+
 def load_clip(source: str | Path, device: str | torch.device = "cpu") -> ClipEmbedder:
-    """A CLIP embedder in float32 from any source that `cfclip.embedders.opening` knows.
+    """A CLIP embedder in float32 from any source that `open_clip_model` knows.
 
     Where it came from and which activation it has are logged at level INFO.
 
@@ -140,6 +173,107 @@ def load_clip(source: str | Path, device: str | torch.device = "cpu") -> ClipEmb
     preprocess = opened.config["preprocess_cfg"]
     embedder = ClipEmbedder(opened.model, opened.tokenizer, preprocess["mean"], preprocess["std"])
     return embedder.to(device)
+
+
+def open_clip_model(source: str | Path) -> OpenedClip:
+    """The CLIP of a source, its weights loaded strictly. Nothing in a file is executed.
+
+    Args:
+        source: one of
+
+            - a folder as open_clip keeps them (`cfclip.embedders.clip_files`), or of
+              transformers with a `CLIPModel` in it;
+            - a `.pt` file that OpenAI published (a TorchScript archive);
+            - a name of OpenAI's, such as `"ViT-B/32"`;
+            - `"MODEL:TAG"` of open_clip's collection;
+            - `"MODEL:FILE"`, weights for a configuration of open_clip;
+            - `"hf-hub:OWNER/NAME"`.
+
+            What names stand for is downloaded once, by huggingface_hub.
+
+    Raises:
+        InputError: a source of none of these forms, a name that open_clip does not know, or that
+            of a CLIP that cannot be used.
+        CheckpointError: files that are missing or damaged, weights that do not fit, a CLIP that
+            cannot be used.
+        DownloadError: what cannot be downloaded.
+    """
+    from cfclip.embedders.clip_sources import find_clip
+
+    if os.path.isdir(source):
+        return _from_folder(Path(source), Path(source).resolve().name)
+    found = find_clip(source)
+    if found.path.is_dir():
+        return _from_folder(found.path, found.origin)
+    from cfclip.embedders.clip_weights import open_weights
+
+    return open_weights(found)
+
+
+def _from_folder(folder: Path, origin: str) -> OpenedClip:
+    if is_of_transformers(folder):
+        from cfclip.embedders.huggingface_clip import read_huggingface_clip
+
+        tensors, config = read_huggingface_clip(folder)
+        model = clip_with_weights(config["model_cfg"], tensors, str(folder))
+        reason = "hidden_act in its config.json says so"
+        return assembled(model, config, str(folder), origin, reason)
+    model, config = read_clip(folder)
+    try:
+        config["preprocess_cfg"] = checked_statistics(config.get("preprocess_cfg", {}))
+    except InputError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE}: {error}; get it again") from error
+    merges = file_in(folder, MERGES_FILE)
+    return assembled(model, config, str(folder), origin, f"its {CONFIG_FILE} says so", merges)
+
+
+def assembled(
+    model: nn.Module,
+    config: Mapping[str, Any],
+    source: str,
+    origin: str,
+    reason: str,
+    merges: Path | None = None,
+) -> OpenedClip:
+    """A model with its tokenizer, and open_clip's usual statistics where its config has none.
+
+    Args:
+        model: a CLIP with its weights.
+        config: its `model_cfg` and, as far as there is one, `preprocess_cfg`.
+        source: what an error calls it.
+        origin: as in `OpenedClip`.
+        reason: why it has the activation of its config.
+        merges: as in `OpenedClip`.
+
+    Raises:
+        CheckpointError: a tokenizer of another size than the text encoder's.
+    """
+    from open_clip.transform import PreprocessCfg
+
+    usual = {"mean": list(PreprocessCfg.mean), "std": list(PreprocessCfg.std)}
+    whole = {**config, "preprocess_cfg": {**usual, **config.get("preprocess_cfg", {})}}
+    tokenizer = _tokenizer(config["model_cfg"]["text_cfg"], source, merges)
+    activation = "QuickGELU" if config["model_cfg"].get("quick_gelu", False) else "GELU"
+    return OpenedClip(model, whole, tokenizer, origin, f"{activation}: {reason}", merges)
+
+
+def _tokenizer(text_cfg: Mapping[str, Any], source: str, merges: Path | None = None) -> Any:
+    """CLIP's tokenizer, with the merges of a file if there is one, for a text encoder."""
+    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
+
+    context_length = text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH)
+    if merges is None:
+        tokenizer = SimpleTokenizer(context_length=context_length)
+    else:
+        tokenizer = load_tokenizer(merges, context_length)
+    size = text_cfg.get("vocab_size", _USUAL_VOCABULARY)
+    if size != tokenizer.vocab_size:
+        state = "missing" if merges is None else "of another model"
+        raise CheckpointError(
+            f"the text encoder in {source} has {size} tokens and its tokenizer "
+            f"{tokenizer.vocab_size}; {MERGES_FILE} is {state}, restore it"
+        )
+    return tokenizer
 
 
 def _map_indices(vision: Any) -> list[int]:

@@ -1,15 +1,43 @@
-"""What the configuration of a CLIP may say: known keys, and values within limits; free of torch.
+"""The configuration of a CLIP: what it may say, and the folder that it lies in; free of torch.
 
 open_clip builds whatever a configuration names: towers and tokenizers of other libraries, which
 are fetched, files, tables of any size. cfclip edits and inverts with open_clip's own image
 encoders, its text encoder and CLIP's tokenizer, and with the two towers of
 `cfclip.embedders.towers`. All else is refused before anything is built, read or fetched.
+
+A folder is of open_clip (`open_clip_config.json`), as packs hold them, or of transformers
+(`config.json`). Its files are its own: what leads out of it is not read.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from cfclip.errors import InputError, shown
+from cfclip.errors import CheckpointError, InputError, shown
+from cfclip.io.text_files import read_json
+from cfclip.io.text_formats import named, table_of
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+WEIGHTS_FILES = (
+    WEIGHTS_FILE,
+    "open_clip_pytorch_model.safetensors",
+    "model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+"""Our own name of the weights, and those in others' folders, the safest format first."""
+MERGES_FILE = "bpe_merges.txt.gz"
+"""Optional: the trimmed vocabulary of the text encoder, see `cfclip.embedders.clip_files`."""
+
+TRANSFORMERS_CONFIG_FILE = "config.json"
+TRANSFORMERS_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+PREPROCESSOR_FILE = "preprocessor_config.json"
+
+_MODEL_TYPE = "clip"
+_LONGEST_CONFIG = 1 << 20
+"""Characters; a CLIP's has some thousand."""
+_SNAPSHOTS, _BLOBS = "snapshots", "blobs"
+"""The cache of the Hugging Face hub keeps files of `snapshots/HASH` in `blobs`, and links there."""
 
 TOWERS = ("cfclip_compact_resnet", "cfclip_compact_plain")
 """The image towers of this project, by the names that timm knows them by."""
@@ -22,7 +50,8 @@ MOST_SCORES = 1 << 24
 
 _STAGES = 4
 """Of a residual network, whose layers are a list."""
-_RESIDUAL_REDUCTION = 32
+RESIDUAL_REDUCTION = 32
+"""The last map of a residual tower is this much smaller than the picture."""
 _REMEDY = (
     "take one whose image and text encoders are open_clip's own, such as ViT-B-32-quickgelu:openai"
 )
@@ -77,7 +106,7 @@ _VISION = {
     "head_width": _whole(1, 1024),
     "mlp_ratio": _RATIO,
     "patch_size": _whole(1, 256),
-    "image_size": _whole(_RESIDUAL_REDUCTION // 2, 1024),
+    "image_size": _whole(RESIDUAL_REDUCTION // 2, 1024),
     "ls_init_value": _LAYER_SCALE,
     "patch_dropout": _number(0, 0.99),
     "no_ln_pre": _FLAG,
@@ -154,6 +183,84 @@ def checked_statistics(preprocessing: object) -> dict[str, list[float]]:
     return found
 
 
+def file_in(folder: Path, name: str) -> Path | None:
+    """The file of that name in a folder, if there is one.
+
+    Raises `CheckpointError` for what is no file, such as a device, or a link out of the folder.
+    """
+    path = folder / name
+    whole = folder.resolve()
+    places = [whole]
+    if whole.parent.name == _SNAPSHOTS:
+        places.append(whole.parent.parent / _BLOBS)
+    try:
+        if not path.exists() and not path.is_symlink():
+            return None
+        real = path.resolve(strict=True)
+        if not any(real.is_relative_to(place) for place in places):
+            raise CheckpointError(f"{path} is a link out of the folder; put the file itself there")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise CheckpointError(f"{path} is a link to nothing; put the file itself there") from error
+    if not path.is_file():
+        raise CheckpointError(f"{path} is no file; get the CLIP again")
+    return path
+
+
+def first_in(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of several files that a folder has. Raises `CheckpointError` if it has none."""
+    for name in names:
+        if (path := file_in(folder, name)) is not None:
+            return path
+    raise CheckpointError(
+        f"{folder / names[0]} is missing; restore the folder from where the model is from"
+    )
+
+
+def table_in(folder: Path, name: str) -> dict[str, Any]:
+    """The table in a file of JSON. Raises `CheckpointError` if there is none."""
+    path = first_in(folder, (name,))
+    with named(path, "get it again", CheckpointError):
+        return dict(table_of(read_json(path, _LONGEST_CONFIG)))
+
+
+def is_of_transformers(folder: Path) -> bool:
+    """Whether a folder has the configuration of a model of transformers, and none of open_clip."""
+    found = file_in(folder, CONFIG_FILE) is None
+    return found and file_in(folder, TRANSFORMERS_CONFIG_FILE) is not None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The `open_clip_config.json` of a folder, its `model_cfg` checked.
+
+    Raises `CheckpointError` for a file that is missing, or a CLIP that cannot be used.
+    """
+    config = table_in(folder, CONFIG_FILE)
+    try:
+        return {**config, "model_cfg": checked_model_config(config.get("model_cfg"))}
+    except InputError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
+
+
+def read_transformers_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a CLIP of transformers. Raises `CheckpointError` for another model."""
+    config = table_in(folder, TRANSFORMERS_CONFIG_FILE)
+    if (found := config.get("model_type")) != _MODEL_TYPE:
+        raise CheckpointError(
+            f"{folder / TRANSFORMERS_CONFIG_FILE} describes a {shown(found)} model; only CLIP "
+            f"({_MODEL_TYPE!r}) is read from a folder of transformers, others as open_clip's "
+            "MODEL:TAG"
+        )
+    return config
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `CheckpointError` unless a folder has the configuration of a CLIP that can be used."""
+    if is_of_transformers(folder):
+        read_transformers_config(folder)
+    else:
+        read_config(folder)
+
+
 def _check_kind(model: Mapping[str, Any]) -> None:
     """Refuse what is built by other libraries."""
     vision, text = model["vision_cfg"], model["text_cfg"]
@@ -203,11 +310,11 @@ def _check_together(model: Mapping[str, Any], vision: Mapping[str, Any]) -> None
         if model.get("custom_text"):
             raise InputError(f"its custom_text does not go with {vision['timm_model_name']}")
     elif isinstance(vision.get("layers"), list):
-        if side < _RESIDUAL_REDUCTION or width * _RESIDUAL_REDUCTION % head:
+        if side < RESIDUAL_REDUCTION or width * RESIDUAL_REDUCTION % head:
             raise InputError(
                 f"its residual network has an image_size of {side}, a width of {width} and a "
-                f"head_width of {head}; expected at least {_RESIDUAL_REDUCTION} px, and a "
-                f"head_width that divides {_RESIDUAL_REDUCTION} widths"
+                f"head_width of {head}; expected at least {RESIDUAL_REDUCTION} px, and a "
+                f"head_width that divides {RESIDUAL_REDUCTION} widths"
             )
     elif not 1 <= side // patch <= MOST_CELLS:
         raise InputError(

@@ -1,16 +1,19 @@
 """Where a CLIP is: a folder, a file, a name of OpenAI's or open_clip's, the Hugging Face hub.
 
 A source is found, and fetched if it has to be, without torch: a name that cannot be used, or that
-cannot be fetched now, is told at once.
+cannot be fetched now, is told at once. The client of the Hugging Face hub tries for minutes where
+nothing answers; whether a file is there is asked first.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from cfclip.embedders.clip_config import checked_model_config
-from cfclip.embedders.clip_folders import (
+from cfclip.embedders.clip_config import (
     CONFIG_FILE,
     MERGES_FILE,
     PREPROCESSOR_FILE,
@@ -18,9 +21,10 @@ from cfclip.embedders.clip_folders import (
     TRANSFORMERS_WEIGHTS_FILES,
     WEIGHTS_FILES,
     check_folder,
+    checked_model_config,
 )
-from cfclip.embedders.hub import fetched_file, kept_file
-from cfclip.errors import CheckpointError, DownloadError, InputError
+from cfclip.errors import CheckpointError, DownloadError, InputError, reason_of
+from cfclip.io.reach import SECONDS, soon
 
 HUB_PREFIX = "hf-hub:"
 OPENAI_TAG = "openai"
@@ -63,7 +67,7 @@ def find_clip(source: str | Path) -> ClipSource:
     """Where the CLIP of a source is, fetched if it is not on this machine yet.
 
     Args:
-        source: see `cfclip.embedders.opening.open_clip_model`.
+        source: see `cfclip.embedders.clip.open_clip_model`.
 
     Raises:
         InputError: a source of no known form, a name that is not known, or that of a CLIP that
@@ -72,16 +76,16 @@ def find_clip(source: str | Path) -> ClipSource:
         DownloadError: what cannot be fetched.
     """
     path, text = Path(source), str(source)
-    if _is(Path.is_dir, path):
+    if os.path.isdir(path):
         check_folder(path)
         return ClipSource(path, path.resolve().name)
-    if _is(Path.is_file, path):
+    if os.path.isfile(path):
         return ClipSource(path, path.name)
     if text.startswith(HUB_PREFIX):
         return _on_the_hub(text.removeprefix(HUB_PREFIX))
     name, colon, rest = text.partition(":")
     name = _open_clip_name(name)
-    if name and rest and _is(Path.is_file, Path(rest)):
+    if name and rest and os.path.isfile(rest):
         named_config(name)
         return ClipSource(Path(rest), Path(rest).name, name)
     if name and rest and "/" not in rest:
@@ -127,14 +131,6 @@ def pretrained_config(name: str, tag: str) -> dict[str, Any]:
     return found
 
 
-def _is(kind: Callable[[Path], bool], path: Path) -> bool:
-    """`kind(path)`; False for what cannot be a path, such as too long a name."""
-    try:
-        return kind(path)
-    except (OSError, ValueError):
-        return False
-
-
 def _open_clip_name(name: str) -> str:
     """open_clip's spelling of a name that may have OpenAI's, such as ViT-L/14@336px."""
     return name.replace("/", "-").replace("@336px", "-336")
@@ -146,9 +142,9 @@ def _of_collection(name: str, tag: str) -> ClipSource:
     if tag == OPENAI_TAG and (known := OPENAI_REPOSITORIES.get(name.removesuffix(_QUICK))):
         repository = known  # without open_clip, which takes seconds to import
     else:
-        told = pretrained_config(name, tag)
+        published = pretrained_config(name, tag)
         named_config(name)
-        repository, _, file = told.get("hf_hub", "").rpartition("/")
+        repository, _, file = published.get("hf_hub", "").rpartition("/")
         if file:
             files = (str(Path(file).with_suffix(".safetensors")), file)
     if not repository:
@@ -182,4 +178,62 @@ def _on_the_hub(repository: str) -> ClipSource:
             return ClipSource(folder, f"{repository} of the Hugging Face hub")
     raise CheckpointError(
         f"{HUB_PREFIX}{repository} is no CLIP of open_clip or transformers; give another"
+    )
+
+
+def kept_file(repository: str, names: Iterable[str]) -> Path | None:
+    """The first of several files that an earlier download has left on this machine.
+
+    Raises `InputError` for what is no name of a repository.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = (try_to_load_from_cache(repository, name) for name in names)
+        return next((Path(path) for path in found if isinstance(path, str)), None)
+    except HFValidationError as error:
+        raise InputError(f"{repository!r} is no name on the hub; give OWNER/NAME") from error
+
+
+def fetched_file(repository: str, names: Iterable[str]) -> Path | None:
+    """The first of several files that a repository has, which is kept; None if it has none of them.
+
+    Raises:
+        InputError: what is no name of a repository.
+        DownloadError: nothing answers, or what answers does not give the file.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    names = tuple(names)
+    if (path := kept_file(repository, names)) is not None:
+        return path
+    try:
+        for name in names:
+            address = hf_hub_url(repository, name)
+            try:
+                soon(partial(get_hf_file_metadata, address, timeout=SECONDS))
+                return Path(hf_hub_download(repository, name))
+            except LocalEntryNotFoundError:  # means that nothing answered
+                raise
+            except EntryNotFoundError:
+                continue
+    except MemoryError:
+        raise
+    except Exception as error:  # its client has a dozen kinds of its own, and those of others
+        # What it says of a file that is not kept either hides why there was no other.
+        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
+        first_line = str(cause or error).strip().partition("\n")[0] or type(error).__name__
+        raise _not_fetched(repository, reason_of(Exception(first_line))) from error
+    return None
+
+
+def _not_fetched(repository: str, reason: str) -> DownloadError:
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname or "the Hugging Face hub"
+    return DownloadError(
+        f"{repository} could not be fetched from {host} ({reason}); connect to the internet once, "
+        "or give a CLIP that is on this machine (a folder, or OpenAI's .pt file)"
     )

@@ -12,17 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.embedders.clip_config import checked_statistics
-from cfclip.embedders.clip_files import read_weights
-from cfclip.embedders.clip_folders import (
+from cfclip.embedders.clip_config import (
     PREPROCESSOR_FILE,
     TRANSFORMERS_CONFIG_FILE,
     TRANSFORMERS_WEIGHTS_FILES,
+    checked_statistics,
     first_in,
     read_transformers_config,
     table_in,
 )
-from cfclip.embedders.clip_layouts import openai_config
+from cfclip.embedders.clip_files import read_weights
+from cfclip.embedders.clip_weights import openai_config
 from cfclip.errors import CheckpointError, InputError, shown
 
 _ACTIVATIONS = {"quick_gelu": True, "gelu": False}
@@ -59,7 +59,6 @@ _LAYER_PARTS = {
 _LAYER = re.compile(r"(vision_model|text_model)\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 _QUERIES = "self_attn.q_proj"
 _KEYS_AND_VALUES = ("self_attn.k_proj", "self_attn.v_proj")
-_UNUSED = ".position_ids"
 
 
 def read_huggingface_clip(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -131,8 +130,6 @@ def _renamed(theirs: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """Tensors by open_clip's names; what is not known keeps its name, and is refused later."""
     ours: dict[str, Tensor] = {}
     for name, tensor in theirs.items():
-        if name.endswith(_UNUSED):
-            continue
         if name in _PLAIN:
             new, transposed = _PLAIN[name]
             ours[new] = tensor.T if transposed and tensor.ndim == 2 else tensor

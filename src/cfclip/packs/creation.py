@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cfclip.embedders.bpe import load_tokenizer
-from cfclip.embedders.clip_files import save_clip
-from cfclip.embedders.clip_folders import MERGES_FILE
-from cfclip.embedders.opening import OpenedClip, open_clip_model
+from cfclip.embedders.clip import OpenedClip, open_clip_model
+from cfclip.embedders.clip_config import MERGES_FILE
+from cfclip.embedders.clip_files import load_tokenizer, save_clip
 from cfclip.embedders.prompts import check_prompt, fill_templates, imagenet_templates
 from cfclip.encoders.opening import load_encoder, save_encoder
 from cfclip.encoders.style_encoder import StyleEncoderKind
