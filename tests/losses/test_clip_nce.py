@@ -51,7 +51,8 @@ def test_at_and_near_a_zero_edit_loss_is_finite_and_gradient_bounded(length, dty
     edited = (t.source + step).to(dtype).requires_grad_()
     texts = t.target_texts.to(dtype), t.source_texts.to(dtype)
     temperature = 0.1
-    loss = clip_nce_loss(edited, t.source.to(dtype), *texts, temperature, reduction="none").sum()
+    inputs = (edited, t.source.to(dtype), *texts)
+    loss = clip_nce_loss(*inputs, temperature=temperature, reduction="none").sum()
     loss.backward()
     assert loss.isfinite()
     assert edited.grad is not None
@@ -71,8 +72,11 @@ def test_own_negatives_make_an_image_independent_of_its_batch():
 @pytest.mark.parametrize("negatives", ["own", "released", "none"])
 def test_both_positives_weigh_alike(negatives):
     t = edit_tensors()
-    inputs = (t.edited, t.source, t.target_texts, t.source_texts, 0.1, negatives, "none")
-    both, *each = (clip_nce_loss(*inputs, p) for p in ("both", "direction", "image"))
+    inputs = (t.edited, t.source, t.target_texts, t.source_texts)
+    both, *each = (
+        clip_nce_loss(*inputs, positives=positives, negatives=negatives, reduction="none")
+        for positives in ("both", "direction", "image")
+    )
     assert torch.allclose(both, (each[0] + each[1]) / 2, rtol=1e-12)
     assert not torch.allclose(each[0], each[1], rtol=1e-3)
 
@@ -81,10 +85,11 @@ def test_without_negatives_the_directions_decide():
     """Along the text's direction nothing is left to gain; the directional loss, in units of tau."""
     t = edit_tensors()
     inputs = (t.edited, t.source, t.target_texts, t.source_texts)
-    loss = clip_nce_loss(*inputs, 0.1, "none", "none", "direction")
+    options = {"temperature": 0.1, "negatives": "none", "reduction": "none"}
+    loss = clip_nce_loss(*inputs, positives="direction", **options)
     assert torch.allclose(loss, directional_loss(*inputs, reduction="none") / 0.1, rtol=1e-9)
-    alone = clip_nce_loss(t.edited[3:4], t.source[1:], *inputs[2:], 0.1, "none", "none")
-    pair = clip_nce_loss(t.edited[2:4], t.source, *inputs[2:], 0.1, "none", "none")
+    alone = clip_nce_loss(t.edited[3:4], t.source[1:], *inputs[2:], **options)
+    pair = clip_nce_loss(t.edited[2:4], t.source, *inputs[2:], **options)
     assert torch.allclose(pair[1], alone[0], rtol=1e-12)
 
 
@@ -92,7 +97,7 @@ def test_without_negatives_the_directions_decide():
 def test_bad_temperature(temperature):
     t = edit_tensors()
     with pytest.raises(InputError, match="temperature is"):
-        clip_nce_loss(t.edited, t.source, t.target_texts, t.source_texts, temperature)
+        clip_nce_loss(t.edited, t.source, t.target_texts, t.source_texts, temperature=temperature)
 
 
 def test_bad_negatives():

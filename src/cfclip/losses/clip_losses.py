@@ -39,10 +39,11 @@ def clip_nce_loss(
     source: Tensor,
     target_texts: Tensor,
     source_texts: Tensor,
+    *,
     temperature: float = TEMPERATURE,
+    positives: Positives = "both",
     negatives: Negatives = "own",
     reduction: Reduction = "mean",
-    positives: Positives = "both",
 ) -> Tensor:
     r"""Pull the edit's direction towards the text's, and away from the source text.
 
@@ -63,12 +64,12 @@ def clip_nce_loss(
         target_texts: unit embeddings `(K, dim)` of the target text in K templates.
         source_texts: unit embeddings `(K, dim)` of the source text in the same templates.
         temperature: tau, positive.
+        positives: `"both"`, or `"direction"` for `p_1` alone, or `"image"` for `p_2` alone.
         negatives: `"own"` takes each image's own negatives, as the paper describes. `"released"`
             gives all rows the negatives of image 0, as the released training code does; it
             exists to reproduce numbers of that code, and makes a loss depend on the batch.
             `"none"` leaves nothing to contrast with: what remains is `(1 - q . p) / tau`.
         reduction: `"mean"` over images, or `"none"` for the `(B,)` values.
-        positives: `"both"`, or `"direction"` for `p_1` alone, or `"image"` for `p_2` alone.
 
     Raises:
         InputError: shapes that do not fit together, a temperature that is not positive, or an

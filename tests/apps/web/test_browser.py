@@ -225,6 +225,8 @@ def test_what_belongs_to_a_closed_window_is_removed(browser: Any, app: Served) -
 def test_the_app_ends_while_windows_are_open(browser: Any, tiny_pack: Path) -> None:
     with served("--pack", tiny_pack) as app:  # which looks at what is told at the end
         window = Window(browser, app.url)
+    assert app.process.returncode == 0
+    assert not window.page.is_closed()
     window.close()
 
 
@@ -288,6 +290,7 @@ def test_pictures_of_the_page(browser: Any) -> None:
         window.page.set_viewport_size(PHONE)
         window.page.evaluate("document.body.classList.add('dark')")
         _shoot(window, out / "web-phone.png")
+        assert window.outside == window.broken == []
         window.close()
 
 
