@@ -7,6 +7,7 @@ from io import StringIO
 
 import cfclip
 from cfclip.apps.cli import COMMANDS, parse
+from cfclip.losses.terms import TERMS, ObjectiveConfig
 
 PARTS: Mapping[str, tuple[str, ...]] = {
     "Pictures and tensors": ("cfclip.images.image_files", "cfclip.tensors"),
@@ -108,5 +109,25 @@ def _parts() -> str:
     ]
     for heading, modules in PARTS.items():
         parts.append(f"## {heading}\n")
+        if heading == "Losses":
+            parts.append(terms_table())
         parts += [f"::: {module}\n    options:\n      heading_level: 3\n" for module in modules]
     return "\n".join(parts)
+
+
+def terms_table() -> str:
+    """Every term of the objective, with the weight that it has if none is given."""
+    rows = [
+        "| term | objective | setting | weight | loss of `cfclip` | network | confines | ours |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, term in TERMS.items():
+        setting = "" if term.weight is None else f"`{term.weight}`"
+        weight = 1.0 if term.weight is None else getattr(ObjectiveConfig(), term.weight)
+        objective = "each" if term.objective is None else f"`{term.objective}`"
+        marks = (
+            "yes" if each else "" for each in (term.network, term.confines, not term.published)
+        )
+        cells = (f"`{name}`", objective, setting, f"{weight:g}", f"`losses.{term.loss}`", *marks)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"

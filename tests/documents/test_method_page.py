@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cfclip.losses.terms import TERMS, ObjectiveConfig
 from examples.method_figures import FIGURES
+from website.reference import terms_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "METHOD.md"
 
@@ -23,16 +24,30 @@ def test_functions_that_the_page_names_exist() -> None:
         assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
 
-def test_the_table_of_terms_is_that_of_the_code() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    start = page.index("| term |")
-    rows = []
-    for line in page[start : page.index("\n\n", start)].splitlines()[2:]:
-        rows.append([cell.strip(" `") for cell in line.strip("|").split("|")])
-    expected = []
-    for name, row in TERMS.items():
-        weight = 1.0 if row.weight is None else getattr(ObjectiveConfig(), row.weight)
-        marks = ("yes" if each else "" for each in (row.network, row.confines, not row.published))
-        where = (row.objective or "each", row.weight or "", f"{weight:g}", row.loss)
-        expected.append([name, *where, *marks])
-    assert rows == expected
+def test_the_reference_has_a_table_of_all_terms() -> None:
+    header, _, *lines = terms_table().splitlines()
+    cells = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+    assert all(len(row) == header.strip("|").count("|") + 1 for row in cells)
+    rows = {row[0]: row[1:] for row in cells}
+    assert list(rows) == list(TERMS)
+    assert rows["realism"] == [
+        "logit",
+        "gamma",
+        "0.5",
+        "losses.clip_losses.text_log_odds",
+        "",
+        "",
+        "",
+    ]
+    pixels = ["each", "changed_pixels", "0", "losses.changes.changed_pixels_loss", "", "yes", "yes"]
+    assert rows["changed_pixels"] == pixels
+    assert rows["identity"][-3:] == ["yes", "", ""]
+
+
+def test_the_weights_that_the_page_names() -> None:
+    config = ObjectiveConfig()
+    text = PAGE.read_text(encoding="utf-8")
+    for symbol in ("alpha", "beta", "gamma"):
+        assert rf"($\{symbol}$ = {getattr(config, symbol):g})" in text
+    assert f"`latent_l2` with weight {config.latent_l2:g}" in text
+    assert (config.changed_pixels, config.aspects) == (0.0, 0.0)
