@@ -185,7 +185,12 @@ class Figures:
         """The source moved by the linear map alone."""
         session, manifest = self._session, self._session.pack.manifest
         latents = source.latents[None].to(session.device)
-        request = EditRequest(latents, (text,), manifest.source_text, manifest.templates)
+        request = EditRequest(
+            latents=latents,
+            prompts=(text,),
+            source_text=manifest.source_text,
+            templates=manifest.templates,
+        )
         text_map = session.pack.text_map(session.device)
         moved = fused_offset(text_map, fusion, session.generator, session.embedder, request)
         return pil_from_signed(session.generator.synthesis(latents + moved[:, None]))[0]

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from cfclip.editing.defaults import edit_settings
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Source
 from cfclip.errors import InputError
@@ -74,8 +73,9 @@ def make_page(config: Page) -> None:
     check_outputs([config.out], config.overwrite)
     torch.set_num_threads(config.threads)
     session = Session.open(config.pack)
+    method = session.method()
     for prompt in config.prompts:  # an unusable one is refused before minutes of work
-        session.check_edit(prompt, edit_settings(session.pack.manifest))
+        session.check_edit(method, prompt)
     for warning in session.text_warnings(config.prompts):
         _log.warning("%s", warning)
     sources = _sources(session, config)
@@ -84,7 +84,7 @@ def make_page(config: Page) -> None:
     for prompt in config.prompts:
         rows.append([])
         for source in sources:
-            result = session.edit(source, prompt, config.seed)
+            result = session.edit(source, prompt, config.seed, method=method)
             if result.interrupted:
                 raise KeyboardInterrupt
             rows[-1].append(result.image)

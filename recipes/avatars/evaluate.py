@@ -15,9 +15,8 @@ import numpy as np
 import torch
 
 from cfclip.editing.defaults import edit_settings, projection_settings
-from cfclip.editing.methods import edit_request
+from cfclip.editing.opened_methods import edit_request
 from cfclip.editing.session import Session
-from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.embedders.embedder import Embedder
 from cfclip.encoders.projection import Inversion
 from cfclip.errors import InputError
@@ -216,12 +215,9 @@ def _measure_edit(
         kept = json.loads(path.read_text(encoding="utf-8"))
         scores = [EditScore.of_row(row) for row in kept["scores"]]
         return _PromptResult(scores, float(kept["seconds"]), kept["likeness"])
-    text_map = bench.session.start_map(bench.editing)
-    editor = LatentOptimisation(
-        bench.pack.generator(), bench.pack.embedder(), bench.editing, text_map
-    )
+    method = bench.session.method(config=bench.editing)
     request = edit_request(bench.pack.manifest, inversion.latents, edit.prompt, bench.seed)
-    result = editor.edit(request)
+    result = method.edit(request)
     records = [bench.natural.table.record(i) for i in range(len(inversion.latents))]
     source = inversion.reconstruction
     scores = score_edits(edit, records, source, result.images, list(bench.probes.values()))

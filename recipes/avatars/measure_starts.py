@@ -10,10 +10,9 @@ from typing import Any, Literal, get_args
 import torch
 
 from cfclip.editing.defaults import edit_settings
-from cfclip.editing.methods import edit_request
+from cfclip.editing.opened_methods import edit_request
 from cfclip.editing.session import Session
 from cfclip.editors.editor import EditProgress
-from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.optimisation_config import Fusion, LatentOptimisationConfig
 from cfclip.io.files import atomic_write
 from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore
@@ -127,8 +126,7 @@ def _measure(
     else:
         fusion: Fusion = start
         settings = replace(settings, start="text-map", fusion=fusion)
-    text_map = session.start_map(settings)
-    editor = LatentOptimisation(session.generator, session.embedder, settings, text_map)
+    (editor,) = session.method(config=settings).editors
     watched = _Watched(edit, avatars, config.early, config.every)
     request = edit_request(session.pack.manifest, avatars.inversion.latents, edit.prompt, seed=0)
     result = editor.edit(request, watched.look)

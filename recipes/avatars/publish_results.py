@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cfclip.editing.methods import METHODS, OURS
+from cfclip.editing.methods import COMPARED, OURS
 from cfclip.errors import InputError
 from cfclip.io.files import write_whole
 from cfclip.packs.pack import Pack
@@ -120,7 +120,7 @@ def publish_results(config: PublishResults) -> None:
     for name, found in beside.items():
         shutil.copyfile(found / report.RESULTS_FILE, results / f"{name}.csv")
     shutil.copyfile(config.tuned / TRIALS_FILE, results / TRIALS_FILE)
-    for name in METHODS:
+    for name in COMPARED:
         if (found := config.tuned / f"{name}.json").exists():
             shutil.copyfile(found, results / found.name)
 

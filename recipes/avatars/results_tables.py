@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.editing.methods import METHODS
+from cfclip.editing.methods import COMPARED
 from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
 from cfclip_benchmark.report import markdown_table, percent, with_interval
 from cfclip_benchmark.summary import (
@@ -91,7 +91,7 @@ def settings_table(tuned: Path) -> str:
     """What the tuning chose, and what it reached on validation; "-" where that cannot be told, as
     of mappers that were trained for none of its prompts."""
     lines = []
-    for name in METHODS:
+    for name in COMPARED:
         file = tuned / f"{name}.json"
         if not file.exists():
             continue

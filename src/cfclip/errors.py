@@ -53,6 +53,22 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+RECOVERABLE = (CfclipError, MemoryError, RuntimeError)
+"""What the work on one picture may raise and that on the others go on; see `failure_line`."""
+
+
+def failure_line(error: Exception) -> str:
+    """What to say of a picture that failed by one of `RECOVERABLE`.
+
+    An error that is neither ours nor a lack of memory is a defect, and is raised again.
+    """
+    if out_of_memory(error):
+        return f"not enough memory; {MEMORY_REMEDY}"
+    if isinstance(error, CfclipError):
+        return str(error)
+    raise error
+
+
 def reason_of(error: BaseException) -> str:
     """What `error` says, as part of a line: short, and without characters that would break it."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -45,6 +45,13 @@ class GivenSettings(CheckedSettings):
         return {name: getattr(self, name) for name in self.given}
 
 
+class EditSettings(GivenSettings):
+    """Base of the settings of all methods of editing: frozen dataclasses with a strength."""
+
+    strength: float
+    """Factor on what an edit changes, applied when its result is rendered."""
+
+
 def all_given(settings: Settings) -> Settings:
     """The same settings, to be taken as they are: no pack's defaults come in."""
     return type(settings)(**{each.name: getattr(settings, each.name) for each in fields(settings)})
@@ -69,7 +76,6 @@ MOST_AT_ONCE = 10**6
 """Of pictures and the like that are held in memory together."""
 MOST_SEED = 2**63 - 1
 """What generators of random numbers take."""
-
 MOST_STRENGTH = 100.0
 """Far beyond any factor on an offset that leaves a picture; catches a slip of the keyboard."""
 

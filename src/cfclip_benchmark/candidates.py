@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from cfclip.editing.methods import OPTIMISATIONS, edit_request, open_method
+from cfclip.editing.methods import method_named
+from cfclip.editing.opened_methods import edit_request, open_method
 from cfclip.editing.session import Session
-from cfclip.editors.editor import EditResult
+from cfclip.editors.editor import BatchEdit
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.images.image_files import write_png
@@ -83,7 +84,7 @@ class Editing:
     """
 
     def __init__(self, variant: Variant, session: Session, seed: int, quick: bool = False) -> None:
-        few = QUICK_SETTINGS if quick and variant.method in OPTIMISATIONS else {}
+        few = QUICK_SETTINGS if quick and method_named(variant.method).optimises else {}
         settings = {**variant.settings, **few}
         self.name = variant.name
         self.variant = variant
@@ -131,6 +132,6 @@ Candidate: TypeAlias = Oracle | Editing
 """Whom a benchmark asks."""
 
 
-def _at_strength(result: EditResult, row: int, factor: float) -> Tensor:
+def _at_strength(result: BatchEdit, row: int, factor: float) -> Tensor:
     """One picture of a batch, at a factor on the edit."""
     return result.row_at_strength(row, factor * result.strength).cpu()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cfclip.editing.methods import METHODS, OPTIMISATIONS
+from cfclip.editing.methods import COMPARED, OPTIMISATIONS, method_named
 from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError, shown
 from cfclip.io.text_formats import repeated
@@ -26,7 +26,7 @@ def parse_files(given: Sequence[str]) -> dict[str, list[Path]]:
         name, assigned, path = text.partition("=")
         if not assigned or not path:
             raise InputError(f"files is {shown(text)}, expected METHOD=PATH")
-        _check_name(name)
+        method_named(name)
         files.setdefault(name, []).extend(mapper_runs(path))
     return files
 
@@ -45,16 +45,11 @@ def choose_methods(
             for name in OPTIMISATIONS
             if name != _NEEDS_TEXT_MAP or TEXT_MAP_FILE in pack.manifest.files
         ]
-        return tuple(name for name in METHODS if name in without or name in files)
+        return tuple(name for name in COMPARED if name in without or name in files)
     for name in names:
-        _check_name(name)
+        method_named(name)
     if twice := repeated(names):
         raise InputError(f"method {twice[0]} is named twice; name it once")
     if unused := sorted(set(files) - set(names)):
         raise InputError(f"files are given for {unused[0]}, which is not among --methods")
     return tuple(names)
-
-
-def _check_name(name: str) -> None:
-    if name not in METHODS:
-        raise InputError(f"method is {shown(name)}, expected one of {', '.join(METHODS)}")

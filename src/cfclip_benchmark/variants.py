@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cfclip.editing.methods import METHODS
+from cfclip.editing.methods import COMPARED, METHODS
 from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError, shown
 from cfclip.io.text_files import read_json, read_toml
@@ -81,7 +81,7 @@ def _variant(content: object, where: str) -> Variant:
         name, method = variant.name, variant.method
         if not _NAME.fullmatch(name):
             raise FormatError(f"name is {shown(name)}, expected small letters, digits and hyphens")
-        if name == ORACLE or name in METHODS:
+        if name == ORACLE or name in COMPARED:
             raise FormatError(f"name {shown(name)} is taken; choose another")
         if method not in METHODS:
             raise FormatError(f"method is {shown(method)}, expected one of {', '.join(METHODS)}")

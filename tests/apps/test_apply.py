@@ -80,7 +80,7 @@ def test_files_folders_and_samples_together(tmp_path: Path, run: Path, out: Path
     edited = {name for name in names(out) if name.endswith("_x0.5.png")}
     assert edited == {f"{name}_green-hair_x0.5.png" for name in ("a", "b", "me", "sample-3")}
     record = json.loads((out / "me_green-hair.json").read_text())
-    assert record["kind"] == "apply"
+    assert (record["kind"], record["method"]) == ("edit", "mapper")
     assert record["source"]["path"] == str(me)
     assert [each["strength"] for each in record["outputs"]] == [0.5, 1.0]
 

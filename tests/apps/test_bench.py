@@ -207,7 +207,7 @@ def test_prompts_that_a_mapper_does_not_know_are_left_out(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--methods", "magic"), "method is 'magic', expected one of cfclip-optimisation, "),
+        (("--methods", "magic"), "method is 'magic', expected one of optimisation, "),
         (("--methods", METHODS[0], METHODS[0]), "is named twice"),
         (("--methods", "cfclip-mapper"), "0 files are given for cfclip-mapper"),
         (("--files", "cfclip-mapper"), "files is 'cfclip-mapper', expected METHOD=PATH"),

@@ -14,7 +14,6 @@ from tiny_jobs import job_of, rows_of, write_mapper
 from cfclip.batches.editing import RowEditor
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_shard
-from cfclip.editing.mappers import open_mapper
 from cfclip.editing.session import Session
 from cfclip.errors import CheckpointError, PackError
 from cfclip.images.image_files import read_xmp
@@ -52,10 +51,9 @@ def test_a_row_is_the_same_in_any_company(editor: RowEditor) -> None:
 
 def test_it_is_the_edit_that_apply_makes(editor: RowEditor, tiny_pack: Path, run: Path) -> None:
     session = Session.open(tiny_pack)
-    mapper = open_mapper(session.pack, run)
     rows = rows_of("sample:0-3", texts=("blue skin",), strength=0.5)
     sources = session.sample(4, 0)
-    results = session.apply(mapper, sources, "blue skin", 0.5)
+    results = session.apply(run, sources, "blue skin", 0.5)
     assert made(editor, rows) == {
         row.name: result.image.tobytes() for row, result in zip(rows, results, strict=True)
     }
@@ -138,8 +136,8 @@ def test_other_models_than_those_of_the_job(tiny_pack: Path, run: Path, tmp_path
     job = job_of(tiny_pack, run, tmp_path)
     with pytest.raises(PackError, match="is another one here"):
         RowEditor(replace(job, fingerprint="0" * 64))
-    with pytest.raises(CheckpointError, match="is another mapper here"):
-        RowEditor(replace(job, mapper_hash="0" * 64))
+    with pytest.raises(CheckpointError, match="is another file here"):
+        RowEditor(replace(job, hashes=("0" * 64,)))
 
 
 def test_the_generator_alone(editor: RowEditor) -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from cfclip.editing.methods import METHODS, OPTIMISATIONS
+from cfclip.editing.methods import COMPARED, OPTIMISATIONS
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
 from cfclip_benchmark.method_choices import choose_methods, parse_files
 
@@ -12,7 +12,7 @@ def test_without_names_all_that_can_be_opened(tiny_pack_copy: Path) -> None:
     assert files["cfclip-mapper"] == [Path("b"), Path("c")]
     chosen = choose_methods(pack, (), files)
     assert chosen == tuple(
-        name for name in METHODS if name in (*OPTIMISATIONS, "styleclip-global", "cfclip-mapper")
+        name for name in COMPARED if name in (*OPTIMISATIONS, "styleclip-global", "cfclip-mapper")
     )
     (tiny_pack_copy / TEXT_MAP_FILE).unlink()
     without = assemble_pack(tiny_pack_copy, pack.manifest)

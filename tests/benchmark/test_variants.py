@@ -78,7 +78,10 @@ def test_settings_come_from_the_tuned_ones_then_from_quick(
         (GOOD.replace('"again"', '"Again/.."'), "variant 2: name is 'Again/..'"),
         (GOOD.replace('"again"', '"oracle"'), "'oracle' is taken"),
         (GOOD.replace('"again"', '"styleclip-global"'), "'styleclip-global' is taken"),
-        (GOOD.replace("styleclip-opt", "opt"), "method is 'optimisation', expected one of"),
+        (
+            GOOD.replace("styleclip-opt", "clip-opt"),
+            "method is 'clip-optimisation', expected one of",
+        ),
         (GOOD.replace('{ negatives = "none" }', "3"), "settings is 3"),
         (GOOD + 'files = "runs"', "files is 'runs', expected a list"),
     ],

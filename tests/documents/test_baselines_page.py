@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from cfclip.editing.methods import METHODS, OURS
+from cfclip.editing.methods import COMPARED, OURS
 from cfclip.editors.global_config import ChannelFitConfig, GlobalDirectionsConfig
 from cfclip.packs.pack import Pack
 from cfclip.training.training_config import TRAINING_PRESETS
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "BASELINES.md").read_text()
 def test_every_baseline_is_there() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
-    assert named == set(METHODS) - set(OURS)
+    assert named == set(COMPARED) - set(OURS)
     assert {name for name in TRAINING_PRESETS if f"--preset {name}" in PAGE} == {
         *("styleclip-mapper", "directional-mapper")
     }

@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 
 from cfclip.editing.defaults import edit_settings
-from cfclip.editing.methods import METHODS
+from cfclip.editing.methods import COMPARED
 from cfclip.packs.pack import Pack
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -59,7 +59,7 @@ def test_every_picture_is_there() -> None:
 
 def test_an_edit_uses_the_best_settings() -> None:
     found = {path.stem: json.loads(path.read_text()) for path in (DOCS / "results").glob("*.json")}
-    assert set(found) <= set(METHODS)
+    assert set(found) <= set(COMPARED)
     settings = edit_settings(Pack.open("avatars").manifest)
     for name, value in found["cfclip-optimisation"]["settings"].items():
         assert getattr(settings, name) == value

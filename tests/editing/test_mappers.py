@@ -10,14 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from cfclip.editing.mappers import PackMapper, apply_mapper, open_mapper
+from cfclip.editing.mappers import open_mapper
+from cfclip.editing.opened_methods import OpenedMethod
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Source
 from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, load_text_mapper, save_text_mapper
 from cfclip.errors import CheckpointError, InputError
 from cfclip.packs.pack import assemble_pack
-from cfclip.provenance.record import read_record
+from cfclip.provenance.record import file_origin, read_record
 from cfclip.tensors import pil_from_signed
 from cfclip.training.initial import new_mapper
 
@@ -54,8 +55,8 @@ def file(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mapper(session: Session, file: Path) -> PackMapper:
-    return open_mapper(session.pack, file)
+def mapper(session: Session, file: Path) -> OpenedMethod:
+    return session.method("mapper", [file])
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +76,12 @@ def difference(one: Image.Image, other: Image.Image) -> int:
 
 
 def test_an_edit_is_that_of_the_mapper(
-    session: Session, mapper: PackMapper, sources: list[Source]
+    session: Session, mapper: OpenedMethod, sources: list[Source]
 ) -> None:
     results = session.apply(mapper, sources, "green hair", 0.5)
     text = session.embedder.text_features(["green hair"])[0]
     for source, result in zip(sources, results, strict=True):
-        edited = mapper.mapper.edit(source.latents[None], text, 0.5)
+        edited = mapper_of(session).edit(source.latents[None], text, 0.5)
         (expected,) = pil_from_signed(session.generator.synthesis(edited))
         assert difference(result.image, expected) <= 1
         assert difference(result.image, source.image) > 5
@@ -91,7 +92,7 @@ def test_an_edit_is_that_of_the_mapper(
 
 
 def test_strength_scales_and_0_changes_nothing(
-    session: Session, mapper: PackMapper, sources: list[Source]
+    session: Session, mapper: OpenedMethod, sources: list[Source]
 ) -> None:
     (whole,) = session.apply(mapper, sources[0], "green hair")
     (none,) = session.apply(mapper, sources[0], "green hair", 0.0)
@@ -105,14 +106,14 @@ def test_strength_scales_and_0_changes_nothing(
 
 
 def test_prompts_make_different_edits(
-    session: Session, mapper: PackMapper, sources: list[Source]
+    session: Session, mapper: OpenedMethod, sources: list[Source]
 ) -> None:
     hair, skin = (session.apply(mapper, sources[0], prompt)[0] for prompt in PROMPTS)
     assert difference(hair.image, skin.image) > 5
 
 
 def test_pictures_do_not_influence_each_other(
-    session: Session, mapper: PackMapper, sources: list[Source]
+    session: Session, mapper: OpenedMethod, sources: list[Source]
 ) -> None:
     together = session.apply(mapper, sources, "green hair")
     for source, result in zip(sources, together, strict=True):
@@ -123,7 +124,7 @@ def test_pictures_do_not_influence_each_other(
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 1001])
 def test_none_is_lost_at_the_end_of_a_batch(
-    session: Session, mapper: PackMapper, sources: list[Source], count: int
+    session: Session, mapper: OpenedMethod, sources: list[Source], count: int
 ) -> None:
     many = [replace(sources[i % 5], name=f"picture-{i}") for i in range(count)]
     before = session.embedder.text_calls
@@ -153,19 +154,18 @@ def test_all_kinds_of_pictures(
 
 
 def test_results_are_saved_like_those_of_an_edit(
-    session: Session, mapper: PackMapper, file: Path, tmp_path: Path
+    session: Session, mapper: OpenedMethod, file: Path, tmp_path: Path
 ) -> None:
     (result,) = session.apply(mapper, "sample:1", "green hair")
     files = result.save(tmp_path, strengths=[0.5, 1.0])
     assert all(path.is_file() for path in files.all)
     record = json.loads(files.record.read_text())
-    assert record["kind"] == "apply"
-    assert record["mapper"]["path"] == str(file)
-    assert record["mapper"]["step"] == 3
+    assert (record["kind"], record["method"]) == ("edit", "mapper")
+    assert record["files"] == [{**file_origin(file), "step": 3}]
+    assert record["settings"] == {"strength": 1.0}
     assert record["source"] == {"kind": "sample", "seed": 1, "truncation_psi": 0.7}
     assert [each["strength"] for each in record["outputs"]] == [0.5, 1.0]
-    with pytest.raises(InputError, match="run that cfclip apply again"):
-        read_record(files.record)
+    assert read_record(files.record).method == "mapper"
 
 
 def test_global_random_state_stays(session: Session, file: Path, sources: list[Source]) -> None:
@@ -177,11 +177,12 @@ def test_global_random_state_stays(session: Session, file: Path, sources: list[S
 # Which prompt
 
 
-def test_prompts_are_chosen(mapper: PackMapper) -> None:
+def test_prompts_are_chosen(session: Session, file: Path) -> None:
+    mapper = open_mapper(session.pack, file)
     assert mapper.choose(("green  hair", "green hair")) == ("green hair",)
     assert mapper.choose((), every=True) == PROMPTS
-    assert replace(mapper, prompts=("a smile",)).choose(()) == ("a smile",)
-    many = replace(mapper, prompts=tuple(f"text {i}" for i in range(12)))
+    assert mapper.varied(prompts=("a smile",)).choose(()) == ("a smile",)
+    many = mapper.varied(prompts=tuple(f"text {i}" for i in range(12)))
     for each, shown in ((mapper, "'green hair', 'blue skin'"), (many, "'text 9' and 2 more")):
         with pytest.raises(InputError, match=rf"trained for \d+ texts, .*--all-texts.*{shown}$"):
             each.choose(())
@@ -191,7 +192,7 @@ def test_prompts_are_chosen(mapper: PackMapper) -> None:
         mapper.choose((" ",))
 
 
-def test_other_prompts_are_a_warning(session: Session, mapper: PackMapper) -> None:
+def test_other_prompts_are_a_warning(session: Session, mapper: OpenedMethod) -> None:
     (result,) = session.apply(mapper, "sample:1", "a grean smile")
     assert any("'grean' (nearest: green" in warning for warning in result.warnings)
     assert any("was not trained for 'a grean smile'" in warning for warning in result.warnings)
@@ -252,10 +253,11 @@ def test_a_mapper_of_other_sizes_is_refused(session: Session, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_applying_takes_hardly_longer_than_rendering() -> None:
+def test_applying_takes_hardly_longer_than_rendering(tmp_path: Path) -> None:
     session = Session.open("avatars")
     generator = session.generator
-    mapper = PackMapper(mapper_of(session), torch.device("cpu"), PROMPTS, {})
+    save_text_mapper(mapper_of(session), tmp_path / BEST, about(session))
+    mapper = session.method("mapper", [tmp_path])
     sources = session.sample(48)
     groups = torch.stack([source.latents for source in sources]).split(16)
 
@@ -265,7 +267,7 @@ def test_applying_takes_hardly_longer_than_rendering() -> None:
             generator.synthesis(latents)
 
     def edited() -> None:
-        results = apply_mapper(session.pack, mapper, sources, "green hair", batch=16)
+        results = session.apply(mapper, sources, "green hair", batch=16)
         assert len(results) == 48
 
     def used(work: Any) -> float:

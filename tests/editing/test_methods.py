@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
-from cfclip.editing.methods import METHODS, OPTIMISATIONS, Method, PlainMethod, open_method
+from cfclip.editing.methods import METHODS
+from cfclip.editing.opened_methods import OpenedMethod, open_method
 from cfclip.editing.session import Session
 from cfclip.editors.channel_statistics import save_channel_statistics
 from cfclip.editors.editor import EditRequest
@@ -25,7 +26,7 @@ from cfclip.training.training_config import TrainingConfig
 
 GREEN, BLUE = "green hair", "blue skin"
 FEW = {"steps": 2, "augmentations": 1}
-MAPPERS = ("cfclip-mapper", "styleclip-mapper", "directional-mapper")
+MAPPERS = ("mapper", "cfclip-mapper", "styleclip-mapper", "directional-mapper")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ def made(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def files(name: str, made: Path) -> tuple[Path, ...]:
     taken = {
+        "mapper": ("text",),
         "cfclip-mapper": ("text",),
         "styleclip-mapper": ("styleclip-green", "styleclip-blue"),
         "directional-mapper": ("directional-green",),
@@ -64,8 +66,8 @@ def files(name: str, made: Path) -> tuple[Path, ...]:
     return tuple(made / each for each in taken.get(name, ()))
 
 
-def opened(name: str, session: Session, made: Path, **settings: Any) -> Method:
-    quick = FEW if name in OPTIMISATIONS else {}
+def opened(name: str, session: Session, made: Path, **settings: Any) -> OpenedMethod:
+    quick = FEW if METHODS[name].optimises else {}
     return open_method(name, session.pack, {**quick, **settings}, files(name, made))
 
 
@@ -106,7 +108,12 @@ def test_the_seconds_of_training(session: Session, made: Path) -> None:
     def seconds(name: str) -> float | None:
         return opened(name, session, made).seconds_of_training
 
-    for name in ("cfclip-optimisation", "styleclip-optimisation", "directional-optimisation"):
+    for name in (
+        "optimisation",
+        "cfclip-optimisation",
+        "styleclip-optimisation",
+        "directional-optimisation",
+    ):
         assert seconds(name) == 0.0
     assert seconds("logit-text-map") is None  # nobody timed the fit of the pack's map
     runs = [logged_seconds(each) for each in files("styleclip-mapper", made)]
@@ -122,10 +129,10 @@ def test_the_seconds_of_training(session: Session, made: Path) -> None:
 def test_baselines_do_not_take_the_defaults_of_the_pack(session: Session, made: Path) -> None:
     def config(name: str, **settings: Any) -> Any:
         method = open_method(name, session.pack, settings)
-        assert isinstance(method, PlainMethod)
-        assert isinstance(method.editor, LatentOptimisation)
-        assert method.settings == asdict(method.editor.config)
-        return method.editor.config
+        (editor,) = method.editors
+        assert isinstance(editor, LatentOptimisation)
+        assert method.settings == asdict(editor.config)
+        return editor.config
 
     assert config("cfclip-optimisation").steps == 3  # of the tiny pack
     styleclip = config("styleclip-optimisation")
@@ -170,7 +177,12 @@ def test_a_mask_confines_a_mapper(
 @pytest.mark.parametrize(
     ("name", "settings", "taken", "message"),
     [
-        ("styleclip", {}, (), "method is 'styleclip', expected one of cfclip-optimisation, "),
+        (
+            "styleclip",
+            {},
+            (),
+            "method is 'styleclip', expected one of optimisation, mapper",
+        ),
         ("styleclip-optimisation", {"speed": 1}, (), "unknown setting speed; known are objective"),
         ("styleclip-optimisation", {"lr": -1.0}, (), "lr is -1.0"),
         ("styleclip-optimisation", {}, ("text",), "1 files are given for .*, expected 0"),

@@ -60,7 +60,7 @@ def latent_mapper(session: Session) -> LatentMapper:
 def test_cfclip(session: Session, text_mapper: TextMapper, tmp_path: Path) -> None:
     mapper = open_mapper(session.pack, write(tmp_path / "a.pt", text_mapper))
     assert mapper.choose(()) == (TEXT,)
-    (result,) = session.apply(mapper, "sample:1")
+    (result,) = session.apply(tmp_path / "a.pt", "sample:1")
     text = session.embedder.text_features([TEXT])[0]
     edited = text_mapper.edit(result.latents[None], text)
     torch.testing.assert_close(result.latents + result.offset, edited[0])
@@ -74,7 +74,7 @@ def test_cfclip(session: Session, text_mapper: TextMapper, tmp_path: Path) -> No
 
 def test_styleclip(session: Session, latent_mapper: LatentMapper, tmp_path: Path) -> None:
     mapper = open_mapper(session.pack, write(tmp_path / "a.pt", latent_mapper))
-    (result,) = session.apply(mapper, "sample:1")
+    (result,) = session.apply(tmp_path / "a.pt", "sample:1")
     torch.testing.assert_close(result.offset, latent_mapper.offset(result.latents[None])[0])
     assert result.prompts == (TEXT,)
     for texts in (("blue skin",), (TEXT, "blue skin")):
@@ -120,7 +120,7 @@ def test_the_command(
     assert captured.err.count("\n") == 1, captured.err
     assert BY_SIZE in captured.err
     record = json.loads((out / "me_green-hair.json").read_text())
-    assert record["mapper"]["path"] == str(path)
+    assert record["files"][0]["path"] == str(path)
     path.write_bytes(b"not a mapper")
     assert main([*command, "--pack", str(tiny_pack), *quick]) == 2
     assert "is not a checkpoint of tensors" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from cfclip import (
     rerun,
 )
 from cfclip.editing.latent_sources import latents_of
-from cfclip.editing.results import edit_result
+from cfclip.editing.results import edit_results
 from cfclip.editing.sources import parse_sample_spec
 from cfclip.editors.editor import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation
@@ -318,7 +318,7 @@ def test_each_picture_of_a_batch_keeps_its_own_mask(session: Session) -> None:
     edit = LatentOptimisation(session.generator, session.embedder, config).edit(request)
     before = pil_from_signed(edit.source_images)
     facts = {"prompts": [PROMPT]}
-    first, second = (edit_result(edit, row, each, facts, ()) for row, each in enumerate(sources))
+    first, second = edit_results(edit, sources, facts, ())
     assert pixels(first.image) == pixels(before[0])
     assert pixels(second.image) != pixels(before[1])
 
@@ -447,7 +447,7 @@ def test_rerun_refuses_what_is_no_record(edited: EditResult, tmp_path: Path) -> 
     for name in good:
         if name in ("versions", "loss", "history", "warnings", "seconds", "stop_reason", "strip"):
             continue
-        if name in ("interrupted", "text_map"):  # older records have no text map
+        if name in ("interrupted", "text_map", "method", "files"):  # older records lack them
             continue
         with pytest.raises(InputError):
             rerun({key: value for key, value in good.items() if key != name})

@@ -127,7 +127,7 @@ def test_without_a_relevant_channel_nothing_changes_and_it_is_said(
 ) -> None:
     result = linear_editor(linear, beta=0.57).edit(linear_request())
     assert not result.offset.any()
-    assert torch.equal(result.images, result.source_images)
+    assert torch.equal(result.images, result.at_strength(0.0))
     assert set(result.stop_reasons) == {
         "no channel's cosine with the text is above beta 0.57, the largest is 0.566; lower beta"
     }
@@ -139,7 +139,7 @@ def test_several_prompts_have_the_direction_between(
     generator = linear[0]
     texts = {**TEXTS, "other": (0.0, 0.0, 1.0, 0.0, 0.0)}
     editor = linear_editor((generator, LinearEmbedder(texts)), beta=0.0)
-    found = editor.cosines(linear_request(prompts=("target", "other")))
+    found = editor.read(linear_request(prompts=("target", "other")))[0]
     target, other = (torch.tensor([texts[name]]) for name in ("target", "other"))
     directions = [(each - torch.eye(1, 5))[0] / 2**0.5 for each in (target, other)]
     between = sum(directions, start=torch.zeros(5))

@@ -9,7 +9,7 @@ import torch
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 from torch import Tensor
 
-from cfclip.editors.editor import EditProgress, EditRequest, EditResult
+from cfclip.editors.editor import BatchEdit, EditProgress, EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
 from cfclip.editors.optimisation_config import Space
 from cfclip.embedders.clip import ClipEmbedder
@@ -44,7 +44,7 @@ def request_of_two(generator: StyleGAN2) -> EditRequest:
     )
 
 
-def final_loss(result: EditResult) -> list[float]:
+def final_loss(result: BatchEdit) -> list[float]:
     return [one[TOTAL][-1] for one in result.history]
 
 

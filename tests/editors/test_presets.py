@@ -72,7 +72,9 @@ def test_the_mean_of_the_engine_is_the_sum_of_the_publication(w_dim: int, space:
         generator = StyleGAN2(config).eval().requires_grad_(False)
     settings = replace(styleclip(generator), steps=2, space=space)  # type: ignore[type-var]
     latents = sample_latents(generator, 1)
-    request = EditRequest(latents, ("green hair",), "avatar", TEMPLATES)
+    request = EditRequest(
+        latents=latents, prompts=("green hair",), source_text="avatar", templates=TEMPLATES
+    )
     result = LatentOptimisation(generator, tiny_embedder(), settings).edit(request)
     in_w_plus = result.offset.expand(-1, generator.num_ws, -1)
     (history,) = result.history

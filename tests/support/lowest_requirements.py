@@ -19,7 +19,7 @@ def lowest_requirements() -> list[str]:
     stated = list(project["dependencies"])
     for name, requirements in extras.items():
         if name not in _NOT_FOR_USERS:
-            stated += requirements
+            stated += [each for each in requirements if not each.startswith("cfclip[")]
     stated += [each for each in extras["dev"] if each.startswith("pytest>=")]
     return [_lowest(each) for each in stated]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from cfclip.batches.editing import Job
 from cfclip.batches.inputs import find_entries
 from cfclip.batches.rows import Row, RowDefaults, make_rows
+from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.session import Session
-from cfclip.editors.mapper_config import TextMapperConfig
+from cfclip.editors.mapper_config import MapperEditConfig, TextMapperConfig
 from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.editors.text_mapper import BEST, save_text_mapper
 from cfclip.encoders.projection_config import ProjectionConfig
@@ -38,13 +39,15 @@ def job_of(pack: Path, run: Path | None, folder: Path) -> Job:
         pack=pack,
         fingerprint=Pack.open(pack).fingerprint,
         device="cpu",
-        mapper=file,
-        mapper_hash=None if file is None else sha256_of(file),
-        settings=LatentOptimisationConfig(steps=2),
+        method=OPTIMISATION if file is None else MAPPER,
+        files=() if file is None else (file,),
+        hashes=() if file is None else (sha256_of(file),),
+        settings=LatentOptimisationConfig(steps=2) if file is None else MapperEditConfig(),
         projection=ProjectionConfig(steps=0, warn_below_psnr=0.0),
         batch=BATCH,
         marking=MARKED,
         inversions=folder / "inversions",
+        one_pass=file is not None,
     )
 
 

@@ -4,30 +4,34 @@ import gc
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from cfclip.apps.console import Console, silence_pillow
 from cfclip.apps.options import (
-    DEFAULT_PACK,
     FAILED,
     INTERRUPTED,
     OK,
-    EditOptions,
-    EditSettings,
     Marked,
+    MethodFiles,
+    MethodName,
+    MethodSettings,
+    OnPack,
     Texts,
+    as_settings,
+    optimisation_options,
     pack_settings,
 )
 from cfclip.apps.run_watch import watched_run
 from cfclip.apps.texts import check_texts
+from cfclip.editing.methods import MAPPER, OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.settings import MOST_AT_ONCE, check_number
+from cfclip.settings import MOST_AT_ONCE, check_number, check_strength
 
 if TYPE_CHECKING:
     from cfclip.batches.batch_folder import BatchFolder
@@ -36,16 +40,17 @@ if TYPE_CHECKING:
     from cfclip.batches.rows import Refused, Row
     from cfclip.batches.work import Batch as Rows
     from cfclip.batches.work import BatchRun
-    from cfclip.editing.mappers import PackMapper
+    from cfclip.editing.opened_methods import OpenedMethod
     from cfclip.editing.session import Session
 
 _ERRORS_SHOWN = 20
-
 _MOST_WORKERS = 1024
+_SHOWN = {OPTIMISATION: "latent optimisation", MAPPER: "a text mapper"}
+"""Methods, as the page of a batch calls them."""
 
 
 @dataclass(frozen=True)
-class Batch(Marked):
+class Batch(OnPack, Marked):
     """Edit any number of pictures, each row of the input to one result.
 
     May be stopped or killed at any moment: the same command goes on, redoes nothing that is
@@ -70,8 +75,12 @@ class Batch(Marked):
     """An edit for each text that the mapper was trained for."""
 
     mapper: Path | None = None
-    """Folder of a training or file of a mapper (see `cfclip apply`); without one, each picture is
-    edited by latent optimisation, as by `cfclip edit`."""
+    """Folder of a training or file of a mapper (see `cfclip apply`): the same as --method mapper
+    --files with it."""
+
+    method: MethodName = OPTIMISATION
+
+    files: MethodFiles = ()
 
     strength: float | None = None
     """Factor on the edit, where a list gives none; 1 (unless the pack says otherwise) is the edit
@@ -91,7 +100,7 @@ class Batch(Marked):
     """Results in a shard."""
 
     batch: int = 16
-    """Pictures that a mapper edits at a time."""
+    """Pictures that are edited at a time, by a mapper or another method without steps."""
 
     workers: int | None = None
     """Processes that edit; as many as there are cores if not given, on a GPU one."""
@@ -106,13 +115,7 @@ class Batch(Marked):
     """Seconds for which the generators of all workers alone are measured, before the work and again
     after it; not at all if 0."""
 
-    pack: str = DEFAULT_PACK
-    """Model pack, by name (see `cfclip packs list`) or folder."""
-
-    device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, mps."""
-
-    settings: EditSettings = field(default_factory=EditOptions)
+    settings: MethodSettings = field(default_factory=optimisation_options)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
     def run(self) -> int:
@@ -122,20 +125,17 @@ class Batch(Marked):
         from cfclip.batches.finished import Results
         from cfclip.batches.packing import packer_of
         from cfclip.batches.work import Batch as Rows
-        from cfclip.editing.mappers import open_mapper
         from cfclip.editing.session import Session
 
         console = self.console
         packer = packer_of(self.to)
         session = Session.open(self.pack, self.device)
-        mapper = None
-        if self.mapper is not None:
-            mapper = open_mapper(session.pack, self.mapper, session.device)
-        rows, refused = self._rows(session, mapper, console)
+        method = self._method(session)
+        rows, refused = self._rows(session, method, console)
         folder = BatchFolder(self.out)
         with folder.alone():
-            job = self._job(session, mapper, folder)
-            gone = folder.claim(self._about(job), rows)
+            job = self._job(session, method, folder)
+            gone = folder.claim(job.claim(self.to), rows)
             if gone:
                 console.warning(f"{gone:,} rows of earlier starts are not listed any more")
             batch = Rows(rows, folder, Results(self.out, packer, self.shard_rows))
@@ -148,10 +148,14 @@ class Batch(Marked):
         check_number("measure", self.measure, 0.0)
         if self.workers is not None:
             check_number("workers", self.workers, 1, _MOST_WORKERS)
-        if self.mapper is None and self.all_texts:
-            raise InputError("all_texts is for a mapper, which knows its texts; give --mapper")
-        if self.mapper is not None and self.settings != pack_settings(self.pack)[0]:
-            raise InputError("settings of an optimisation say nothing to a mapper; leave them out")
+        method_named(self.method)
+        if self.mapper is not None:
+            if self.method != OPTIMISATION or self.files:
+                raise InputError("--mapper names the method and its file; leave out the others")
+            if self.settings != pack_settings(self.pack)[0]:
+                raise InputError(
+                    "settings of an optimisation say nothing to a mapper; leave them out"
+                )
         if self.engine != "ray":
             if self.address is not None:
                 raise InputError("an address is that of a Ray cluster; ask for --engine ray")
@@ -166,64 +170,52 @@ class Batch(Marked):
                 "(--c2pa-key); leave them out, or take --engine local"
             )
 
+    def _method(self, session: "Session") -> "OpenedMethod":
+        if self.mapper is not None:
+            return session.method(MAPPER, [self.mapper])
+        return session.method(self.method, self.files, as_settings(self.settings))
+
     def _rows(
-        self, session: "Session", mapper: "PackMapper | None", console: Console
+        self, session: "Session", method: "OpenedMethod", console: Console
     ) -> "tuple[Sequence[Row], Sequence[Refused]]":
         """The rows of the input, and a line for each part of it that is none."""
         from cfclip.batches.inputs import find_entries
         from cfclip.batches.rows import RowDefaults, make_rows
-        from cfclip.editing.session import checked_prompts
 
         texts: tuple[str, ...] = ()
-        if self.text or self.all_texts or (mapper is not None and len(mapper.prompts) == 1):
-            texts = (
-                tuple(dict.fromkeys(checked_prompts(self.text)))
-                if mapper is None
-                else mapper.choose(self.text, self.all_texts)
-            )
-            session.embedder.text_features(texts)  # which refuses what it cannot read
-        usual = self.settings.strength if mapper is None else 1.0
-        strength = usual if self.strength is None else self.strength
-        replace(self.settings.config(), strength=strength)  # which knows the limits
+        if self.text or self.all_texts or len(method.prompts) == 1:
+            texts = tuple(dict.fromkeys(method.choose(self.text, self.all_texts)))
+        for text in texts:
+            session.check_edit(method, text)  # which refuses what it cannot read
+        strength = method.config.strength if self.strength is None else self.strength
+        check_strength("strength", strength)
         entries = find_entries(self.inputs, self.root, console.warning, session.generator)
         rows, refused = make_rows(entries, RowDefaults(texts, strength, self.seed))
         if not rows:
             first = f": {refused[0].line}" if refused else ""
             raise InputError(f"{', '.join(self.inputs)} has no usable row{first}")
         used = tuple(dict.fromkeys(row.text for row in rows))
-        others = () if mapper is None else mapper.warnings(used)
-        for warning in (*session.text_warnings(used), *others):
+        for warning in (*session.text_warnings(used), *method.warnings(used)):
             console.warning(warning)
         return rows, refused
 
-    def _job(self, session: "Session", mapper: "PackMapper | None", folder: "BatchFolder") -> "Job":
+    def _job(self, session: "Session", method: "OpenedMethod", folder: "BatchFolder") -> "Job":
         from cfclip.batches.editing import Job
 
         return Job(
             pack=session.pack.folder.absolute(),
             fingerprint=session.pack.fingerprint,
             device=self.device,
-            mapper=None if mapper is None else Path(mapper.origin["path"]).absolute(),
-            mapper_hash=None if mapper is None else mapper.origin["sha256"],
-            settings=self.settings.config(),
+            method=method.name,
+            files=tuple(Path(origin["path"]).absolute() for origin in method.origins),
+            hashes=tuple(origin["sha256"] for origin in method.origins),
+            settings=method.config,
             projection=self.projection,
             batch=self.batch,
             marking=self.marking(),
             inversions=folder.inversions.absolute(),
+            one_pass=method.one_pass,
         )
-
-    def _about(self, job: "Job") -> dict[str, Any]:
-        """What decides the pictures of a batch besides its rows."""
-        settings = None if job.mapper else asdict(job.settings)
-        return {
-            "pack": job.fingerprint,
-            "mapper": job.mapper_hash,
-            "settings": settings,
-            "projection": asdict(job.projection),
-            "form": self.to,
-            "metadata": job.marking.metadata,
-            "signed": job.marking.signer is not None,
-        }
 
     def _engine(self, job: "Job") -> "AbstractContextManager[Engine]":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -327,9 +319,10 @@ class Batch(Marked):
         from cfclip.version import __version__
 
         manifest = session.pack.manifest
+        name = self.method if self.mapper is None else MAPPER
         facts = {
             "pack": f"{manifest.name} {manifest.version}",
-            "method": "a text mapper" if self.mapper else "latent optimisation",
+            "method": _SHOWN.get(name, name),
             "results": self.to,
             "cfclip": __version__,
         }

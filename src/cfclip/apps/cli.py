@@ -17,6 +17,7 @@ from cfclip.apps.options import (
     FAILED,
     INTERRUPTED,
     OK,
+    method_in,
     pack_in,
     pack_settings,
     training_in,
@@ -180,7 +181,7 @@ def _parsed(command: Any, arguments: Sequence[str], **more: Any) -> Command:
 def _command(name: str, arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     """The class of a command, and its `default` if it has those of a pack or of a training."""
     command: Any = resolve_name(f"{__package__}.{COMMANDS[name]}")
-    edit, projection = pack_settings(pack_in(arguments))
+    edit, projection = pack_settings(pack_in(arguments), method_in(arguments))
     of_pack: dict[str, Any] = {"projection": projection, "settings": edit}
     if name == "train":
         of_pack["settings"] = training_in(arguments)

@@ -1,46 +1,36 @@
 """`cfclip edit` and `cfclip rerun`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.console import uninterrupted
+from cfclip.apps.edit_work import EditPlan, EditWork, chosen_strengths
 from cfclip.apps.options import (
     FAILED,
-    INTERRUPTED,
     OK,
-    EditOptions,
-    EditSettings,
     Images,
+    MethodFiles,
+    MethodName,
+    MethodSettings,
     PackWork,
     Strengths,
     Texts,
     Work,
+    as_settings,
+    optimisation_options,
 )
-from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos, picture_of
+from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos
 from cfclip.apps.saving import Saving
-from cfclip.apps.tasks import (
-    Task,
-    check_plan,
-    find_tasks,
-    interruption,
-    report_failure,
-    summarise,
-)
+from cfclip.apps.tasks import Task, check_plan, find_tasks
 from cfclip.apps.texts import pictures_and_texts
 from cfclip.editing.defaults import make_config
+from cfclip.editing.methods import OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
-from cfclip.errors import CfclipError
 from cfclip.photos.face_config import FaceConfig, PasteBack
-from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
-
-if TYPE_CHECKING:
-    from cfclip.editing.likeness import IdentityMeasure
-    from cfclip.editing.results import EditResult
-    from cfclip.editing.session import Session
+from cfclip.provenance.output_names import edit_files
 
 
 @dataclass(frozen=True)
@@ -61,6 +51,10 @@ class Edit(PackWork):
 
     seed: int = 0
     """Decides every random draw."""
+
+    method: MethodName = OPTIMISATION
+
+    files: MethodFiles = ()
 
     strength: Strengths = ()
     """Factors on the edit, each rendered to an image of its own from one optimisation; 0 is the
@@ -84,7 +78,7 @@ class Edit(PackWork):
 
     face: FaceOptions = field(default_factory=FaceConfig)
     paste: PasteOptions = field(default_factory=Paste)
-    settings: EditSettings = field(default_factory=EditOptions)
+    settings: MethodSettings = field(default_factory=optimisation_options)
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
 
@@ -92,116 +86,47 @@ class Edit(PackWork):
         """Edit each picture; one that fails does not lose the others."""
         from cfclip.embedders.prompts import check_prompt
 
+        method_named(self.method)
         pictures, texts = pictures_and_texts(self.images, self.text, self.out)
         prompts = tuple(check_prompt(text) for text in texts)
         tasks, failures = find_tasks(pictures, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
-        strengths = self._strengths()
-        pasted = self.paste.chosen is not None
-        planned = [
-            edit_files(self.out, edit_name(task.name, prompts), strengths, pasted) for task in tasks
-        ]
-        writing = self.writing()
-        check_plan(tasks, [files.all for files in planned], writing)
-        saving = Saving(self.console, strengths, writing, self.marking(), self.paste.chosen)
-        with writing:
-            return self._edit_all(tasks, failures, planned, prompts, saving)
+        strengths = chosen_strengths(self.strength, self.settings.strength)
+        paste = self.paste.chosen
+        saving = Saving(self.console, strengths, self.writing(), self.marking(), paste)
+        plan = EditPlan(self.out, (prompts,), saving)
+        plan.check(tasks)
+        return self._work(plan).run(tasks, failures)
 
-    def _strengths(self) -> tuple[float, ...]:
-        given = [strength for group in self.strength for strength in group]
-        chosen = tuple(dict.fromkeys(given)) or (self.settings.strength,)
-        for strength in chosen:
-            replace(self.settings, strength=strength)  # which knows the limits
-        return chosen
-
-    def _edit_all(
-        self,
-        tasks: Sequence[Task],
-        failures: list[str],
-        planned: Sequence[EditFiles],
-        prompts: tuple[str, ...],
-        saving: Saving,
-    ) -> int:
+    def _work(self, plan: EditPlan) -> EditWork:
         from cfclip.editing.session import Session
         from cfclip.editing.sources import open_mask
 
-        console, strengths = saving.console, saving.strengths
         session = Session.open(self.pack, self.device)
         if self.mask is not None and not self.face.chosen:
             open_mask(self.mask, session.pack.manifest.resolution)
-        measure = self._identity_measure()
-        session.check_edit(
-            prompts,
-            self.settings.config(),
-            self.source_text,
-            self.unrealistic_text,
-            self.text_map,
+        measure = None
+        if self.identity_network is not None:
+            from cfclip.editing.likeness import IdentityMeasure
+
+            measure = IdentityMeasure(self.identity_network, self.device)
+        config = replace(as_settings(self.settings), strength=plan.saving.strengths[0])
+        method = session.method(self.method, self.files, config, text_map=self.text_map)
+        (prompts,) = plan.edits
+        session.check_edit(method, prompts, self.source_text, self.unrealistic_text)
+        return EditWork(
+            plan,
+            session,
+            method,
+            self.face,
+            self.projection,
+            tuning=self.tuning,
+            seed=self.seed,
+            mask=self.mask,
+            source_text=self.source_text,
+            unrealistic_text=self.unrealistic_text,
+            measure=measure,
         )
-        for warning in session.text_warnings(prompts):
-            console.warning(warning)
-        finished, total = 0, len(tasks) + len(failures)
-        for task, files in zip(tasks, planned, strict=True):
-            try:
-                result = self._edit_one(session, console, task, prompts, strengths[0])
-                if result.interrupted and not result.steps:
-                    raise KeyboardInterrupt
-                with uninterrupted():
-                    if measure is not None:
-                        result = measure.noted(result, strengths)
-                    saving.save(result, files, task)
-                if result.interrupted:
-                    console.error(interruption(finished, total, "; what it had reached is saved"))
-                    return INTERRUPTED
-                finished += 1
-            except (CfclipError, MemoryError, RuntimeError) as error:
-                failures.append(report_failure(console, task, error))
-            except KeyboardInterrupt:
-                console.error(interruption(finished, total, ""))
-                return INTERRUPTED
-        return summarise(console, failures, total)
-
-    def _identity_measure(self) -> "IdentityMeasure | None":
-        if self.identity_network is None:
-            return None
-        from cfclip.editing.likeness import IdentityMeasure
-
-        return IdentityMeasure(self.identity_network, self.device)
-
-    def _edit_one(
-        self,
-        session: "Session",
-        console: Console,
-        task: Task,
-        prompts: tuple[str, ...],
-        strength: float,
-    ) -> "EditResult":
-        from cfclip.editing.sources import open_mask
-
-        label = task.name
-        picture = picture_of(task, self.face)
-        if self.mask is not None:  # before the work: a photo's mask has to fit it
-            open_mask(self.mask, session.pack.manifest.resolution, [picture])
-        with console.progress(f"{label}: inverting") as update:
-            source = session.invert(picture, self.projection, update)
-        if self.tuning.steps:
-            from cfclip.editing.tuned_sources import tuned_source
-
-            with console.progress(f"{label}: tuning the generator") as update:
-                source = tuned_source(session.pack, source, self.tuning, session.device, update)
-        for warning in source.warnings:
-            console.warning(warning, label)
-        with console.progress(f"{label}: editing") as update:
-            return session.edit(
-                source,
-                prompts,
-                self.seed,
-                config=replace(self.settings, strength=strength).config(),
-                mask=self.mask,
-                source_text=self.source_text,
-                unrealistic_text=self.unrealistic_text,
-                text_map=self.text_map,
-                callback=update,
-            )
 
 
 @dataclass(frozen=True)
@@ -219,6 +144,10 @@ class Rerun(Work):
 
     text_map: Path | None = None
     """Where the file of the text map is now, if not where the record says."""
+
+    files: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Where the files of the method are now, such as a mapper, if not where the record says; in
+    their order."""
 
     pack: str | None = None
     """Name or folder of the pack, if not known by the recorded name."""
@@ -247,6 +176,7 @@ class Rerun(Work):
                 image=self.image,
                 mask=self.mask,
                 text_map=self.text_map,
+                files=self.files,
                 pack=self.pack,
                 device=self.device,
                 callback=update,

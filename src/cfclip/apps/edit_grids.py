@@ -4,35 +4,46 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from cfclip.apps.edit_work import Count, chosen_strengths
 from cfclip.apps.grid_file import GridFile
 from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts
 from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, summarise
 from cfclip.apps.texts import check_texts
+from cfclip.editing.methods import METHODS
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.errors import CfclipError, InputError
+from cfclip.errors import RECOVERABLE, InputError
 from cfclip.settings import check_seed
 
 if TYPE_CHECKING:
-    from cfclip.editing.methods import Method
+    from cfclip.editing.opened_methods import OpenedMethod
+    from cfclip.editing.results import EditResult
     from cfclip.editing.session import Session
     from cfclip.provenance.metadata import Provenance
     from cfclip.viewing.sheets import Tile
-    from cfclip_benchmark.edit_rows import EditColumn
 
 _STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _OWN_METHOD = "cfclip-optimisation"
 
-Row: TypeAlias = "tuple[Task, tuple[EditColumn, ...]]"
-"""What is edited, and what of it is shown."""
-
 
 @dataclass(frozen=True)
-class EditCount:
-    """How many edits are done."""
+class EditColumn:
+    """What a column of a grid shows."""
 
-    step: int
-    steps: int
-    terms: dict[str, float] = field(default_factory=dict)
+    head: str
+    """What is written above it."""
+    method: "OpenedMethod"
+    text: str
+    strength: float = 1.0
+    """Factor on the edit; 1 is the method's own."""
+
+    @property
+    def edit(self) -> tuple[str, str]:
+        """Which edit it shows; columns of other strengths show the same."""
+        return self.method.name, self.text
+
+
+Row: TypeAlias = tuple[Task, tuple[EditColumn, ...]]
+"""What is edited, and what of it is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +69,9 @@ class EditGrid(GridFile):
 
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 
-    def _open_methods(self, session: "Session", names: Sequence[str]) -> "list[Method]":
+    def _open_methods(self, session: "Session", names: Sequence[str]) -> "list[OpenedMethod]":
         """Those of these names. Raises `InputError` for what they cannot be opened with."""
-        from cfclip.editing.methods import OPTIMISATIONS, open_method
+        from cfclip.editing.opened_methods import open_method
         from cfclip_benchmark.method_choices import choose_methods, parse_files
 
         files = parse_files(self.files)
@@ -69,7 +80,7 @@ class EditGrid(GridFile):
             open_method(
                 name,
                 session.pack,
-                steps if name in OPTIMISATIONS else {},
+                steps if METHODS[name].optimises else {},
                 files.get(name, ()),
                 session.device,
             )
@@ -96,26 +107,25 @@ class EditGrid(GridFile):
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
         from cfclip.provenance.metadata import joint_provenance
         from cfclip.viewing.sheets import sheet
-        from cfclip_benchmark.edit_rows import edits_of
 
         marking = self.marking()
         total = len(rows) + len(failures)
         made: list[list[Tile]] = []
         stated: list[Provenance] = []
         labels: list[str] = []
-        edits = EditCount(0, sum(edits_of(columns) for _, columns in rows))
+        edits = Count(0, sum(len({each.edit for each in columns}) for _, columns in rows))
         interrupted = False
         with self.console.progress(self.out.name) as update:
 
             def done() -> None:
                 nonlocal edits
-                edits = EditCount(edits.step + 1, edits.steps)
+                edits = Count(edits.step + 1, edits.steps)
                 update(edits)
 
             for task, columns in rows:
                 try:
                     tiles, provenance = self._row(session, task, columns, done)
-                except (CfclipError, MemoryError, RuntimeError) as error:
+                except RECOVERABLE as error:
                     failures.append(report_failure(self.console, task, error))
                     continue
                 except KeyboardInterrupt:
@@ -138,15 +148,34 @@ class EditGrid(GridFile):
         self,
         session: "Session",
         task: Task,
-        columns: "tuple[EditColumn, ...]",
+        columns: Sequence[EditColumn],
         done: Callable[[], None],
     ) -> "tuple[list[Tile], Provenance]":
-        from cfclip_benchmark.edit_rows import edit_row
+        """The tiles of a row, the source first, and what they tell of how they were made."""
+        from cfclip.editing.results import circumstances
+        from cfclip.provenance.metadata import provenance_of
 
         source = session.invert(task.picture, self.projection)
         for warning in source.warnings:
             self.console.warning(warning, task.name)
-        return edit_row(session, source, columns, self.seed, done)
+        tiles: list[Tile] = [(source.image, "")]
+        made: dict[tuple[str, str], EditResult] = {}
+        for column in columns:
+            if column.edit not in made:
+                edit = session.edit(source, column.text, self.seed, method=column.method)
+                if edit.interrupted:
+                    raise KeyboardInterrupt
+                made[column.edit] = edit
+                done()
+            result = made[column.edit]
+            tiles.append((result.render(column.strength * result.strength), ""))
+        facts = {
+            **circumstances(session.pack, session.device),
+            "source": dict(source.origin),
+            "prompts": list(dict.fromkeys(column.text for column in columns)),
+            "seed": self.seed,
+        }
+        return tiles, provenance_of(facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +194,9 @@ class GridStrengths(EditGrid):
         tasks, failures = self._tasks()
         self.start(tasks)
         from cfclip.editing.session import Session
-        from cfclip.settings import check_strength
-        from cfclip_benchmark.edit_rows import EditColumn
         from cfclip_benchmark.method_choices import parse_files
 
-        given = tuple(dict.fromkeys(each for group in self.strength for each in group))
-        strengths = given or _STRENGTHS
-        for strength in strengths:
-            check_strength("strength", strength)
+        strengths = chosen_strengths(self.strength or (_STRENGTHS,))
         names = tuple(parse_files(self.files)) or (_OWN_METHOD,)
         if len(names) > 1:
             raise InputError(f"files are given for {', '.join(names)}; a sweep shows one method")
@@ -203,7 +227,6 @@ class GridCompare(EditGrid):
         tasks, failures = self._tasks()
         self.start(tasks)
         from cfclip.editing.session import Session
-        from cfclip_benchmark.edit_rows import EditColumn
         from cfclip_benchmark.method_choices import parse_files
 
         session = Session.open(self.pack, self.device)
@@ -222,7 +245,7 @@ class GridCompare(EditGrid):
         return self._draw(rows, failures, session)
 
 
-def _label(task: Task, columns: "tuple[EditColumn, ...]") -> str:
+def _label(task: Task, columns: tuple[EditColumn, ...]) -> str:
     """What is written beside a row: its picture, and its text if the columns do not tell it."""
     texts = {column.text for column in columns}
     if len(texts) > 1 or columns[0].head == columns[0].text:

@@ -11,7 +11,7 @@ from cfclip.apps.edit_grids import GridCompare, GridStrengths
 from cfclip.apps.grid_file import GridFile, check_png
 from cfclip.apps.options import OK, Images, Output
 from cfclip.apps.tasks import Task, find_tasks, report_failure, summarise
-from cfclip.errors import CfclipError, InputError, short_place, shown
+from cfclip.errors import RECOVERABLE, InputError, short_place, shown
 from cfclip.settings import check_number
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class GridContact(GridFile):
         for task in tasks:
             try:
                 tile, provenance = self._tile(task, session)
-            except (CfclipError, MemoryError, RuntimeError) as error:
+            except RECOVERABLE as error:
                 failures.append(report_failure(self.console, task, error))
                 continue
             tiles.append(tile)

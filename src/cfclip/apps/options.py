@@ -1,20 +1,23 @@
 """Options that commands share, and the editing options with the defaults of a pack."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.writing import Writing
-from cfclip.editing.defaults import edit_settings, projection_settings, training_settings
+from cfclip.editing.defaults import projection_settings, training_settings
+from cfclip.editing.methods import METHODS, OPTIMISATION
 from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
+from cfclip.settings import EditSettings
 
 if TYPE_CHECKING:
     from cfclip.provenance.stamping import Marking
@@ -26,6 +29,7 @@ SAFETENSORS = ".safetensors"
 """Suffix of the files of tensors that commands write."""
 _PACK_OPTION = "--pack"
 _PRESET_OPTION = "--preset"
+_METHOD_OPTION = "--method"
 
 OK = 0
 FAILED = 2
@@ -101,8 +105,8 @@ class Work(Marked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackWork(Work):
-    """Options of commands that make files with a pack."""
+class OnPack(Output):
+    """Options of commands that open a pack."""
 
     pack: str = DEFAULT_PACK
     """Model pack, by name (see `cfclip packs list`) or folder."""
@@ -111,25 +115,72 @@ class PackWork(Work):
     """Where to compute: cpu, cuda, cuda:1, mps."""
 
 
-@dataclass(frozen=True)
-class EditOptions(LatentOptimisationConfig):
-    """Options of an edit; the strengths are an option of their own, since they can be several."""
+@dataclass(frozen=True, kw_only=True)
+class PackWork(OnPack, Work):
+    """Options of commands that make files with a pack."""
 
-    strength: Annotated[
+
+MethodName: TypeAlias = Annotated[
+    str,
+    tyro.conf.arg(
+        metavar="NAME",
+        help="How pictures are edited, by a method whose settings are the options of --help with "
+        "it: " + "; ".join(f"{each.name} ({each.summary})" for each in METHODS.values()) + ".",
+    ),
+]
+MethodFiles: TypeAlias = Annotated[
+    tyro.conf.UseAppendAction[tuple[Path, ...]],
+    tyro.conf.arg(
+        metavar="FILE",
+        help="What the method takes; may be repeated: "
+        + "; ".join(f"{each.name} {each.takes}" for each in METHODS.values() if each.takes)
+        + ".",
+    ),
+]
+MethodSettings: TypeAlias = Annotated[EditSettings, tyro.conf.arg(name="")]
+
+
+def as_options(settings: EditSettings) -> EditSettings:
+    """Settings of a method as the options of a command, of which the strength is none: strengths
+    are an option of their own, since they can be several."""
+    values = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    kind: Any = type(settings)
+    return _options_class(kind)(**values)
+
+
+def as_settings(options: EditSettings) -> EditSettings:
+    """What `as_options` was given, with the values that were parsed."""
+    kind: type[EditSettings] = type(options).__bases__[0]
+    return kind(**{each.name: getattr(options, each.name) for each in fields(options)})
+
+
+@cache
+def _options_class(kind: Any) -> type[EditSettings]:
+    hidden = Annotated[
         tyro.conf.Suppress[tyro.conf.Fixed[float]], tyro.conf.arg(name="one-strength")
-    ] = 1.0
+    ]
+    strength = [("strength", hidden, field(default=1.0))]
+    found: type[EditSettings] = make_dataclass(
+        kind.__name__, strength, bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}
+    )
+    return found
 
-    def config(self) -> LatentOptimisationConfig:
-        """As the library knows them."""
-        return LatentOptimisationConfig(**asdict(self))
 
-
-EditSettings: TypeAlias = Annotated[EditOptions, tyro.conf.arg(name="")]
+def optimisation_options() -> EditSettings:
+    """The options of an optimisation with the defaults of the library."""
+    return as_options(LatentOptimisationConfig())
 
 
 def pack_in(arguments: Sequence[str]) -> str:
     """The pack that a command line names. Its defaults are shown by --help, so it is read first."""
     return _value_in(arguments, _PACK_OPTION) or DEFAULT_PACK
+
+
+def method_in(arguments: Sequence[str]) -> str:
+    """The method that a command line names; the usual one for an unknown name, which the command
+    itself reports. Its settings are options, so it is read first."""
+    name = _value_in(arguments, _METHOD_OPTION)
+    return name if name is not None and name in METHODS else OPTIMISATION
 
 
 def training_in(arguments: Sequence[str]) -> "TrainingConfig":
@@ -158,17 +209,15 @@ def _value_in(arguments: Sequence[str], option: str) -> str | None:
     return None
 
 
-def pack_settings(pack: str) -> tuple[EditOptions, ProjectionConfig]:
-    """The defaults of a pack; those of the library if there is no such pack, which the command
-    itself reports. Raises `PackError` for defaults that do not fit."""
+def pack_settings(pack: str, method: str = OPTIMISATION) -> tuple[EditSettings, ProjectionConfig]:
+    """The defaults of a pack for a method, as options, and for inversions; those of the library if
+    there is no such pack, which the command itself reports. Raises `PackError` for defaults that do
+    not fit."""
     manifest = _manifest(pack)
     if manifest is None:
-        return EditOptions(), ProjectionConfig()
-    edit = edit_settings(manifest)
-    names = [each.name for each in fields(LatentOptimisationConfig)]
-    return EditOptions(**{name: getattr(edit, name) for name in names}), projection_settings(
-        manifest
-    )
+        return as_options(METHODS[method].settings_class()), ProjectionConfig()
+    settings = METHODS[method].configure(manifest, resolve(pack))
+    return as_options(settings), projection_settings(manifest)
 
 
 def _manifest(pack: str) -> PackManifest | None:

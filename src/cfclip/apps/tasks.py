@@ -9,7 +9,7 @@ from pathlib import Path
 from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, OK
 from cfclip.apps.writing import Writing
-from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
+from cfclip.errors import CfclipError, InputError, failure_line
 from cfclip.provenance.output_names import short_hash
 
 
@@ -149,12 +149,9 @@ def report_failure(console: Console, task: Task, error: Exception) -> str:
 
     An error that is neither ours nor a lack of memory is a defect, and is raised again.
     """
-    if out_of_memory(error):
-        line = f"{task.picture}: not enough memory; {MEMORY_REMEDY}"
-    elif isinstance(error, CfclipError):
-        line = str(error)
-    else:
-        raise error
+    line = failure_line(error)
+    if not isinstance(error, CfclipError):  # which do not name the picture
+        line = f"{task.picture}: {line}"
     if console.as_json:
         console.result({"source": str(task.picture), "error": line})
     return line

@@ -1,14 +1,14 @@
 """What a worker does: rows in, pictures as the bytes of files out. It writes no results itself.
 
-With a mapper, latents are always moved and rendered as many at a time, filled up if there are
-fewer: what a float's last bits are then depends on the row alone, and a picture is the same
-whatever else was in its batch, after a restart too.
+By a method without steps, latents are always moved and rendered as many at a time, filled up if
+there are fewer: what a float's last bits are then depends on the row alone, and a picture is the
+same whatever else was in its batch, after a restart too.
 """
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,21 +19,17 @@ from torch import Tensor
 from cfclip.batches.rows import Row
 from cfclip.batches.shards import read_member
 from cfclip.editing.inversions import Inversions
-from cfclip.editing.mappers import edited_pictures, open_mapper
+from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.results import circumstances
 from cfclip.editing.session import Session
 from cfclip.editing.sources import SourceMaker, sample_origin
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors.editor import OnePassEditor
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.errors import (
-    MEMORY_REMEDY,
-    CfclipError,
-    CheckpointError,
-    PackError,
-    out_of_memory,
-)
+from cfclip.errors import RECOVERABLE, CheckpointError, PackError, failure_line
 from cfclip.provenance.metadata import provenance_of
 from cfclip.provenance.stamping import Marking, encode_picture
+from cfclip.settings import EditSettings
+from cfclip.tensors import pil_from_signed
 
 T = TypeVar("T")
 _KEPT_TEXTS = 1024
@@ -50,22 +46,42 @@ class Job:
     fingerprint: str
     """Of the pack."""
     device: str
-    mapper: Path | None
-    """File of a text mapper; None edits by latent optimisation."""
-    mapper_hash: str | None
-    settings: LatentOptimisationConfig
-    """Of latent optimisation."""
+    method: str
+    """How rows are edited, by name."""
+    files: tuple[Path, ...]
+    """What the method takes."""
+    hashes: tuple[str, ...]
+    """SHA-256 of these files."""
+    settings: EditSettings
+    """Of the method; the strength is that of a row."""
     projection: ProjectionConfig
     batch: int
-    """Rows at a time with a mapper."""
+    """Rows at a time of a method without steps."""
     marking: Marking
     inversions: Path
     """Folder that latents of pictures are kept in."""
+    one_pass: bool = False
+    """Whether the method takes no steps."""
 
     @property
     def chunk(self) -> int:
-        """Rows that are handed out at a time: optimisation takes one after another anyway."""
-        return self.batch if self.mapper else 1
+        """Rows that are handed out at a time: what takes steps does one after another anyway."""
+        return self.batch if self.one_pass else 1
+
+    def claim(self, form: str) -> dict[str, Any]:
+        """What decides the pictures of a batch besides its rows, and the form of its results."""
+        claim = {
+            "pack": self.fingerprint,
+            "mapper": self.hashes[0] if self.method == MAPPER else None,
+            "settings": None if self.method == MAPPER else asdict(self.settings),
+            "projection": asdict(self.projection),
+            "form": form,
+            "metadata": self.marking.metadata,
+            "signed": self.marking.signer is not None,
+        }
+        if self.method in (OPTIMISATION, MAPPER):  # folders that have these alone go on
+            return claim
+        return {**claim, "method": self.method, "files": list(self.hashes)}
 
 
 @dataclass(frozen=True)
@@ -105,11 +121,10 @@ class RowEditor:
         self._session = Session.open(job.pack, job.device)
         if self._session.pack.fingerprint != job.fingerprint:
             raise PackError(f"the pack in {job.pack} is another one here; make them the same")
-        self._mapper = None
-        if job.mapper is not None:
-            self._mapper = open_mapper(self._session.pack, job.mapper, self._session.device)
-            if self._mapper.origin["sha256"] != job.mapper_hash:
-                raise CheckpointError(f"{job.mapper} is another mapper here; make them the same")
+        self._method = self._session.method(job.method, job.files, job.settings)
+        for file, origin, digest in zip(job.files, self._method.origins, job.hashes, strict=True):
+            if origin["sha256"] != digest:
+                raise CheckpointError(f"{file} is another file here; make them the same")
         self._generator = self._session.generator
         self._samples = SourceMaker(self._session.pack, self._session.device)
         self._inversions: Inversions | None = None
@@ -117,22 +132,34 @@ class RowEditor:
         self._codes = lru_cache(_KEPT_TEXTS)(self._text_codes)
 
     def edit(self, rows: Sequence[Row]) -> list[Outcome]:
-        """An outcome for each row, in any order; at most `Job.batch` rows with a mapper."""
-        failed: list[Outcome] = []
+        """An outcome for each row, in any order; at most `Job.batch` rows without steps."""
+        outcomes: list[Outcome] = []
         starts: list[_Start] = []
         samples = self._sample_latents(rows)
         for row in rows:
             try:
-                if self._mapper is not None:
+                if self._method.one_pass:
                     self._codes(row.text)  # what cannot be read fails its own row
                 starts.append(self._start(row, samples))
-            except (CfclipError, MemoryError, RuntimeError) as error:
-                failed.append(Outcome(row.name, error=_reason(error)))
-        try:
-            return [*failed, *(self._apply(starts) if self._mapper else self._optimise(starts))]
-        except (CfclipError, MemoryError, RuntimeError) as error:
-            reason = _reason(error)
-            return [*failed, *(Outcome(start.row.name, error=reason) for start in starts)]
+            except RECOVERABLE as error:
+                outcomes.append(Outcome(row.name, error=failure_line(error)))
+        for some in self._groups(starts):
+            try:
+                outcomes += self._move(some) if self._method.one_pass else self._optimise(*some)
+            except RECOVERABLE as error:
+                reason = failure_line(error)
+                outcomes += (Outcome(start.row.name, error=reason) for start in some)
+        return outcomes
+
+    def _groups(self, starts: Sequence[_Start]) -> Iterable[Sequence[_Start]]:
+        """What is edited together: by one editor, if without steps; alone otherwise."""
+        if not self._method.one_pass:
+            return [[start] for start in starts]
+        groups: dict[int, list[_Start]] = {}
+        for start in starts:
+            editor, _ = self._codes(start.row.text)
+            groups.setdefault(id(editor), []).append(start)
+        return groups.values()
 
     def synthesis_rate(self, seconds: float) -> float:
         """Pictures per second of the generator alone, for about so long, `Job.batch` at a time."""
@@ -150,9 +177,9 @@ class RowEditor:
         seeds = [row.place.seed for row in rows if row.place.kind == "sample"]
         if not seeds:
             return {}
-        if self._mapper is None:
+        if not self._method.one_pass:
             return {seed: self._samples.sample_latents([seed])[0] for seed in seeds}
-        # A mapper needs no gradients, which the optimisation of what is made so could not take.
+        # No gradients are needed, which the optimisation of what is made so could not take.
         with torch.inference_mode():
             latents = self._samples.sample_latents(self._filled(seeds))
         return dict(zip(seeds, latents, strict=False))
@@ -177,44 +204,36 @@ class RowEditor:
         latents = found.latents.to(self._session.device)
         return _Start(row, latents, _FILE_ORIGIN, psnr, found.warnings)
 
-    def _text_codes(self, text: str) -> Tensor | None:
-        """Of the mapper. Raises `InputError` for a text that it cannot read or does not know."""
-        assert self._mapper is not None
-        (prompt,) = self._mapper.choose((text,))
+    def _text_codes(self, text: str) -> tuple[OnePassEditor, Tensor]:
+        """What edits by a text, and what the text is to it. Raises `InputError` for a text that it
+        cannot read or does not know."""
+        texts = self._session.check_edit(self._method, text)
+        editor = self._method.editor_of(texts.prompts)
+        assert isinstance(editor, OnePassEditor)
         with torch.no_grad():
-            features = self._session.embedder.text_features([prompt])[0]
-            return self._mapper.text_codes(features)
+            return editor, editor.read(texts)
 
     @torch.inference_mode()
-    def _apply(self, starts: Sequence[_Start]) -> list[Outcome]:
-        assert self._mapper is not None
-        if not starts:
-            return []
+    def _move(self, starts: Sequence[_Start]) -> list[Outcome]:
         filled = self._filled(starts)
         latents = torch.stack([start.latents for start in filled])
+        editor, _ = self._codes(starts[0].row.text)
+        codes = torch.cat([self._codes(start.row.text)[1] for start in filled])
+        offset = editor.offset(latents, codes)
         strengths = latents.new_tensor([start.row.strength for start in filled])
-        each = [self._codes(start.row.text) for start in filled]
-        codes = [code for code in each if code is not None]
-        offset = self._mapper.offset(latents, torch.cat(codes) if codes else None)
-        pictures = edited_pictures(self._generator, latents, offset, strengths[:, None, None])
+        factors = strengths.reshape(-1, *[1] * (offset.ndim - 1))
+        pictures = pil_from_signed(editor.space_of(latents).render(factors * offset))
         return [
             self._outcome(start, picture, None)
             for start, picture in zip(starts, pictures, strict=False)
         ]
 
-    def _optimise(self, starts: Sequence[_Start]) -> list[Outcome]:
-        outcomes = []
-        for start in starts:
-            row = start.row
-            config = replace(self._job.settings, strength=row.strength)
-            try:
-                result = self._session.edit(start.latents, row.text, row.seed, config=config)
-            except (CfclipError, MemoryError, RuntimeError) as error:
-                outcomes.append(Outcome(row.name, error=_reason(error)))
-                continue
-            noted = replace(start, warnings=(*start.warnings, *result.warnings))
-            outcomes.append(self._outcome(noted, result.image, row.seed))
-        return outcomes
+    def _optimise(self, start: _Start) -> list[Outcome]:
+        row = start.row
+        method = self._method.at_strength(row.strength)
+        result = self._session.edit(start.latents, row.text, row.seed, method=method)
+        noted = replace(start, warnings=(*start.warnings, *result.warnings))
+        return [self._outcome(noted, result.image, row.seed)]
 
     def _outcome(self, start: _Start, picture: Any, seed: int | None) -> Outcome:
         row = start.row
@@ -227,12 +246,3 @@ class RowEditor:
         marking = self._job.marking
         png = encode_picture(picture, provenance_of(facts), marking, quickly=True)
         return Outcome(row.name, png, psnr=start.psnr, warnings=start.warnings)
-
-
-def _reason(error: Exception) -> str:
-    """Why a row failed. An error that is neither ours nor a lack of memory is raised again."""
-    if out_of_memory(error):
-        return f"not enough memory; {MEMORY_REMEDY}"
-    if isinstance(error, CfclipError):
-        return str(error)
-    raise error

@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from cfclip.batches.openly import open_name
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.io.text_formats import build, parse_json
 from cfclip.provenance.output_names import edit_name, short_hash
-from cfclip.settings import check_seed
+from cfclip.settings import check_seed, check_strength
 
 _LONGEST_NAME = 120
 """Bytes: with a suffix and the prefix of a temporary file it fits every file system."""
@@ -143,7 +142,7 @@ def _rows_of(entry: Entry, defaults: RowDefaults) -> list[Row]:
     if not texts:
         raise InputError("it has no text; give one in column text, or for all (--text)")
     strength = defaults.strength if entry.strength is None else entry.strength
-    LatentOptimisationConfig(strength=strength)  # which knows the limits
+    check_strength("strength", strength)
     seed = defaults.seed if entry.seed is None else entry.seed
     check_seed(seed)
     named = entry.name is not None

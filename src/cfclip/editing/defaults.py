@@ -7,28 +7,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cfclip.editors.global_config import GlobalDirectionsConfig
-from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
+from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError, PackError, shown, shown_name
-from cfclip.photos.face_config import PasteBack
 from cfclip.settings import GivenSettings, all_given
 from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from cfclip.packs.manifest import PackManifest
 
-Config = TypeVar(
-    "Config",
-    LatentOptimisationConfig,
-    ProjectionConfig,
-    TuningConfig,
-    PasteBack,
-    GlobalDirectionsConfig,
-    MapperEditConfig,
-    TrainingConfig,
-)
+Config = TypeVar("Config", bound="DataclassInstance")
+"""A dataclass of settings."""
 
 _MOST_NAMES = 3
 """Of unknown settings that a message names."""
@@ -40,13 +31,15 @@ nearer to its mean, where its pictures are cleaner; CF-CLIP samples its test cod
 def edit_settings(
     manifest: "PackManifest", config: LatentOptimisationConfig | None = None, /, **overrides: Any
 ) -> LatentOptimisationConfig:
-    """Settings of an edit with a pack: its `[defaults.edit]`, then what `config` gives, then
-    `overrides`.
+    """Settings of an optimisation with a pack: its `[defaults.edit]`, then what `config` gives,
+    then `overrides`.
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
     defaults = manifest.defaults.edit
-    return _layered(LatentOptimisationConfig, manifest.name, defaults, config, overrides)
+    return layered_settings(
+        LatentOptimisationConfig, manifest.name, defaults, _given(config), overrides
+    )
 
 
 def projection_settings(
@@ -58,7 +51,7 @@ def projection_settings(
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
     defaults = manifest.defaults.projection
-    return _layered(ProjectionConfig, manifest.name, defaults, config, overrides)
+    return layered_settings(ProjectionConfig, manifest.name, defaults, _given(config), overrides)
 
 
 def training_settings(
@@ -76,7 +69,7 @@ def training_settings(
     """
     own = manifest.defaults.training
     defaults = own if preset == "pack" else asdict(TRAINING_PRESETS[preset])
-    return _layered(TrainingConfig, manifest.name, defaults, config, overrides)
+    return layered_settings(TrainingConfig, manifest.name, defaults, _given(config), overrides)
 
 
 def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:
@@ -88,19 +81,27 @@ def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:
     return all_given(made) if isinstance(made, GivenSettings) else made
 
 
-def _layered(
+def layered_settings(
     kind: type[Config],
     pack: str,
     defaults: Mapping[str, Any],
-    config: GivenSettings | None,
+    given: Mapping[str, Any],
     overrides: Mapping[str, Any],
 ) -> Config:
+    """Settings of a class: the defaults of a pack, then `given` ones, then `overrides`.
+
+    Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
+    """
     try:
         base = make_config(kind, defaults)
     except InputError as error:
         raise PackError(f"the defaults of pack {pack!r} do not fit: {error}") from error
-    given = {} if config is None else config.given_values
-    return replace(base, **{**given, **_fitting(kind, overrides)})
+    changes = {**given, **_fitting(kind, overrides)}
+    return replace(base, **changes)
+
+
+def _given(config: GivenSettings | None) -> dict[str, Any]:
+    return {} if config is None else config.given_values
 
 
 def _fitting(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """Making the same image again from its record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cfclip.editing.defaults import make_config
 from cfclip.editing.latent_sources import FILE_KIND, latents_of
+from cfclip.editing.methods import method_named
 from cfclip.editing.results import EditResult
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Source, SourceMaker
 from cfclip.editing.tuned_sources import tuned_source
 from cfclip.editors.editor import EditCallback
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors.text_mapper import mapper_file
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
 from cfclip.images.image_files import open_image
@@ -41,6 +42,7 @@ def rerun(
     image: str | Path | None = None,
     mask: str | Path | None = None,
     text_map: str | Path | None = None,
+    files: Sequence[str | Path] = (),
     pack: str | Path | None = None,
     device: str | None = None,
     callback: EditCallback | None = None,
@@ -54,43 +56,67 @@ def rerun(
         image: where the source file is now, if not where the record says.
         mask: where the mask file is now, likewise.
         text_map: where the file of the text map is now, likewise.
+        files: where the files of the method are now, such as a mapper, likewise and in their order.
         pack: name or folder of the pack, if not known by the recorded name.
         device: another device than the recorded one; the image may then differ slightly.
         callback: as in `Session.edit`.
 
     Raises:
-        InputError: an unusable record; a source, mask or text map that is missing or another one.
+        InputError: an unusable record; a file that is missing or another one.
         PackError: the pack is unknown, or not the recorded one.
     """
     read = read_record(record)
     session = Session.open(pack or read.pack, device or read.device)
     _check_pack(session.pack, read)
-    config = make_config(LatentOptimisationConfig, read.settings)
-    source = _source(session, read, image)
-    cut = "quad" in read.source
-    chosen_mask = None if read.mask is None else _located("mask", read.mask, mask, session, cut)
-    chosen_map = (
+    kind = method_named(read.method).settings_class
+    text_map_now = (
         None if read.text_map is None else _located("text-map", read.text_map, text_map, session)
     )
-    result = session.edit(
-        source,
+    method = session.method(
+        read.method,
+        _files(read, files, session),
+        make_config(kind, read.settings),
+        text_map=text_map_now,
+    )
+    source = _source(session, read, image)
+    cut = "quad" in read.source
+    # Of what takes no steps, as many at a time as then: the last bits of floats depend on it.
+    copies = min(read.batch, session.generator.images_at_once) if method.one_pass else 1
+    result, *_ = session.edit(
+        [source] * copies,
         read.prompts,
         read.seed,
-        config=config,
-        mask=chosen_mask,
+        method=method,
+        mask=None if read.mask is None else _located("mask", read.mask, mask, session, cut),
         source_text=read.source_text,
         unrealistic_text=read.unrealistic_text,
-        text_map=chosen_map,
+        batch=copies,
         callback=_stopping(read.edit_stop, callback),
     )
     strengths = tuple(strength for strength, _ in read.outputs)
-    made = [image_sha256(result.at_strength(strength).image) for strength in strengths]
+    made = [
+        image_sha256((result if s == result.strength else result.at_strength(s)).image)
+        for s in strengths
+    ]
     return Rerun(
         result=result,
         strengths=strengths,
         identical=made == [digest for _, digest in read.outputs],
         differences=_differences(result.record, read),
     )
+
+
+def _files(read: EditRecord, given: Sequence[str | Path], session: Session) -> list[Path]:
+    """The recorded files of the method, found and unchanged."""
+    if given and len(given) != len(read.files):
+        raise InputError(
+            f"{len(given)} files are given for the {len(read.files)} of the record; give as many"
+        )
+    places = [mapper_file(each) if Path(each).is_dir() else Path(each) for each in given]
+    return [
+        _located("file", origin, places[index] if places else None, session, option="files")
+        for index, origin in enumerate(read.files)
+    ]
 
 
 def _check_pack(pack: Pack, read: EditRecord) -> None:
@@ -139,13 +165,18 @@ def _located(
     given: str | Path | None,
     session: Session,
     cut: bool = False,
+    option: str | None = None,
 ) -> Path:
     """The recorded file, found and unchanged; `cut` if only a face's square of it is used."""
-    path = given or origin.get("path")
+    path, option = given or origin.get("path"), option or what
     if path is None:
-        raise InputError(f"the {what} of the record was given without a file; name it by --{what}")
+        raise InputError(
+            f"the {what} of the record was given without a file; name it by --{option}"
+        )
     if not Path(path).is_file():
-        raise InputError(f"there is no file {path}, the {what} of the record; give it by --{what}")
+        raise InputError(
+            f"there is no file {path}, the {what} of the record; give it by --{option}"
+        )
     if origin["kind"] == "pixels":
         whole = cut or "quad" in origin
         size = session.pack.manifest.resolution
@@ -155,7 +186,7 @@ def _located(
     if digest != origin["sha256"]:
         raise InputError(
             f"{path} is not the {what} of the record (its hash differs); give the recorded one "
-            f"by --{what}"
+            f"by --{option}"
         )
     return Path(path)
 
@@ -181,6 +212,6 @@ def _differences(now: Mapping[str, Any], read: EditRecord) -> tuple[str, ...]:
     ]
     if now["device"] != read.device:
         found.append(f"device {now['device']} instead of {read.device}")
-    if read.batch > 1:
+    if read.batch > now["batch"]:
         found.append(f"edited alone instead of in a batch of {read.batch}")
     return tuple(found)

@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from cfclip.editing.sources import Source
-from cfclip.editors.editor import EditResult as BatchEdit
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors.editor import BatchEdit
 from cfclip.errors import InputError
 from cfclip.images.image_files import check_outputs
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
@@ -24,6 +23,7 @@ from cfclip.provenance.metadata import provenance_of
 from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
 from cfclip.provenance.record import finished_record, write_json
 from cfclip.provenance.stamping import MARKED, Marking, write_picture
+from cfclip.settings import check_strength
 from cfclip.tensors import pil_from_signed
 from cfclip.version import __version__
 from cfclip.viewing.sheets import strip
@@ -63,7 +63,7 @@ class EditResult:
     steps: int
     """Updates behind the offset."""
     seconds: float
-    """Wall time of the optimisation (of the whole batch, if there was one)."""
+    """Wall time of the edit (of the whole batch, if there was one)."""
     record: Mapping[str, Any]
     """Everything that `rerun` needs, as JSON values; `save` adds the outputs."""
     name: str
@@ -83,7 +83,7 @@ class EditResult:
 
         Raises `InputError` for a strength out of limits.
         """
-        LatentOptimisationConfig(strength=strength)  # which knows the limits
+        check_strength("strength", strength)
         return replace(self, image=self.render(strength), strength=float(strength))
 
     def pasted(self, paste: PasteBack | None = None) -> Image.Image:
@@ -173,21 +173,44 @@ def circumstances(pack: Pack, device: torch.device) -> dict[str, Any]:
     }
 
 
-def edit_result(
+def edit_results(
     edit: BatchEdit,
+    sources: Sequence[Source],
+    facts: Mapping[str, Any],
+    notes: tuple[str, ...],
+    together: bool = False,
+) -> list[EditResult]:
+    """The results of sources that were edited together, each with its record.
+
+    Args:
+        edit: what was made of them.
+        sources: in the order of the edit.
+        facts: what their records share.
+        notes: warnings for every result.
+        together: whether the pictures are those that were rendered together; otherwise each is
+            rendered alone, so that the batch does not matter.
+    """
+    kept = edit.without_images()  # results may be kept for long
+    images = pil_from_signed(edit.images) if together else [None] * len(sources)
+    shared = {**facts, "batch": len(sources)}
+    return [
+        _edit_result(kept, row, source, image, shared, notes)
+        for row, (source, image) in enumerate(zip(sources, images, strict=True))
+    ]
+
+
+def _edit_result(
+    kept: BatchEdit,
     row: int,
     source: Source,
+    image: Image.Image | None,
     facts: Mapping[str, Any],
     notes: tuple[str, ...],
 ) -> EditResult:
-    """The edit of image `row` of a batch; `facts` are the shared part of the record."""
-
-    kept = edit.without_images()  # results may be kept for long
-
     def render(strength: float) -> Image.Image:
         return pil_from_signed(kept.row_at_strength(row, strength))[0]
 
-    stop_reason, steps, history = edit.stop_reasons[row], edit.steps[row], edit.history[row]
+    stop_reason, steps, history = kept.stop_reasons[row], kept.steps[row], kept.history[row]
     warnings = (*source.warnings, *notes)
     if stop_reason not in _REGULAR_ENDS:
         warnings += (_EARLY_ENDS.get(stop_reason, stop_reason).format(steps),)
@@ -199,25 +222,25 @@ def edit_result(
         "stop_reason": stop_reason,
         "stopped_from_outside": stop_reason in _EARLY_ENDS,
         "interrupted": stop_reason == INTERRUPTED,
-        "seconds": round(edit.seconds, 3),
+        "seconds": round(kept.seconds, 3),
         "warnings": list(warnings),
         "loss": {name: values[steps] for name, values in history.items() if values},
         "history": history,
     }
     prompts = tuple(facts["prompts"])
     return EditResult(
-        image=render(edit.strength),
+        image=render(kept.strength) if image is None else image,
         source=source.image,
         reconstruction=source.reconstruction,
         latents=source.latents,
-        offset=edit.offset[row].detach().cpu(),
-        strength=edit.strength,
+        offset=kept.offset[row].detach().clone().cpu(),
+        strength=kept.strength,
         prompts=prompts,
         history=history,
         warnings=warnings,
         stop_reason=stop_reason,
         steps=steps,
-        seconds=edit.seconds,
+        seconds=kept.seconds,
         record=record,
         name=edit_name(source.name, prompts),
         render=render,

@@ -1,33 +1,33 @@
 """The facade of cfclip: open a pack, sample or invert pictures, edit them. Every app uses it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
 import torch
 from PIL import Image
 
-from cfclip.editing.defaults import SAMPLE_TRUNCATION, edit_settings, projection_settings
+from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
 from cfclip.editing.devices import checked_device
-from cfclip.editing.mappers import BATCH, PackMapper, apply_mapper, open_mapper
-from cfclip.editing.results import EditResult, circumstances, edit_result
+from cfclip.editing.methods import MAPPER, OPTIMISATION
+from cfclip.editing.opened_methods import OpenedMethod, open_method
+from cfclip.editing.results import EditResult, circumstances, edit_results
 from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, mask_tensor, open_mask
 from cfclip.editing.tuned_sources import generator_of
-from cfclip.editors.editor import EditCallback, EditRequest
-from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.linear_text_map import LinearTextMap
-from cfclip.editors.optimisation_config import LatentOptimisationConfig, parse_layers
+from cfclip.editors.editor import EditCallback, EditRequest, EditTexts
 from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import check_prompt, chosen_templates, fill_templates
+from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.optim.descent import Callback
 from cfclip.packs.pack import Pack
 from cfclip.packs.vocabulary import unknown_words, vocabulary_warning
-from cfclip.provenance.record import file_origin
-from cfclip.settings import check_seed
+from cfclip.settings import MOST_AT_ONCE, EditSettings, check_number, check_seed
+
+BATCH = 16
+"""Pictures that a method without steps edits at a time, at most."""
 
 
 class Session:
@@ -127,37 +127,40 @@ class Session:
         sources = self._sources.invert(images, config, callback)
         return sources[0] if isinstance(image, Picture) else sources
 
+    def method(
+        self,
+        name: str = OPTIMISATION,
+        files: Sequence[str | Path] = (),
+        config: EditSettings | None = None,
+        *,
+        text_map: str | Path | None = None,
+        **settings: Any,
+    ) -> OpenedMethod:
+        """A method of editing, opened once for any number of edits.
+
+        Args:
+            name: one of `cfclip.editing.methods.METHODS`.
+            files: what it takes, such as the run or the file of a mapper.
+            config: its settings; what they were made with goes over the defaults of the method.
+            text_map: file of the linear text map that `start` "text-map" takes; the pack's if not
+                given.
+            settings: single fields of its settings, over both.
+
+        Raises:
+            InputError: an unknown method or setting, or files too many or too few.
+            PackError, CheckpointError: a file that is missing, damaged or made for other models.
+        """
+        return open_method(
+            name, self.pack, settings, files, self.device, config=config, text_map=text_map
+        )
+
     @overload
     def edit(
-        self,
-        image: Editable,
-        text: str | Sequence[str],
-        seed: int = ...,
-        *,
-        config: LatentOptimisationConfig | None = ...,
-        projection: ProjectionConfig | None = ...,
-        mask: Image.Image | str | Path | None = ...,
-        source_text: str | None = ...,
-        unrealistic_text: str | None = ...,
-        text_map: str | Path | None = ...,
-        callback: EditCallback | None = ...,
-        **settings: Any,
+        self, image: Editable, text: str | Sequence[str], seed: int = ..., **options: Any
     ) -> EditResult: ...
     @overload
     def edit(
-        self,
-        image: Sequence[Editable],
-        text: str | Sequence[str],
-        seed: int = ...,
-        *,
-        config: LatentOptimisationConfig | None = ...,
-        projection: ProjectionConfig | None = ...,
-        mask: Image.Image | str | Path | None = ...,
-        source_text: str | None = ...,
-        unrealistic_text: str | None = ...,
-        text_map: str | Path | None = ...,
-        callback: EditCallback | None = ...,
-        **settings: Any,
+        self, image: Sequence[Editable], text: str | Sequence[str], seed: int = ..., **options: Any
     ) -> list[EditResult]: ...
     def edit(
         self,
@@ -165,85 +168,97 @@ class Session:
         text: str | Sequence[str],
         seed: int = 0,
         *,
-        config: LatentOptimisationConfig | None = None,
+        method: str | OpenedMethod = OPTIMISATION,
+        files: Sequence[str | Path] = (),
+        config: EditSettings | None = None,
         projection: ProjectionConfig | None = None,
         mask: Image.Image | str | Path | None = None,
         source_text: str | None = None,
         unrealistic_text: str | None = None,
         text_map: str | Path | None = None,
+        batch: int = BATCH,
         callback: EditCallback | None = None,
         **settings: Any,
     ) -> EditResult | list[EditResult]:
         """Change a picture until it shows `text`; of several pictures, each of them.
 
-        Ctrl-C during the optimisation ends it with the last good result, marked `interrupted`.
+        Ctrl-C during an optimisation ends it with the last good result, marked `interrupted`.
 
         Args:
             image: a PIL image, a file, a `Photo`, "sample:SEED", a `Source` of `sample` or
                 `invert`, latents `(num_ws, w_dim)`, or a sequence of these, edited as one batch.
-            text: what the picture shall show; of several texts, all of them together.
+            text: what the picture shall show; of several texts, all of them together. None of a
+                mapper that was trained for one.
             seed: decides every random draw.
-            config: settings of the edit; what it was made with goes over the pack's defaults.
-            settings: single fields of `LatentOptimisationConfig`, over both.
+            method: how, by name; or what `method` gave, with its files and settings.
+            files, config, text_map: as in `method`.
+            settings: single fields of the method's settings, over both.
             projection: settings of the inversion, in the same way.
             mask: white where the picture may change; cut and scaled as a picture is.
             source_text: what the picture shows; the pack's if not given.
             unrealistic_text: a text of failed pictures, for the logit objective; the pack's if not
                 given.
-            text_map: file of the linear text map that `start` "text-map" takes; the pack's if not
-                given.
+            batch: the most pictures at a time of a method without steps; only the last bits of a
+                result depend on it.
             callback: called after each step; returning False ends with what has been reached.
 
         Raises:
             InputError: a picture, text, mask or setting that cannot be used.
-            PackError, CheckpointError: there is no text map, or it does not fit the pack.
+            PackError, CheckpointError: a file that is missing, damaged or made for other models.
         """
-        manifest = self.pack.manifest
-        chosen = edit_settings(manifest, config, **settings)
-        prompts, about_source, unrealistic = self.check_edit(
-            text, chosen, source_text, unrealistic_text, text_map
-        )
+        given = (text,) if isinstance(text, str) else tuple(text)
+        for each in given:
+            check_prompt(each)  # before models are opened
+        if isinstance(method, str):
+            method = self.method(method, files, config, text_map=text_map, **settings)
+        texts = self.check_edit(method, given, source_text, unrealistic_text)
         check_seed(seed)
+        check_number("batch", batch, 1, MOST_AT_ONCE)
         one = isinstance(image, Editable)
         images = [image] if isinstance(image, Editable) else image
-        confined = None if mask is None else open_mask(mask, manifest.resolution, images)
+        size = self.pack.manifest.resolution
+        confined = None if mask is None else open_mask(mask, size, images)
         sources = self._sources.sources_of(images, projection)
-        request = EditRequest(
-            latents=torch.stack([source.latents for source in sources]).to(self.device),
-            prompts=prompts,
-            source_text=about_source,
-            templates=manifest.templates,
-            unrealistic_text=unrealistic,
-            aspects=tuple(manifest.aspects.values()),
-            seed=seed,
-            # The same draws for each image: what becomes of it does not depend on its place.
-            indices=(0,) * len(sources),
-            mask=None if confined is None else mask_tensor(confined),
-        )
-        mapping = self.start_map(chosen, text_map)
-        generator = generator_of(sources, self.generator)
-        editor = LatentOptimisation(generator, self.embedder, chosen, mapping)
-        edit = editor.edit(request, callback)
         facts = {
             **circumstances(self.pack, self.device),
-            "prompts": list(prompts),
-            "source_text": about_source,
-            "unrealistic_text": unrealistic,
+            "method": method.method.name,
+            "files": method.origins,
+            "prompts": list(texts.prompts),
+            "source_text": texts.source_text,
+            "unrealistic_text": texts.unrealistic_text,
             "mask": None if confined is None else dict(confined.origin),
-            "text_map": None if text_map is None else file_origin(text_map),
-            "seed": seed,
-            "settings": asdict(chosen),
-            "batch": len(sources),
+            "text_map": method.text_map,
+            "seed": None if method.one_pass else seed,
+            "settings": method.settings,
         }
-        notes = (*(() if confined is None else confined.warnings), *self.text_warnings(prompts))
-        results = [
-            edit_result(edit, row, source, facts, notes) for row, source in enumerate(sources)
-        ]
+        notes = (
+            *(() if confined is None else confined.warnings),
+            *self.text_warnings(texts.prompts),
+            *method.warnings(texts.prompts),
+        )
+        # The same draws for each image: what becomes of it does not depend on its place.
+        indices = (0,) * len(sources)
+        request = EditRequest(
+            **vars(texts),
+            latents=torch.stack([source.latents for source in sources]).to(self.device),
+            seed=seed,
+            indices=indices,
+            mask=None if confined is None else mask_tensor(confined),
+        )
+        editor = method.editor_of(texts.prompts)
+        at_once = min(batch, self.generator.images_at_once) if editor.one_pass else len(sources)
+        results: list[EditResult] = []
+        for first in range(0, len(sources), at_once):
+            part = slice(first, first + at_once)
+            some = replace(request, latents=request.latents[part], indices=indices[part])
+            generator = generator_of(sources[part], self.generator)
+            edit = editor.varied(generator=generator).edit(some, callback)
+            results += edit_results(edit, sources[part], facts, notes, editor.one_pass)
         return results[0] if one else results
 
     def apply(
         self,
-        mapper: str | Path | PackMapper,
+        mapper: str | Path | OpenedMethod,
         images: Editable | Sequence[Editable],
         text: str | None = None,
         strength: float = 1.0,
@@ -251,10 +266,10 @@ class Session:
         batch: int = BATCH,
         projection: ProjectionConfig | None = None,
     ) -> list[EditResult]:
-        """Change pictures with a trained text mapper, each in one pass.
+        """Change pictures with a trained text mapper: `edit` by the method "mapper".
 
         Args:
-            mapper: folder of a training, file of a mapper, or what `mappers.open_mapper` gave.
+            mapper: folder of a training, file of a mapper, or what `method` gave.
             images: what `edit` takes: one, or any number, edited `batch` at a time.
             text: the prompt; may be left out where the mapper was trained for one only.
             strength: factor on the edit; 0 changes nothing.
@@ -265,66 +280,38 @@ class Session:
             InputError: a picture, text or strength that cannot be used.
             CheckpointError: no usable mapper, or one for other models.
         """
-        if not isinstance(mapper, PackMapper):
-            mapper = open_mapper(self.pack, mapper, self.device)
-        (prompt,) = mapper.choose(() if text is None else (text,))
-        given = [images] if isinstance(images, Editable) else images
-        sources = self._sources.sources_of(given, projection)
-        notes = (*self.text_warnings((prompt,)), *mapper.warnings((prompt,)))
-        return apply_mapper(self.pack, mapper, sources, prompt, strength, batch, notes)
+        opened = mapper if isinstance(mapper, OpenedMethod) else self.method(MAPPER, [mapper])
+        return self.edit(
+            [images] if isinstance(images, Editable) else images,
+            () if text is None else text,
+            method=opened.at_strength(strength),
+            batch=batch,
+            projection=projection,
+        )
 
     def check_edit(
         self,
+        method: OpenedMethod,
         text: str | Sequence[str],
-        config: LatentOptimisationConfig,
         source_text: str | None = None,
         unrealistic_text: str | None = None,
-        text_map: str | Path | None = None,
-    ) -> tuple[tuple[str, ...], str, str]:
-        """What of an edit can be checked before any picture is inverted; `edit` does it first.
+    ) -> EditTexts:
+        """The texts of an edit, cleaned, the pack's where not given; `edit` begins with it.
 
-        The texts are embedded, which the edit then need not do again.
-
-        Returns:
-            prompts, source text and text of failed pictures, cleaned, the pack's where not given.
-
-        Raises:
-            InputError: a text that cannot be used, or layers that the generator does not have.
-            PackError, CheckpointError: there is no text map, or it does not fit the pack.
+        They are embedded, which the edit then need not do again. Raises `InputError` for a text
+        that cannot be used.
         """
         manifest = self.pack.manifest
-        config = edit_settings(manifest, config)
-        prompts = checked_prompts(text)
-        about_source = check_prompt(manifest.source_text if source_text is None else source_text)
-        unrealistic = check_prompt(
-            manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
+        unrealistic = manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
+        texts = EditTexts(
+            prompts=method.choose((text,) if isinstance(text, str) else tuple(text)),
+            source_text=check_prompt(manifest.source_text if source_text is None else source_text),
+            templates=manifest.templates,
+            unrealistic_text=check_prompt(unrealistic),
+            aspects=tuple(manifest.aspects.values()),
         )
-        parse_layers(config.layers, self.generator.num_ws)
-        used = (unrealistic,) if config.objective == "logit" and config.gamma else ()
-        templates = chosen_templates(manifest.templates, config.bare_prompt)
-        for each in (*prompts, about_source, *used):
-            self.embedder.embed_texts(fill_templates(templates, each))
-        self.start_map(config, text_map)
-        return prompts, about_source, unrealistic
-
-    def start_map(
-        self, config: LatentOptimisationConfig, file: str | Path | None = None
-    ) -> LinearTextMap | None:
-        """The linear text map that edits of a configuration start from; None from the source.
-
-        Raises `InputError` for a file that would not be used, or a map that lacks the fusion, and
-        as `Pack.text_map` does: the pack's own map is taken if there is no file.
-        """
-        if config.start == "source":
-            if file is not None:
-                raise InputError(
-                    "a text map is given, but the edit starts from its source; let it start from "
-                    "the map (--start text-map)"
-                )
-            return None
-        text_map = self.pack.text_map(self.device, file)
-        text_map.check_fusion(config.fusion)
-        return text_map
+        method.editor_of(texts.prompts).read(texts)
+        return texts
 
     def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """One line about the words that the pack's embedder was never trained on, if any."""
@@ -334,11 +321,3 @@ class Session:
         unknown = {w: near for prompt in prompts for w, near in unknown_words(prompt, known)}
         warning = vocabulary_warning(list(unknown.items()), self.pack.manifest.name)
         return (warning,) if warning else ()
-
-
-def checked_prompts(text: str | Sequence[str]) -> tuple[str, ...]:
-    """One or several prompts, cleaned. Raises `InputError` for an unusable one, or none."""
-    texts = (text,) if isinstance(text, str) else tuple(text)
-    if not texts:
-        raise InputError('no text; describe the edit, for example "green hair"')
-    return tuple(check_prompt(each) for each in texts)

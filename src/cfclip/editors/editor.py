@@ -2,29 +2,56 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from cfclip.editors.spaces import LatentSpace
+from cfclip.editors.spaces import LatentSpace, WPlusSpace
+from cfclip.embedders.embedder import Embedder
+from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
-from cfclip.settings import check_seed
+from cfclip.generators.generator import Generator
+from cfclip.optim.descent import COMPLETED
+from cfclip.settings import EditSettings, check_seed
 
 
-@dataclass(frozen=True)
-class EditRequest:
-    """One edit of a batch of images. Raises `InputError` for parts that do not fit together.
+@dataclass(frozen=True, kw_only=True)
+class EditTexts:
+    """What an edit is asked for in words. Raises `InputError` for texts that are none.
 
     Attributes:
-        latents: `(batch, num_ws, w_dim)` of the images before the edit.
-        prompts: what the edited images shall all show; several are optimised together.
+        prompts: what the edited images shall all show; several make one edit together.
         source_text: what the images show, such as "face".
         templates: prompt templates, each with one `{}`.
         unrealistic_text: a text of unrealistic images, for the logit objective.
         aspects: what a picture is told by, for the aspects term: for each aspect, the texts that
             name its values.
+    """
+
+    prompts: tuple[str, ...]
+    source_text: str
+    templates: tuple[str, ...]
+    unrealistic_text: str | None = None
+    aspects: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.prompts, str) or not self.prompts:
+            raise InputError(f"prompts is {self.prompts!r}, expected a tuple of one or more texts")
+        if not self.templates:
+            raise InputError("templates is empty, expected at least one such as '{}'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRequest(EditTexts):
+    """One edit of a batch of images. Raises `InputError` for parts that do not fit together.
+
+    Attributes:
+        latents: `(batch, num_ws, w_dim)` of the images before the edit.
         seed: decides every random draw, with an image's index.
         indices: the identity of each image for the random draws, 0, 1, ... if not given. An image
             is edited the same way alone as in a batch, if it keeps its index.
@@ -33,20 +60,12 @@ class EditRequest:
     """
 
     latents: Tensor
-    prompts: tuple[str, ...]
-    source_text: str
-    templates: tuple[str, ...]
-    unrealistic_text: str | None = None
-    aspects: tuple[tuple[str, ...], ...] = ()
     seed: int = 0
     indices: Sequence[int] | None = None
     mask: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.prompts, str) or not self.prompts:
-            raise InputError(f"prompts is {self.prompts!r}, expected a tuple of one or more texts")
-        if not self.templates:
-            raise InputError("templates is empty, expected at least one such as '{}'")
+        super().__post_init__()
         if self.latents.ndim != 3 or not len(self.latents):
             raise InputError(
                 f"latents have shape {tuple(self.latents.shape)}, expected (batch, num_ws, w_dim)"
@@ -115,7 +134,7 @@ EditCallback = Callable[[EditProgress], bool | None]
 
 
 @dataclass(frozen=True)
-class EditResult:
+class BatchEdit:
     """The edit of a batch of images.
 
     Attributes:
@@ -123,7 +142,8 @@ class EditResult:
         offset: `(batch, num_ws, w_dim)` in W+, `(batch, 1, w_dim)` in W, `(batch, channels)` in
             StyleSpace; at strength 1.
         strength: factor on the offset in `images`.
-        source_images: image tensor of the source latents, which the edit is to be compared with.
+        source_images: image tensor of the source latents, which the edit is to be compared with;
+            empty where a method does not look at it and nothing is masked.
         images: image tensor of the edited images.
         mask: as in the request.
         history: per image, the values of each term and of "total" at every evaluation whose
@@ -169,7 +189,7 @@ class EditResult:
             return made
         return confine(made, self.source_images[rows], self.mask[rows])
 
-    def without_images(self) -> "EditResult":
+    def without_images(self) -> "BatchEdit":
         """The same without those images that rendering it does not need, which are most of it."""
         none = self.images.new_empty(0)
         return replace(
@@ -184,38 +204,116 @@ def confine(edited: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
     return edited * mask + source * (1.0 - mask)
 
 
-def one_pass_result(
-    request: EditRequest,
-    space: LatentSpace,
-    offset: Tensor,
-    strength: float,
-    reason: str,
-    began: float,
-) -> EditResult:
-    """The result of a method without steps: no history, all images end alike.
-
-    `began` is `time.perf_counter()` at the start. Raises `InputError` for a mask of another size.
-    """
-    source_images = space.render(space.zero_offset())
-    mask = request.full_mask(source_images.shape[-1])
-    batch = len(request.latents)
-    return EditResult(
-        space=space,
-        offset=offset,
-        strength=strength,
-        source_images=source_images,
-        images=confine(space.render(strength * offset), source_images, mask),
-        mask=mask,
-        history=tuple({} for _ in range(batch)),
-        steps=(0,) * batch,
-        stop_reasons=(reason,) * batch,
-        seconds=time.perf_counter() - began,
-    )
-
-
 class Editor(ABC):
-    """A method of editing."""
+    """A method of editing with its models: what `cfclip.editing.methods` opens for a pack.
+
+    Attributes:
+        generator: what renders.
+        embedder: what reads texts and images; both on one device, in eval mode, never changed.
+        config: the settings.
+        prompts: what it was trained for; none if any text will do.
+        origin: the file that it was opened from, as records tell it; empty without one.
+        one_pass: whether it takes no steps, so that many images are best edited together.
+    """
+
+    generator: Generator
+    embedder: Embedder
+    config: EditSettings
+    prompts: tuple[str, ...] = ()
+    origin: Mapping[str, Any] = MappingProxyType({})
+    one_pass: ClassVar[bool] = False
 
     @abstractmethod
-    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
-        """Edit a batch of images; what happens to one does not depend on the others."""
+    def read(self, texts: EditTexts) -> Any:
+        """What the texts are to the method, such as their embeddings; the same for every image.
+
+        Raises `InputError` for texts that it cannot edit by.
+        """
+
+    @abstractmethod
+    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> BatchEdit:
+        """Edit a batch of images; what happens to one does not depend on the others.
+
+        Raises `InputError` for a prompt, mask or latent that does not fit.
+        """
+
+    def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
+        """The prompts that given texts mean, cleaned; with `every`, all that it was trained for.
+
+        Raises `InputError` for an unusable text, or none.
+        """
+        if every:
+            raise InputError("all_texts is for a mapper, which knows its texts; give --mapper")
+        if not texts:
+            raise InputError('no text; describe the edit, for example "green hair"')
+        return tuple(map(check_prompt, texts))
+
+    def warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
+        """What a user should know of edits by these prompts, one line each."""
+        return ()
+
+    def varied(self, **attributes: Any) -> Self:
+        """The same with another `generator` or `config`; the models are shared."""
+        other = copy(self)
+        vars(other).update(attributes)
+        return other
+
+
+class OnePassEditor(Editor):
+    """An editor without steps: it says in which space it moves, and gives the offsets.
+
+    Every image may have a text of its own: `offset` takes what `read` gave for one text, or the
+    same for each image, concatenated.
+    """
+
+    one_pass = True
+    space: ClassVar[type[LatentSpace]] = WPlusSpace
+
+    def read(self, texts: EditTexts) -> Tensor:
+        """What `offset` takes of the texts, `(1, ...)`; nothing of an editor that reads none."""
+        return torch.zeros(1, 0, device=self.generator.w_avg.device)
+
+    @abstractmethod
+    def offset(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """What the edit adds at strength 1, `(batch, ...)` in its space.
+
+        Args:
+            latents: `(batch, num_ws, w_dim)` before the edit.
+            codes: what `read` gave, `(1, ...)` for all images or `(batch, ...)`.
+        """
+
+    def stop_reason(self, codes: Tensor) -> str:
+        """What an edit by these codes tells at its end."""
+        return COMPLETED
+
+    def space_of(self, latents: Tensor) -> LatentSpace:
+        """The space with these latents; all layers may move."""
+        return self.space(self.generator, latents, tuple(range(self.generator.num_ws)))
+
+    @torch.no_grad()
+    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> BatchEdit:
+        """Move every image of the request.
+
+        There are no steps, so that the callback is never called and there is no history.
+        """
+        began = time.perf_counter()
+        codes = self.read(request)
+        space, batch = self.space_of(request.latents), len(request.latents)
+        offset = self.offset(request.latents, codes)
+        images = space.render(self.config.strength * offset)
+        mask = request.full_mask(images.shape[-1])
+        source_images = images.new_empty(0)
+        if mask is not None:
+            source_images = space.render(space.zero_offset())
+        return BatchEdit(
+            space=space,
+            offset=offset,
+            strength=self.config.strength,
+            source_images=source_images,
+            images=confine(images, source_images, mask),
+            mask=mask,
+            history=tuple({} for _ in range(batch)),
+            steps=(0,) * batch,
+            stop_reasons=(self.stop_reason(codes),) * batch,
+            seconds=time.perf_counter() - began,
+        )

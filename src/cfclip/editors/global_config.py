@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from cfclip.settings import MOST_AT_ONCE, CheckedSettings, number, strength
+from cfclip.settings import MOST_AT_ONCE, CheckedSettings, EditSettings, number, strength
 
 _FEWEST_RENDERED = 2  # a picture and its opposite
 
 
 @dataclass(frozen=True)
-class GlobalDirectionsConfig(CheckedSettings):
+class GlobalDirectionsConfig(EditSettings):
     """How an edit moves channels. Raises `InputError` naming a value outside its limits."""
 
     # alpha and beta: about where the released demonstrations have them.

@@ -10,14 +10,12 @@ Source: Patashnik et al., "StyleCLIP" (ICCV 2021), section 6. With d_c and sigma
 The edit is the same for every picture. It takes one rendering and no gradient.
 """
 
-import time
-
 import torch
 from torch import Tensor
 
 from cfclip.editors.channel_statistics import ChannelStatistics
 from cfclip.editors.clip_views import embed_prompt
-from cfclip.editors.editor import EditCallback, Editor, EditRequest, EditResult, one_pass_result
+from cfclip.editors.editor import EditTexts, OnePassEditor
 from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.spaces import StyleSpace, is_to_rgb, style_widths
 from cfclip.embedders.embedder import Embedder
@@ -29,10 +27,10 @@ __all__ = ["GlobalDirections", "GlobalDirectionsConfig", "channel_moves"]
 
 
 def channel_moves(cosines: Tensor, spread: Tensor, alpha: float, beta: float) -> Tensor:
-    """`alpha * spread * cosines / max |cosines|` where `|cosines| > beta`, else 0: `(channels,)`.
+    """`alpha * spread * cosines / max |cosines|` where `|cosines| > beta`, else 0.
 
     Args:
-        cosines: `(channels,)` of each channel's direction with the text's.
+        cosines: `(..., channels)` of each channel's direction with the text's.
         spread: `(channels,)`, standard deviations.
         alpha: standard deviations that the most relevant channel moves by.
         beta: threshold; no channel above it gives zeros.
@@ -43,11 +41,11 @@ def channel_moves(cosines: Tensor, spread: Tensor, alpha: float, beta: float) ->
     tensor([ 2., -2.,  0.])
     """
     relevant = torch.where(cosines.abs() > beta, cosines, 0.0)
-    largest = relevant.abs().max()
+    largest = relevant.abs().amax(-1, keepdim=True)
     return alpha * spread * relevant / torch.where(largest > 0, largest, 1.0)
 
 
-class GlobalDirections(Editor):
+class GlobalDirections(OnePassEditor):
     """Edits by global directions in StyleSpace.
 
     Args:
@@ -55,6 +53,9 @@ class GlobalDirections(Editor):
         statistics: of these models, on the same device.
         config: the settings, the defaults if not given.
     """
+
+    space = StyleSpace
+    config: GlobalDirectionsConfig
 
     def __init__(
         self,
@@ -69,45 +70,36 @@ class GlobalDirections(Editor):
         self.config = config or GlobalDirectionsConfig()
 
     @torch.no_grad()
-    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
-        """Move the relevant channels of every image of the request.
-
-        Without a relevant channel nothing changes, which `stop_reasons` tells. There are no steps,
-        so that the callback is never called and there is no history.
-
-        Raises:
-            InputError: a prompt, mask or latent that does not fit, or statistics of other models.
-        """
-        began = time.perf_counter()
-        generator, config = self.generator, self.config
-        self.statistics.check_fits(generator, self.embedder)
-        space = StyleSpace(generator, request.latents, tuple(range(generator.num_ws)))
-        cosines = self.cosines(request)
-        moves = channel_moves(cosines, self.statistics.spread, config.alpha, config.beta)
-        reason = COMPLETED
-        if not bool((cosines.abs() > config.beta).any()):
-            reason = (
-                f"no channel's cosine with the text is above beta {config.beta:g}, the largest is "
-                f"{float(cosines.abs().max()):.3f}; lower beta"
-            )
-        offset = moves.expand(len(request.latents), -1).clone()
-        return one_pass_result(request, space, offset, config.strength, reason, began)
-
-    @torch.no_grad()
-    def cosines(self, request: EditRequest) -> Tensor:
-        """Cosine of each channel's direction with that of the prompts, `(channels,)`.
+    def read(self, texts: EditTexts) -> Tensor:
+        """Cosine of each channel's direction with that of the prompts, `(1, channels)`.
 
         Several prompts have the direction of the mean of theirs. The channels of to-RGB layers
-        have 0 unless the configuration moves them.
+        have 0 unless the configuration moves them. Raises `InputError` for statistics of other
+        models, or a prompt that the embedder cannot read.
         """
-        source = embed_prompt(self.embedder, request.templates, request.source_text)
+        self.statistics.check_fits(self.generator, self.embedder)
+        source = embed_prompt(self.embedder, texts.templates, texts.source_text)
         directions = [
-            direction((embed_prompt(self.embedder, request.templates, prompt) - source).mean(0))
-            for prompt in request.prompts
+            direction((embed_prompt(self.embedder, texts.templates, prompt) - source).mean(0))
+            for prompt in texts.prompts
         ]
         text = direction(torch.stack(directions).mean(0))
         cosines = direction(self.statistics.directions) @ text
-        return cosines if self.config.to_rgb else cosines * self._features(cosines)
+        return (cosines if self.config.to_rgb else cosines * self._features(cosines))[None]
+
+    def offset(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """The moves of the relevant channels, `(batch, channels)`; zero without a relevant one."""
+        moves = channel_moves(codes, self.statistics.spread, self.config.alpha, self.config.beta)
+        return moves.expand(len(latents), -1).clone()
+
+    def stop_reason(self, codes: Tensor) -> str:
+        """Tells that there was no relevant channel, so that nothing changed."""
+        if bool((codes.abs() > self.config.beta).any()):
+            return COMPLETED
+        return (
+            f"no channel's cosine with the text is above beta {self.config.beta:g}, the largest is "
+            f"{float(codes.abs().max()):.3f}; lower beta"
+        )
 
     def _features(self, like: Tensor) -> Tensor:
         """1 for the channels of convolutions on features, 0 for those of to-RGB layers."""

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
 from cfclip.editors.editor import (
+    BatchEdit,
     EditCallback,
     Editor,
     EditProgress,
     EditRequest,
-    EditResult,
+    EditTexts,
     confine,
 )
 from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
@@ -49,6 +50,8 @@ class LatentOptimisation(Editor):
         networks: of the terms that compare images by one, see `Objective`; likewise.
     """
 
+    config: LatentOptimisationConfig
+
     def __init__(
         self,
         generator: Generator,
@@ -63,7 +66,11 @@ class LatentOptimisation(Editor):
         self.text_map = text_map
         self.networks = networks
 
-    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
+    def read(self, texts: EditTexts) -> dict[str, Tensor]:
+        """The text embeddings of `EditTensors`, in their templates; the embedder keeps them."""
+        return _text_tensors(self.embedder, self.config, texts)
+
+    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> BatchEdit:
         """Optimise the offset of every image of the request.
 
         `KeyboardInterrupt` during the optimisation, a numerical failure and a callback that returns
@@ -78,7 +85,7 @@ class LatentOptimisation(Editor):
         run = _Run(self.generator, self.embedder, self.config, objective, request, callback)
         start = self._start(run.space, request)
         found = descend(start, run.evaluate, self.config.descent(), run.report)
-        return EditResult(
+        return BatchEdit(
             space=run.space,
             offset=found.values,
             strength=self.config.strength,
@@ -213,22 +220,22 @@ class _Run:
 
 
 def _text_tensors(
-    embedder: Embedder, config: LatentOptimisationConfig, request: EditRequest
+    embedder: Embedder, config: LatentOptimisationConfig, texts: EditTexts
 ) -> dict[str, Tensor]:
     """The text embeddings of `EditTensors`."""
-    templates = chosen_templates(request.templates, config.bare_prompt)
+    templates = chosen_templates(texts.templates, config.bare_prompt)
 
     def embed(text: str) -> Tensor:
         return embed_prompt(embedder, templates, text)
 
-    texts = {
-        "target_texts": torch.stack([embed(prompt) for prompt in request.prompts]),
-        "source_texts": embed(request.source_text),
+    tensors = {
+        "target_texts": torch.stack([embed(prompt) for prompt in texts.prompts]),
+        "source_texts": embed(texts.source_text),
     }
     if config.objective == "logit" and config.gamma:
-        if not request.unrealistic_text:
+        if not texts.unrealistic_text:
             raise InputError(
                 "the logit objective needs unrealistic_text; give it, or set gamma to 0"
             )
-        texts["unrealistic_texts"] = embed(request.unrealistic_text)
-    return texts
+        tensors["unrealistic_texts"] = embed(texts.unrealistic_text)
+    return tensors

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cfclip.errors import InputError
-from cfclip.settings import CheckedSettings, check_choice, number, strength
+from cfclip.settings import CheckedSettings, EditSettings, check_choice, number, strength
 
 Group: TypeAlias = Literal["coarse", "medium", "fine"]
 TextLayout: TypeAlias = Literal["active", "all", "none"]
@@ -98,7 +98,7 @@ class TextMapperConfig(LatentMapperConfig):
 
 
 @dataclass(frozen=True)
-class MapperEditConfig(CheckedSettings):
+class MapperEditConfig(EditSettings):
     """How a trained mapper edits. Raises `InputError` naming a value outside its limits."""
 
     strength: float = strength()

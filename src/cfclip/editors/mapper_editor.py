@@ -1,30 +1,36 @@
 """Editing with a trained mapper: one pass, no optimisation."""
 
-import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from cfclip.editors.editor import EditCallback, Editor, EditRequest, EditResult, one_pass_result
+from cfclip.editors.editor import EditTexts, OnePassEditor
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import MapperEditConfig
-from cfclip.editors.spaces import WPlusSpace
 from cfclip.editors.text_mapper import TextMapper
 from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.optim.descent import COMPLETED
 
-__all__ = ["MapperEdit", "MapperEditConfig"]
+__all__ = ["MapperEdit", "MapperEditConfig", "choose_prompts"]
+
+_PROMPTS_SHOWN = 10
 
 
-class MapperEdit(Editor):
+class MapperEdit(OnePassEditor):
     """Edits in W+ by what a mapper adds to the codes.
 
     Args:
-        generator, embedder, mapper: of one pack, on one device, in eval mode; never changed.
+        generator, embedder, mapper: of one pack, on one device, in eval mode; never changed. A
+            `LatentMapper` knows one edit, whatever it is called.
         config: the settings, the defaults if not given.
+        prompts: what it was trained for; none if a released checkpoint does not tell.
+        origin: its file, hash and step, as records tell them.
+        released: whether it is a released checkpoint, which cannot tell whether it is for these
+            models.
     """
 
     def __init__(
@@ -33,33 +39,89 @@ class MapperEdit(Editor):
         embedder: Embedder,
         mapper: TextMapper | LatentMapper,
         config: MapperEditConfig | None = None,
+        prompts: tuple[str, ...] = (),
+        origin: Mapping[str, Any] | None = None,
+        released: bool = False,
     ) -> None:
         self.generator = generator
         self.embedder = embedder
         self.mapper = mapper
         self.config = config or MapperEditConfig()
+        self.prompts = prompts
+        self.origin = origin or {}
+        self.released = released
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the text makes a difference; otherwise it knows one edit."""
+        return isinstance(self.mapper, TextMapper) and self.mapper.config.reads_text
 
     @torch.no_grad()
-    def edit(self, request: EditRequest, callback: EditCallback | None = None) -> EditResult:
-        """Edit every image of the request by its one prompt, bare.
+    def read(self, texts: EditTexts) -> Tensor:
+        """What the text networks make of the one prompt, bare: `(1, num_ws, w_dim)`.
 
-        There are no steps, so that the callback is never called and there is no history.
-
-        Raises:
-            InputError: several prompts, or a prompt, mask or latent that does not fit.
+        Raises `InputError` for several prompts, or one that the embedder cannot read.
         """
-        began = time.perf_counter()
-        if len(request.prompts) != 1:
+        if len(texts.prompts) != 1:
             raise InputError(
-                f"{len(request.prompts)} prompts are given, a mapper edits by one; give one"
+                f"{len(texts.prompts)} prompts are given, a mapper edits by one; give one"
             )
-        generator = self.generator
-        space = WPlusSpace(generator, request.latents, tuple(range(generator.num_ws)))
-        offset = self._offset(request.latents, check_prompt(request.prompts[0]))
-        strength = self.config.strength
-        return one_pass_result(request, space, offset, strength, COMPLETED, began)
+        features = self.embedder.text_features([check_prompt(texts.prompts[0])])
+        if isinstance(self.mapper, LatentMapper):
+            return features.new_zeros(1, 0)
+        return self.mapper.text_codes(features[0])
 
-    def _offset(self, latents: Tensor, prompt: str) -> Tensor:
-        if isinstance(self.mapper, LatentMapper):  # which takes no text
+    def offset(self, latents: Tensor, codes: Tensor) -> Tensor:
+        if isinstance(self.mapper, LatentMapper):
             return self.mapper.offset(latents)
-        return self.mapper.offset(latents, self.embedder.text_features([prompt])[0])
+        return self.mapper.offset(latents, codes)
+
+    def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
+        """The given prompts, all that it was trained for, or the only one; see `choose_prompts`.
+
+        Raises `InputError` for another text than its own where it reads none.
+        """
+        chosen = choose_prompts(texts, every, self.prompts)
+        if texts and not self.reads_text and (len(chosen) > 1 or self.prompts not in ((), chosen)):
+            own = ", ".join(map(repr, self.prompts)) or "whatever it is called"
+            raise InputError(
+                f"this mapper knows one edit, {own}, not {', '.join(map(repr, chosen))}; train "
+                "one for that, or a text mapper"
+            )
+        return chosen
+
+    def warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
+        """A line for each prompt that it was not trained for, and for models it does not name."""
+        unknown = (
+            ("the mapper does not tell for which models it was made; they fit by their sizes only",)
+            if self.released
+            else ()
+        )
+        known = set(self.prompts or prompts)
+        return unknown + tuple(
+            f"the mapper was not trained for {prompt!r}; the edit may have no effect or another one"
+            for prompt in prompts
+            if prompt not in known
+        )
+
+
+def choose_prompts(texts: Sequence[str], every: bool, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The prompts of edits with mappers: the given ones, all that are `known`, or the only one.
+
+    Raises `InputError` for an unusable text, for both, or for neither where several are known.
+    """
+    if texts and every:
+        raise InputError("give texts or ask for all of them, not both (--text, --all-texts)")
+    if texts:
+        return tuple(dict.fromkeys(map(check_prompt, texts)))
+    if not known:
+        raise InputError("this mapper does not tell its texts; give one (--text)")
+    if every or len(known) == 1:
+        return known
+    shown = ", ".join(repr(prompt) for prompt in known[:_PROMPTS_SHOWN])
+    rest = len(known) - _PROMPTS_SHOWN
+    more = f" and {rest} more" if rest > 0 else ""
+    raise InputError(
+        f"this mapper was trained for {len(known)} texts, give one of them (--text) or ask for all "
+        f"(--all-texts): {shown}{more}"
+    )

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from cfclip.errors import InputError, shown
 from cfclip.losses.terms import ObjectiveConfig, OwnNegatives
 from cfclip.optim.schedule import DescentSettings, Optimizer
-from cfclip.settings import CheckedSettings, number, strength
+from cfclip.settings import CheckedSettings, EditSettings, number, strength
 
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
@@ -20,7 +20,7 @@ _LAYER_PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 
 @dataclass(frozen=True)
-class LatentOptimisationConfig(ObjectiveConfig):
+class LatentOptimisationConfig(ObjectiveConfig, EditSettings):
     """How an edit is optimised. Raises `InputError` naming a value outside its limits."""
 
     space: Space = "w_plus"

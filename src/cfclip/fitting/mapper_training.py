@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cfclip.editing.defaults import projection_settings, training_settings
 from cfclip.editing.inversions import InversionProgress, Inversions, face_warnings
-from cfclip.editing.mappers import PackMapper, open_mapper
+from cfclip.editing.mappers import open_mapper
 from cfclip.editing.session import Session
+from cfclip.editors.mapper_editor import MapperEdit
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper
 from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.projection_config import ProjectionConfig
@@ -243,12 +244,12 @@ def train_mapper(
     return TrainedMapper(file, outcome, warnings)
 
 
-def _begun(session: Session, start: str | Path | None) -> PackMapper | None:
+def _begun(session: Session, start: str | Path | None) -> MapperEdit | None:
     """The mapper to start from."""
     return None if start is None else open_mapper(session.pack, start, session.device)
 
 
-def _first(begun: PackMapper | None) -> TextMapper | None:
+def _first(begun: MapperEdit | None) -> TextMapper | None:
     """The weights to start from. Raises `InputError` for a mapper that takes no text."""
     if begun is None:
         return None
@@ -257,7 +258,7 @@ def _first(begun: PackMapper | None) -> TextMapper | None:
     raise InputError("the mapper to start from takes no text (StyleCLIP); start from another one")
 
 
-def _warnings(session: Session, task: MapperTask, begun: PackMapper | None) -> tuple[str, ...]:
+def _warnings(session: Session, task: MapperTask, begun: MapperEdit | None) -> tuple[str, ...]:
     warnings = session.text_warnings(task.prompts)
     lost = [p for p in begun.prompts if p not in task.prompts] if begun is not None else []
     if lost:
@@ -284,7 +285,7 @@ def _facts(
     task: MapperTask,
     latents: LatentSets,
     config: TrainingConfig,
-    begun: PackMapper | None,
+    begun: MapperEdit | None,
 ) -> dict[str, Any]:
     """All that decides a training: what a checkpoint must share, and what a mapper tells."""
     manifest = session.pack.manifest

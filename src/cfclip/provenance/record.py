@@ -6,6 +6,9 @@ Free of torch, like all that only reads records. The layout, format 1::
     versions            cfclip, torch, python; machine and threads, on which exact bits depend
     pack                name, version, fingerprint (SHA-256 of pack.toml), files {name: SHA-256}
     device              "cpu", ...
+    method              "optimisation", "mapper", ...; older records do not have it
+    files               what the method takes, each {"path", "sha256"} like a source, of a mapper
+                        also the "step" of its training; older records do not have it
     prompts, source_text, unrealistic_text
     source              {"kind": "sample", "seed", "truncation_psi"}
                         {"kind": "file", "path" (as given), "sha256"}
@@ -19,7 +22,7 @@ Free of torch, like all that only reads records. The layout, format 1::
                         "tuning", the same of tuning the generator, if it was
     mask                null, or {"path", "sha256"} like a source
     text_map            the same; null also for that of the pack; older records do not have it
-    seed, settings      every setting of the edit
+    seed, settings      every setting of the edit; the seed null where nothing is drawn
     batch               how many images were edited together
     steps, stop_reason, stopped_from_outside, interrupted, seconds, warnings
     loss, history       each unweighted term at the end, and at every step
@@ -46,8 +49,8 @@ from cfclip.io.text_formats import FormatError, field_of, named, table_of
 FORMAT = 1
 EDIT_KIND = "edit"
 APPLY_KIND = "apply"
-"""An edit by a trained mapper: the same layout with "mapper" (the file, its hash and step) and
-"strength" in place of unrealistic_text, mask, text_map, seed and settings, and without steps."""
+"""What edits by a mapper were once: the same layout with "mapper" (the file, its hash and step) and
+"strength" in place of method, files, unrealistic_text, mask, text_map, seed and settings."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,12 @@ class EditRecord:
     versions: Mapping[str, Any]
     """Of cfclip and what it ran with, as far as they are recorded."""
     device: str
+    method: str
+    files: tuple[Mapping[str, Any], ...]
+    """What the method took."""
     prompts: tuple[str, ...]
     source_text: str
-    unrealistic_text: str
+    unrealistic_text: str | None
     source: Mapping[str, Any]
     projection: Mapping[str, Any] | None
     """Settings of the projection, if the source was inverted."""
@@ -134,21 +140,31 @@ def read_record(record: str | Path | Mapping[str, Any]) -> EditRecord:
     """
     where = "the record" if isinstance(record, Mapping) else str(record)
     content = record if isinstance(record, Mapping) else _load(Path(record))
-    if content.get("kind") == APPLY_KIND:
-        raise InputError(f"{where} is the record of an applied mapper; run that cfclip apply again")
-    if content.get("kind") != EDIT_KIND or "format" not in content:
+    if content.get("kind") not in (EDIT_KIND, APPLY_KIND) or "format" not in content:
         raise InputError(f"{where} is not the record of an edit; give the .json beside an edit")
     if content["format"] != FORMAT:
         raise InputError(
             f"{where} has format {shown(content['format'])}, this version of cfclip reads {FORMAT}"
         )
     with named(where, "it is damaged; give another"):
-        return _parse(content)
+        return _parse(_as_edit(content) if content["kind"] == APPLY_KIND else content)
 
 
 def _load(path: Path) -> Mapping[str, Any]:
     with named(path, "give the .json beside an edit"):
         return table_of(read_json(path))
+
+
+def _as_edit(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record of `APPLY_KIND` in the layout of the others."""
+    strength = field_of(content, "strength", float)
+    own = {
+        "method": "mapper",
+        "files": [field_of(content, "mapper", Mapping[str, Any])],
+        "settings": {"strength": strength},
+    }
+    absent = ("unrealistic_text", "mask", "seed")
+    return {**content, **own, **dict.fromkeys(absent)}
 
 
 @dataclass(frozen=True)
@@ -179,9 +195,11 @@ def _parse(content: Mapping[str, Any]) -> EditRecord:
         pack_files=pack.files,
         versions=of("versions", Mapping[str, Any], {}),
         device=of("device", str),
+        method=of("method", str, "optimisation"),
+        files=tuple(map(_origin, of("files", tuple[Mapping[str, Any], ...], ()))),
         prompts=of("prompts", tuple[str, ...]),
         source_text=of("source_text", str),
-        unrealistic_text=of("unrealistic_text", str),
+        unrealistic_text=of("unrealistic_text", str | None),
         source=_origin(of("source", Mapping[str, Any])),
         projection=None if inversion is None else _settings(inversion),
         projection_stop=None if inversion is None else _outside_stop(inversion),
@@ -189,7 +207,7 @@ def _parse(content: Mapping[str, Any]) -> EditRecord:
         tuning_stop=None if tuning is None else _outside_stop(tuning),
         mask=_origin_or_none(of("mask", Mapping[str, Any] | None)),
         text_map=_origin_or_none(of("text_map", Mapping[str, Any] | None, None)),
-        seed=of("seed", int),
+        seed=of("seed", int | None) or 0,
         settings=_settings(content),
         edit_stop=_outside_stop(content),
         batch=of("batch", int),

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from cfclip.apps.tasks import MEMORY_REMEDY, out_of_memory
 from cfclip.apps.web import pieces
 from cfclip.apps.web.jobs import JobQueue
 from cfclip.apps.web.limits import Limits
@@ -24,7 +23,7 @@ from cfclip.apps.web.studio import EditJob, Studio
 from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.views import Changes, Views
 from cfclip.apps.web.visitors import Start, Visitor, Visitors
-from cfclip.errors import CfclipError, InputError
+from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
 from cfclip.io.text_formats import whole_number
 from cfclip.packs.vocabulary import unknown_words
 
@@ -213,7 +212,7 @@ class Handlers:
         def change(visitor: Visitor) -> Changes:
             kept = visitor.choose(whole_number("edit", field_of(event, "choice")))
             order, pack = kept.order, kept.start.pack
-            known = order.method in self._studio.mappers(pack)
+            known = order.method in self._studio.methods(pack)
             return {
                 **self._views.pack_fields(pack),
                 page.pack: pack,

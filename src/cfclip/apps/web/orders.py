@@ -15,6 +15,7 @@ from cfclip.editors.optimisation_config import (
 from cfclip.errors import InputError
 from cfclip.losses.terms import ObjectiveName
 from cfclip.packs.manifest import PackManifest
+from cfclip.settings import MOST_SEED
 
 OPTIMISATION = "optimise"
 """The method that is no mapper."""
@@ -22,7 +23,6 @@ SEPARATOR = ";"
 MOST_PROMPTS = 8
 LONGEST_TEXT = 4000
 """Characters of the text field."""
-_MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def read_order(
     }
     given = {name: value for name, value in settings.items() if value is not None}
     config = edit_settings(manifest, layers=chosen_layers, **given)
-    return Order(text, prompts, method, _whole("seed", seed, _MOST_SEED), chosen_layers, config)
+    return Order(text, prompts, method, _whole("seed", seed, MOST_SEED), chosen_layers, config)
 
 
 def _value(setting: Setting, value: object) -> object:

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from cfclip.apps.web.jobs import Job
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.visitors import Start
 from cfclip.editing.edited_sources import source_of
-from cfclip.editing.mappers import PackMapper, open_mapper
+from cfclip.editing.methods import MAPPER, METHODS
+from cfclip.editing.methods import OPTIMISATION as METHOD_OF_PAGE
+from cfclip.editing.opened_methods import OpenedMethod
 from cfclip.editing.results import EditResult
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Source
@@ -77,7 +80,8 @@ class Studio:
         self._mapper_files = dict(mappers)
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
-        self._mappers: dict[str, dict[str, PackMapper]] = {}
+        self._mappers: dict[str, dict[str, OpenedMethod]] = {}
+        self._others: dict[str, dict[str, OpenedMethod]] = {}
         self.notes: list[str] = []
         """What was wrong with mappers, for whoever runs the app."""
         self.first_pack = folder.name
@@ -96,13 +100,18 @@ class Studio:
             if pack not in self._sessions:
                 session = Session.open(self._folders[pack], self._device)
                 self._mappers[pack] = self._fitting(session)
+                self._others[pack] = _without_files(session)
                 self._sessions[pack] = session
             return self._sessions[pack]
 
-    def mappers(self, pack: str) -> Mapping[str, PackMapper]:
+    def mappers(self, pack: str) -> Mapping[str, OpenedMethod]:
         """The mappers that were made for a pack's models, by name."""
         self.session(pack)
         return self._mappers[pack]
+
+    def methods(self, pack: str) -> Mapping[str, OpenedMethod]:
+        """All methods of a pack but the usual one, by name: mappers, and what needs no files."""
+        return {**self._others[pack], **self.mappers(pack)}
 
     def examples(self, pack: str, method: str) -> tuple[str, ...]:
         """Prompts to try, which a mapper was trained for or the pack knows."""
@@ -148,29 +157,23 @@ class Studio:
         Raises `CfclipError` for what cannot be made.
         """
         session = self.session(start.pack)
-        mapper = self._mapper(start.pack, order)
-        if mapper is None:
-            session.check_edit(order.prompts, order.config)
+        method = self._method(session, start.pack, order)
+        session.check_edit(method, order.prompts)
         source = self._source(start, job)
         if source is None:
             return None
-        if mapper is not None:
-            (prompt,) = mapper.choose(order.prompts)
-            return session.apply(mapper, source, prompt)[0]
         watch = _Watch(job)
-        return session.edit(
-            source, order.prompts, order.seed, config=order.config, callback=watch.edit
-        )
+        return session.edit(source, order.prompts, order.seed, method=method, callback=watch.edit)
 
-    def _mapper(self, pack: str, order: Order) -> PackMapper | None:
+    def _method(self, session: Session, pack: str, order: Order) -> OpenedMethod:
         if order.method == OPTIMISATION:
-            return None
-        mapper = self.mappers(pack).get(order.method)
-        if mapper is None:
+            return session.method(config=order.config)
+        method = self.methods(pack).get(order.method)
+        if method is None:
             raise InputError(f"there is no mapper {order.method!r} for this pack; choose another")
-        if len(order.prompts) > 1:
+        if order.method in self.mappers(pack) and len(order.prompts) > 1:
             raise InputError("a mapper takes one text at a time; leave out the others")
-        return mapper
+        return method
 
     def _source(self, start: Start, job: EditJob) -> Source | None:
         if start.source is None:
@@ -181,16 +184,26 @@ class Studio:
                 return None
         return start.source
 
-    def _fitting(self, session: Session) -> dict[str, PackMapper]:
+    def _fitting(self, session: Session) -> dict[str, OpenedMethod]:
         found = {}
         for name, path in self._mapper_files.items():
             try:
-                found[name] = open_mapper(session.pack, path, session.device)
+                found[name] = session.method(MAPPER, [path])
             except CheckpointError as error:
                 self.notes.append(str(error))
             except CfclipError as error:
                 self.notes.append(f"{path}: {error}")
         return found
+
+
+def _without_files(session: Session) -> dict[str, OpenedMethod]:
+    """The methods that need no files, but the usual one, as far as the pack has what they need."""
+    found = {}
+    for name, row in METHODS.items():
+        if name != METHOD_OF_PAGE and not row.fewest_files:
+            with suppress(CfclipError):
+                found[name] = session.method(name)
+    return found
 
 
 class _Watch:

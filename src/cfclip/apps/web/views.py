@@ -78,7 +78,9 @@ class Views:
         config = edit_settings(session.pack.manifest)
         last = session.generator.num_ws - 1
         methods = [(OPTIMISING, OPTIMISATION)]
-        methods += [(f"Mapper {name}: at once", name) for name in self._studio.mappers(pack)]
+        mappers = self._studio.mappers(pack)
+        methods += [(f"Mapper {name}: at once", name) for name in mappers]
+        methods += [(name, name) for name in self._studio.methods(pack) if name not in mappers]
         return {
             page.method: gr.update(choices=methods, value=OPTIMISATION),
             page.layers: gr.update(

@@ -1,0 +1,197 @@
+"""Working through the pictures of a command that edits: inverted, edited, saved, one lost for none
+of the others."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.options import INTERRUPTED
+from cfclip.apps.photos import picture_of
+from cfclip.apps.saving import Saving
+from cfclip.apps.tasks import Task, check_plan, interruption, report_failure, summarise
+from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
+from cfclip.errors import RECOVERABLE
+from cfclip.photos.face_config import FaceConfig
+from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
+from cfclip.settings import check_strength
+
+if TYPE_CHECKING:
+    from cfclip.editing.likeness import IdentityMeasure
+    from cfclip.editing.opened_methods import OpenedMethod
+    from cfclip.editing.results import EditResult
+    from cfclip.editing.session import Session
+    from cfclip.editing.sources import Source
+
+
+@dataclass(frozen=True)
+class Count:
+    """How much is done."""
+
+    step: int
+    steps: int
+    terms: dict[str, float] = field(default_factory=dict)
+
+
+class _Reached(KeyboardInterrupt):
+    """Ctrl-C in an edit, of which what it had reached is saved."""
+
+
+def chosen_strengths(given: Sequence[Sequence[float]], usual: float = 1.0) -> tuple[float, ...]:
+    """The strengths of an option, each once; `usual` if none is given. Raises `InputError`."""
+    chosen = tuple(dict.fromkeys(each for group in given for each in group)) or (usual,)
+    for strength in chosen:
+        check_strength("strength", strength)
+    return chosen
+
+
+@dataclass(frozen=True)
+class EditPlan:
+    """What is written of the pictures of a command."""
+
+    out: Path
+    edits: tuple[tuple[str, ...], ...]
+    """The prompts of each edit that every picture gets."""
+    saving: Saving
+
+    @property
+    def console(self) -> Console:
+        """Where all is told."""
+        return self.saving.console
+
+    def files(self, task: Task, prompts: tuple[str, ...]) -> EditFiles:
+        """What is written of a picture."""
+        saving = self.saving
+        name = edit_name(task.name, prompts)
+        return edit_files(self.out, name, saving.strengths, saving.paste is not None)
+
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Raise `InputError` before any work if an output cannot be written or must not be."""
+        planned = [self.files(task, prompts).all for task in tasks for prompts in self.edits]
+        check_plan(tasks, planned, self.saving.writing)
+
+
+@dataclass(frozen=True)
+class EditWork:
+    """The pictures of one command. Those that fail are named at the end and lose no others."""
+
+    plan: EditPlan
+    session: "Session"
+    method: "OpenedMethod"
+    face: FaceConfig
+    projection: ProjectionConfig
+    tuning: TuningConfig = field(default_factory=TuningConfig)
+    seed: int = 0
+    batch: int = 1
+    """Pictures that are edited together."""
+    mask: Path | None = None
+    source_text: str | None = None
+    unrealistic_text: str | None = None
+    measure: "IdentityMeasure | None" = None
+
+    def run(self, tasks: Sequence[Task], failures: list[str]) -> int:
+        """Edit all pictures; returns the exit status."""
+        console, total, finished = self.plan.console, len(tasks) + len(failures), 0
+        waiting: list[tuple[Task, Source]] = []
+        for warning in self._warnings():
+            console.warning(warning)
+        try:
+            with self.plan.saving.writing, self._progress(self.plan.out.name or "edits") as update:
+                for done, task in enumerate(tasks, 1):
+                    source = self._invert(task, failures)
+                    if source is not None:
+                        waiting.append((task, source))
+                    # The last batch is as small as it has to be.
+                    if len(waiting) == self.batch or (waiting and done == len(tasks)):
+                        finished += self._edit(waiting, failures)
+                        waiting = []
+                    if update is not None:
+                        update(Count(done, len(tasks)))
+        except KeyboardInterrupt as error:
+            saved = "; what it had reached is saved" if isinstance(error, _Reached) else ""
+            console.error(interruption(finished, total, saved))
+            return INTERRUPTED
+        return summarise(console, failures, total)
+
+    def _warnings(self) -> list[str]:
+        prompts = tuple(dict.fromkeys(each for edit in self.plan.edits for each in edit))
+        return [*self.session.text_warnings(prompts), *self.method.warnings(prompts)]
+
+    def _progress(
+        self, label: str, one_pass: bool = True
+    ) -> AbstractContextManager[Callable[[Any], Any] | None]:
+        """Tells how far all of it is, for methods without steps, or else one picture."""
+        shown = self.method.one_pass == one_pass
+        return self.plan.console.progress(label) if shown else nullcontext()
+
+    def _invert(self, task: Task, failures: list[str]) -> "Source | None":
+        console = self.plan.console
+        try:
+            source = self._source(task)
+        except RECOVERABLE as error:
+            failures.append(report_failure(console, task, error))
+            return None
+        for warning in source.warnings:
+            console.warning(warning, task.name)
+        return source
+
+    def _source(self, task: Task) -> "Source":
+        from cfclip.editing.sources import open_mask
+
+        session, picture = self.session, picture_of(task, self.face)
+        if self.mask is not None:  # before the work: a photo's mask has to fit it
+            open_mask(self.mask, session.pack.manifest.resolution, [picture])
+        with self._progress(f"{task.name}: inverting", one_pass=False) as update:
+            source = session.invert(picture, self.projection, update)
+        if not self.tuning.steps:
+            return source
+        from cfclip.editing.tuned_sources import tuned_source
+
+        with self._progress(f"{task.name}: tuning the generator", one_pass=False) as update:
+            return tuned_source(session.pack, source, self.tuning, session.device, update)
+
+    def _edit(self, waiting: "Sequence[tuple[Task, Source]]", failures: list[str]) -> int:
+        """Edit and save some pictures; returns how many came through whole."""
+        console = self.plan.console
+        failed: dict[Task, str] = {}
+        for prompts in self.plan.edits:
+            try:
+                results = self._results([source for _, source in waiting], prompts)
+            except RECOVERABLE as error:
+                failed |= {task: report_failure(console, task, error) for task, _ in waiting}
+                break
+            for (task, _), result in zip(waiting, results, strict=True):
+                if task in failed:
+                    continue
+                try:
+                    self._save(result, task, prompts)
+                except RECOVERABLE as error:
+                    failed[task] = report_failure(console, task, error)
+        failures += failed.values()
+        return len(waiting) - len(failed)
+
+    def _results(self, sources: "Sequence[Source]", prompts: tuple[str, ...]) -> "list[EditResult]":
+        with self._progress(f"{sources[0].name}: editing", one_pass=False) as update:
+            return self.session.edit(
+                sources,
+                prompts,
+                self.seed,
+                method=self.method,
+                mask=self.mask,
+                source_text=self.source_text,
+                unrealistic_text=self.unrealistic_text,
+                batch=len(sources),
+                callback=update,
+            )
+
+    def _save(self, result: "EditResult", task: Task, prompts: tuple[str, ...]) -> None:
+        if result.interrupted and not result.steps:
+            raise KeyboardInterrupt
+        with uninterrupted():
+            if self.measure is not None:
+                result = self.measure.noted(result, self.plan.saving.strengths)
+            self.plan.saving.save(result, self.plan.files(task, prompts), task)
+        if result.interrupted:
+            raise _Reached

@@ -1,0 +1,266 @@
+"""Methods of editing that are opened for a pack, ready to edit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cfclip.editing.mappers import open_mapper
+from cfclip.editing.methods import Method, method_named
+from cfclip.editors.channel_statistics import channel_report
+from cfclip.editors.editor import BatchEdit, Editor, EditRequest
+from cfclip.editors.global_directions import GlobalDirections
+from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.editors.mapper_editor import choose_prompts
+from cfclip.editors.optimisation_config import parse_layers
+from cfclip.editors.text_mapper import mapper_file, text_mapper_metadata
+from cfclip.embedders.prompts import check_prompt
+from cfclip.errors import InputError
+from cfclip.io.text_formats import field_of
+from cfclip.losses.terms import ObjectiveName, beyond_published
+from cfclip.packs.manifest import PackManifest
+from cfclip.packs.pack import Pack
+from cfclip.provenance.record import file_origin
+from cfclip.settings import EditSettings
+from cfclip.training.runs import logged_seconds
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What an editor is made of."""
+
+    method: Method
+    pack: Pack
+    device: str | torch.device
+    config: Any
+    """The settings, of the method's class."""
+    files: tuple[Path, ...]
+    text_map: Path | None
+    """Instead of the pack's."""
+
+    @property
+    def models(self) -> tuple[Any, Any]:
+        """The generator and the embedder."""
+        return self.pack.generator(self.device), self.pack.embedder(self.device)
+
+
+@dataclass(frozen=True)
+class OpenedMethod:
+    """A method that is ready to edit; make one with `open_method`."""
+
+    name: str
+    """That of the method, if it was not renamed."""
+    method: Method
+    config: EditSettings
+    editors: tuple[Editor, ...]
+    """One; or several, of which each edits by the prompts that it was trained for."""
+    files: tuple[Path, ...] = ()
+    text_map: Mapping[str, Any] | None = None
+    """File of the text map, as records tell it, if it is not the pack's."""
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every setting of its edits, the defaults included, as JSON values."""
+        return asdict(self.config)
+
+    @cached_property
+    def origins(self) -> list[dict[str, Any]]:
+        """Its files, as records tell them."""
+        known = [dict(editor.origin) for editor in self.editors if editor.origin]
+        return known or [file_origin(file) for file in self.files]
+
+    @cached_property
+    def seconds_of_training(self) -> float | None:
+        """Seconds of work before the first edit, all files together; None if nobody measured."""
+        first = self.editors[0]
+        if not self.files:  # the fit of a pack's text map was not timed
+            mapped = isinstance(first, LatentOptimisation) and first.text_map is not None
+            return None if mapped else 0.0
+        seconds = [_seconds_of(file, first) for file in self.files]
+        known = [each for each in seconds if each is not None]
+        return sum(known) if len(known) == len(seconds) else None
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether edits take no steps, so that many pictures are best edited together."""
+        return self.editors[0].one_pass
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """What it was trained for; none if any text will do."""
+        return tuple(dict.fromkeys(each for editor in self.editors for each in editor.prompts))
+
+    def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
+        """The prompts that given texts mean, cleaned; see `Editor.choose`."""
+        if len(self.editors) > 1:
+            return choose_prompts(texts, every, self.prompts)
+        return self.editors[0].choose(texts, every)
+
+    def editor_of(self, prompts: Sequence[str]) -> Editor:
+        """What edits by these prompts.
+
+        Raises `InputError` for a compared method that has no mapper for them.
+        """
+        if not (self.method.compared and self.prompts):
+            return self.editors[0]
+        cleaned = tuple(map(check_prompt, prompts))
+        for editor in self.editors:
+            if len(cleaned) == 1 and cleaned[0] in editor.prompts:
+                return editor
+        raise InputError(
+            f"no mapper of {self.method.name} was trained for {', '.join(map(repr, cleaned))} "
+            "alone; train one for it, or leave it out"
+        )
+
+    def warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
+        """What a user should know of edits by these prompts, one line each."""
+        return self.editors[0].warnings(prompts) if len(self.editors) == 1 else ()
+
+    def at_strength(self, strength: float) -> "OpenedMethod":
+        """The same with another strength. Raises `InputError` for one out of its limits."""
+        config = replace(self.config, strength=float(strength))
+        editors = tuple(editor.varied(config=config) for editor in self.editors)
+        return replace(self, config=config, editors=editors)
+
+    def edit(self, request: EditRequest) -> BatchEdit:
+        """Edit a batch of images; what happens to one does not depend on the others.
+
+        Raises `InputError` for a request that the method cannot do, such as a prompt that no
+        mapper was trained for.
+        """
+        return self.editor_of(request.prompts).edit(request)
+
+
+def open_method(
+    name: str,
+    pack: Pack,
+    settings: Mapping[str, Any] | None = None,
+    files: Sequence[str | Path] = (),
+    device: str | torch.device = "cpu",
+    *,
+    config: EditSettings | None = None,
+    text_map: str | Path | None = None,
+) -> OpenedMethod:
+    """A method that is ready to edit.
+
+    Args:
+        name: one of `METHODS`.
+        pack: the models.
+        settings: fields of the method's settings, over its defaults and `config`.
+        files: what the method takes, such as one or several runs or files of mappers.
+        device: where to compute.
+        config: settings of the method; what it was made with goes over the defaults.
+        text_map: file of the linear text map that a start "text-map" takes; the pack's if not
+            given.
+
+    Raises:
+        InputError: an unknown method or setting, or files too many or too few.
+        CheckpointError: a file that is missing, damaged or made for other models.
+        PackError: a start "text-map" with a pack that has no text map.
+    """
+    method = method_named(name)
+    method.check_files(len(files))
+    chosen = method.configure(pack.manifest, pack.folder, config, settings or {})
+    own_map = None if text_map is None else Path(text_map)
+    if own_map is not None and not method.optimises:
+        raise InputError(f"a text map is given, which {name} does not take; leave it out")
+    opening = Opening(method, pack, device, chosen, tuple(map(Path, files)), own_map)
+    make: Callable[..., Any] = resolve_name(method.editor)
+    if isinstance(make, type):
+        editors = [make(*opening.models, chosen, *opening.files)]
+    else:
+        editors = make(opening)
+    origin = None if own_map is None else file_origin(own_map)
+    return OpenedMethod(name, method, chosen, tuple(editors), opening.files, origin)
+
+
+def edit_request(
+    manifest: PackManifest,
+    latents: Tensor,
+    prompt: str,
+    seed: int,
+    indices: Sequence[int] | None = None,
+) -> EditRequest:
+    """What a method is asked for, with the pack's texts as a session gives them.
+
+    Args:
+        manifest: of the pack.
+        latents: `(batch, num_ws, w_dim)` of the sources.
+        prompt: the text of the edit.
+        seed: of every random draw.
+        indices: see `EditRequest`.
+    """
+    return EditRequest(
+        latents=latents,
+        prompts=(prompt,),
+        source_text=manifest.source_text,
+        templates=manifest.templates,
+        unrealistic_text=manifest.unrealistic_text,
+        aspects=tuple(manifest.aspects.values()),
+        seed=seed,
+        indices=indices,
+    )
+
+
+def optimisation(opening: Opening) -> list[Editor]:
+    """Latent optimisation, with the text map that it starts from."""
+    generator, embedder = opening.models
+    config = opening.config
+    parse_layers(config.layers, generator.num_ws)
+    text_map = None
+    if config.start == "text-map":
+        text_map = opening.pack.text_map(opening.device, opening.text_map)
+        text_map.check_fusion(config.fusion)
+    elif opening.text_map is not None:
+        raise InputError(
+            "a text map is given, but the edit starts from its source; let it start from the map "
+            "(--start text-map)"
+        )
+    return [LatentOptimisation(generator, embedder, config, text_map)]
+
+
+def mappers(opening: Opening) -> list[Editor]:
+    """Mappers of any kind; of compared methods CF-CLIP's, which read their text, however they were
+    trained, or StyleCLIP's, which do not and are trained as published."""
+    editors: list[Editor] = []
+    name, published = opening.method.name, opening.method.published
+    for file in opening.files:
+        mapper = open_mapper(opening.pack, file, opening.device, opening.config)
+        if opening.method.compared and mapper.reads_text != (published is None):
+            kind = "text" if published is None else "latent"
+            raise InputError(f"{file} is no {kind} mapper, which {name} takes (--mapper {kind})")
+        if published is not None:
+            _check_published(name, file, published)
+        editors.append(mapper)
+    return editors
+
+
+def global_directions(opening: Opening) -> list[Editor]:
+    """Global directions, with the statistics of their file."""
+    (file,) = opening.files
+    statistics = opening.pack.channel_statistics(file, opening.device)
+    return [GlobalDirections(*opening.models, statistics, opening.config)]
+
+
+def _check_published(name: str, file: Path, objective: ObjectiveName) -> None:
+    """A result of ours must not go by the name of a published method."""
+    found = text_mapper_metadata(mapper_file(file)).get("settings")
+    beyond = list(beyond_published(found if isinstance(found, dict) else {}, objective))
+    if beyond:
+        raise InputError(
+            f"{file} was trained with {', '.join(beyond)}, which {name} does not take; train it "
+            f"with --preset {name}"
+        )
+
+
+def _seconds_of(file: Path, editor: Editor) -> float | None:
+    """Seconds of work that made a file, if it or its training tells."""
+    if isinstance(editor, GlobalDirections):
+        fitted: float | None = field_of(channel_report(file), "seconds", float | None, None)
+        return fitted
+    return logged_seconds(file if file.is_dir() else file.parent)
