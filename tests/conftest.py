@@ -23,3 +23,11 @@ def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_pack_copy(tiny_pack: Path, tmp_path: Path) -> Path:
     """A copy of `tiny_pack` that the test may damage."""
     return shutil.copytree(tiny_pack, tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def method_files(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with what methods take, made with `tiny_pack`. Only to be read."""
+    from tiny_methods import make_method_files
+
+    return make_method_files(tiny_pack, tmp_path_factory.mktemp("method-files"))

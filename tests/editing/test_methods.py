@@ -1,4 +1,4 @@
-"""The methods that are compared: each opens, edits, and says what it is."""
+"""The methods: each opens, edits, and says what it is."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -6,69 +6,25 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_training import tiny_config
+from tiny_methods import BLUE, GREEN, files, opened
 
 from cfclip.editing.methods import METHODS
-from cfclip.editing.opened_methods import OpenedMethod, open_method
+from cfclip.editing.opened_methods import open_method
 from cfclip.editing.session import Session
-from cfclip.editors.channel_statistics import save_channel_statistics
 from cfclip.editors.editor import EditRequest
-from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.editors.latent_optimisation import LatentOptimisation
 from cfclip.editors.presets import styleclip_optimisation
 from cfclip.editors.text_mapper import LAST, load_text_mapper
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.fitting.channels import fit_channels
-from cfclip.fitting.mapper_training import find_latents, train_mapper
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
 from cfclip.training.runs import logged_seconds
-from cfclip.training.training_config import TrainingConfig
 
-GREEN, BLUE = "green hair", "blue skin"
-FEW = {"steps": 2, "augmentations": 1}
 MAPPERS = ("mapper", "cfclip-mapper", "styleclip-mapper", "directional-mapper")
 
 
 @pytest.fixture(scope="module")
 def session(tiny_pack: Path) -> Session:
     return Session.open(tiny_pack)
-
-
-@pytest.fixture(scope="module")
-def made(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with what methods take: runs, and channel statistics."""
-    folder = tmp_path_factory.mktemp("made")
-    latent = {"mapper": "latent", "steps": 2}
-
-    def train(name: str, prompts: tuple[str, ...], config: TrainingConfig) -> None:
-        latents = find_latents(session, config).sets
-        train_mapper(session, prompts, latents, folder / name, config)
-
-    train("text", (GREEN, BLUE), tiny_config(steps=2))
-    for name, objective in (("styleclip", "global"), ("directional", "directional")):
-        train(f"{name}-green", (GREEN,), tiny_config(objective=objective, **latent))
-    train("styleclip-blue", (BLUE,), tiny_config(objective="global", **latent))
-    train("latent", (GREEN,), tiny_config(objective="global", changed_pixels=8.0, **latent))
-    fitted = fit_channels(session, folder / "partial", ChannelFitConfig(images=1, batch=64))
-    assert fitted.statistics is not None
-    save_channel_statistics(fitted.statistics, folder / "channels.safetensors", fitted.report)
-    return folder
-
-
-def files(name: str, made: Path) -> tuple[Path, ...]:
-    taken = {
-        "mapper": ("text",),
-        "cfclip-mapper": ("text",),
-        "styleclip-mapper": ("styleclip-green", "styleclip-blue"),
-        "directional-mapper": ("directional-green",),
-        "styleclip-global": ("channels.safetensors",),
-    }
-    return tuple(made / each for each in taken.get(name, ()))
-
-
-def opened(name: str, session: Session, made: Path, **settings: Any) -> OpenedMethod:
-    quick = FEW if METHODS[name].optimises else {}
-    return open_method(name, session.pack, {**quick, **settings}, files(name, made))
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +43,10 @@ def request_of_two(session: Session) -> EditRequest:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_edits_each_picture_as_if_alone(
-    session: Session, made: Path, request_of_two: EditRequest, name: str
+    session: Session, method_files: Path, request_of_two: EditRequest, name: str
 ) -> None:
     settings = {"beta": 0.01} if name == "styleclip-global" else {}
-    method = opened(name, session, made, **settings)
+    method = opened(name, session, method_files, **settings)
     assert method.name == name
     result = method.edit(request_of_two)
     assert result.images.shape == (2, 3, 32, 32)
@@ -104,9 +60,9 @@ def test_every_method_edits_each_picture_as_if_alone(
         torch.testing.assert_close(alone.offset[0], result.offset[row], atol=2e-3, rtol=1e-2)
 
 
-def test_the_seconds_of_training(session: Session, made: Path) -> None:
+def test_the_seconds_of_training(session: Session, method_files: Path, tmp_path: Path) -> None:
     def seconds(name: str) -> float | None:
-        return opened(name, session, made).seconds_of_training
+        return opened(name, session, method_files).seconds_of_training
 
     for name in (
         "optimisation",
@@ -116,17 +72,18 @@ def test_the_seconds_of_training(session: Session, made: Path) -> None:
     ):
         assert seconds(name) == 0.0
     assert seconds("logit-text-map") is None  # nobody timed the fit of the pack's map
-    runs = [logged_seconds(each) for each in files("styleclip-mapper", made)]
+    runs = [logged_seconds(each) for each in files("styleclip-mapper", method_files)]
     assert len(runs) == 2
     assert seconds("styleclip-mapper") == pytest.approx(sum(each or 0.0 for each in runs))
     assert all((seconds(name) or 0.0) > 0.0 for name in (*MAPPERS, "styleclip-global"))
-    copied = made / "alone" / "mapper.safetensors"
-    copied.parent.mkdir()
-    copied.write_bytes((made / "text" / LAST).read_bytes())
+    copied = tmp_path / "mapper.safetensors"
+    copied.write_bytes((method_files / "text" / LAST).read_bytes())
     assert open_method("cfclip-mapper", session.pack, {}, [copied]).seconds_of_training is None
 
 
-def test_baselines_do_not_take_the_defaults_of_the_pack(session: Session, made: Path) -> None:
+def test_baselines_do_not_take_the_defaults_of_the_pack(
+    session: Session, method_files: Path
+) -> None:
     def config(name: str, **settings: Any) -> Any:
         method = open_method(name, session.pack, settings)
         (editor,) = method.editors
@@ -145,19 +102,19 @@ def test_baselines_do_not_take_the_defaults_of_the_pack(session: Session, made: 
 
 
 def test_a_mapper_edits_by_what_it_was_trained_for(
-    session: Session, made: Path, request_of_two: EditRequest
+    session: Session, method_files: Path, request_of_two: EditRequest
 ) -> None:
-    method = opened("styleclip-mapper", session, made)
+    method = opened("styleclip-mapper", session, method_files)
     for prompt, run in ((GREEN, "styleclip-green"), (BLUE, "styleclip-blue")):
         result = method.edit(replace(request_of_two, prompts=(prompt,)))
-        mapper = load_text_mapper(made / run / "best.safetensors")
+        mapper = load_text_mapper(method_files / run / "best.safetensors")
         features = session.embedder.text_features([prompt])[0]
         expected = mapper.offset(request_of_two.latents, features)
         torch.testing.assert_close(result.offset, expected)
     for prompts in (("red hair",), (GREEN, BLUE)):
         with pytest.raises(InputError, match="no mapper of styleclip-mapper was trained for"):
             method.edit(replace(request_of_two, prompts=prompts))
-    weaker = opened("cfclip-mapper", session, made, strength=0.5)
+    weaker = opened("cfclip-mapper", session, method_files, strength=0.5)
     assert weaker.settings == {"strength": 0.5}
     half = weaker.edit(request_of_two)
     torch.testing.assert_close(half.at_strength(0.5), half.images)
@@ -165,11 +122,11 @@ def test_a_mapper_edits_by_what_it_was_trained_for(
 
 
 def test_a_mask_confines_a_mapper(
-    session: Session, made: Path, request_of_two: EditRequest
+    session: Session, method_files: Path, request_of_two: EditRequest
 ) -> None:
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., :16, :] = 1.0
-    result = opened("cfclip-mapper", session, made).edit(replace(request_of_two, mask=mask))
+    result = opened("cfclip-mapper", session, method_files).edit(replace(request_of_two, mask=mask))
     assert torch.equal(result.images[..., 16:, :], result.source_images[..., 16:, :])
     assert not torch.equal(result.images[..., :16, :], result.source_images[..., :16, :])
 
@@ -199,18 +156,18 @@ def test_a_mask_confines_a_mapper(
 )
 def test_what_does_not_fit_is_named(
     session: Session,
-    made: Path,
+    method_files: Path,
     name: str,
     settings: dict[str, Any],
     taken: tuple[str, ...],
     message: str,
 ) -> None:
     with pytest.raises(InputError, match=message):
-        open_method(name, session.pack, settings, [made / each for each in taken])
+        open_method(name, session.pack, settings, [method_files / each for each in taken])
 
 
 def test_models_that_are_missing_or_others(
-    session: Session, made: Path, tmp_path: Path, tiny_pack_copy: Path
+    session: Session, method_files: Path, tmp_path: Path, tiny_pack_copy: Path
 ) -> None:
     with pytest.raises(CheckpointError, match="there is no mapper"):
         open_method("cfclip-mapper", session.pack, {}, [tmp_path / "nonesuch"])

@@ -1,0 +1,86 @@
+"""Every method by the command line: its settings are options, its files are given, it is rerun."""
+
+import json
+from pathlib import Path
+
+import pytest
+from refusals import refused
+from tiny_methods import FEW, GREEN, files
+
+from cfclip.apps.cli import main
+from cfclip.editing.methods import METHODS
+
+
+@pytest.fixture(autouse=True)
+def packs(tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
+
+
+def refused_by(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
+    assert main(command) == 2
+    return refused(capsys)
+
+
+def options(name: str, method_files: Path) -> list[str]:
+    given = [f"--files={each}" for each in files(name, method_files)]
+    quick = [f"--{key}={value}" for key, value in FEW.items() if METHODS[name].optimises]
+    return ["--method", name, "--pack", "tiny", *given, *quick]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_edit_and_rerun(
+    method_files: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    strengths = ["--strength", "0.5", "1"]
+    command = ["edit", "sample:5", GREEN, "--out", str(out), *options(name, method_files)]
+    assert main([*command, *strengths, "--quiet"]) == 0
+    record = out / "sample-5_green-hair.json"
+    assert json.loads(record.read_text())["method"] == name
+    assert main(["rerun", str(record), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    for image in out.glob("*.png"):
+        assert image.read_bytes() == (tmp_path / "again" / image.name).read_bytes()
+    capsys.readouterr()
+
+
+def test_a_batch_by_any_method(
+    method_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [*options("styleclip-global", method_files), "--beta", "0.01", "--text", GREEN]
+    command = ["batch", "sample:0-2", "--out", str(tmp_path / "out"), *chosen, "--workers", "1"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["done"] == 3
+    assert main([*command, "--json"]) == 0  # which goes on, with nothing left
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["done_now"] == 0
+    other = [*command[:-1], "2", "--alpha", "9"]
+    assert "settings" in refused_by(capsys, other)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "magic"], "method is 'magic', expected one of optimisation, mapper, "),
+        (["--method", "mapper"], "0 files are given for mapper, expected 1"),
+        (["--method", "mapper", "--files", "nonesuch"], "there is no mapper"),
+        (["--files", "nonesuch"], "1 files are given for optimisation, expected 0"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["edit", "sample:5", GREEN, "--pack", "tiny", "--out", str(tmp_path / "out")]
+    assert message in refused_by(capsys, [*command, *arguments])
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "hidden"), [("styleclip-global", "--alpha", "--steps"), ("", "--steps", "")]
+)
+def test_help_tells_the_settings_of_a_method(
+    name: str, shown: str, hidden: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["edit", "--help", "--pack", "tiny", *(["--method", name] if name else [])])
+    told = capsys.readouterr().out
+    assert shown in told
+    assert not hidden or hidden not in told
+    assert all(each in told for each in ("optimisation", "styleclip-mapper", "--files"))

@@ -1,0 +1,56 @@
+"""What every method takes, made for the tiny pack."""
+
+from pathlib import Path
+from typing import Any
+
+from tiny_training import tiny_config
+
+from cfclip.editing.methods import METHODS
+from cfclip.editing.opened_methods import OpenedMethod, open_method
+from cfclip.editing.session import Session
+from cfclip.editors.channel_statistics import save_channel_statistics
+from cfclip.editors.global_config import ChannelFitConfig
+from cfclip.fitting.channels import fit_channels
+from cfclip.fitting.mapper_training import find_latents, train_mapper
+from cfclip.training.training_config import TrainingConfig
+
+GREEN, BLUE = "green hair", "blue skin"
+FEW = {"steps": 2, "augmentations": 1}
+
+
+def make_method_files(pack: Path, folder: Path) -> Path:
+    """Trainings of mappers, and channel statistics."""
+    session = Session.open(pack)
+    latent = {"mapper": "latent", "steps": 2}
+
+    def train(name: str, prompts: tuple[str, ...], config: TrainingConfig) -> None:
+        latents = find_latents(session, config).sets
+        train_mapper(session, prompts, latents, folder / name, config)
+
+    train("text", (GREEN, BLUE), tiny_config(steps=2))
+    for name, objective in (("styleclip", "global"), ("directional", "directional")):
+        train(f"{name}-green", (GREEN,), tiny_config(objective=objective, **latent))
+    train("styleclip-blue", (BLUE,), tiny_config(objective="global", **latent))
+    train("latent", (GREEN,), tiny_config(objective="global", changed_pixels=8.0, **latent))
+    fitted = fit_channels(session, folder / "partial", ChannelFitConfig(images=1, batch=64))
+    assert fitted.statistics is not None
+    save_channel_statistics(fitted.statistics, folder / "channels.safetensors", fitted.report)
+    return folder
+
+
+def files(name: str, folder: Path) -> tuple[Path, ...]:
+    """What a method takes of them."""
+    taken = {
+        "mapper": ("text",),
+        "cfclip-mapper": ("text",),
+        "styleclip-mapper": ("styleclip-green", "styleclip-blue"),
+        "directional-mapper": ("directional-green",),
+        "styleclip-global": ("channels.safetensors",),
+    }
+    return tuple(folder / each for each in taken.get(name, ()))
+
+
+def opened(name: str, session: Session, folder: Path, **settings: Any) -> OpenedMethod:
+    """A method that is ready to edit, in few steps."""
+    quick = FEW if METHODS[name].optimises else {}
+    return open_method(name, session.pack, {**quick, **settings}, files(name, folder))
