@@ -252,7 +252,7 @@ def test_ctrl_c_keeps_what_is_done(
     out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request to stop that comes while rows are made ends after the row at hand."""
-    from cfclip.apps import run_watch
+    from cfclip.apps import console
 
     class AfterSome(threading.Event):
         asked = 0
@@ -269,7 +269,7 @@ def test_ctrl_c_keeps_what_is_done(
             return None
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_watch, "stop_requests", Requests)
+        patch.setattr(console, "stop_requests", Requests)
         assert bench(out, "--methods", METHODS[0]) == 130
     said = capsys.readouterr().err
     done = RowLog(out / "rows.jsonl").rows

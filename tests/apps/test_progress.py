@@ -12,9 +12,9 @@ from PIL import Image
 from terminal import Terminal
 from tiny_process import environment
 
-from cfclip.apps import progress
+from cfclip.apps import console
 from cfclip.apps.cli import main
-from cfclip.apps.progress import ProgressDisplay, clock_time
+from cfclip.apps.console import Console, clock_time
 
 HOW_FAR = r"step \d+ of \d+(, (\d+:)?\d+:\d\d left)?"
 LONG = "a picture with a name as long as those of photographs that were shared more than once"
@@ -79,29 +79,37 @@ class Knowing(Step):
     seconds_left: float | None = None
 
 
-def test_a_line_comes_every_ten_seconds() -> None:
-    lines: list[str] = []
-    seconds = [0.0]
-    display = ProgressDisplay(lines.append, lambda: seconds[0])
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the clock shows."""
+    shown = [0.0]
+    monkeypatch.setattr(console, "monotonic", lambda: shown[0])
+    return shown
+
+
+def test_a_line_comes_every_ten_seconds(
+    seconds: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Console(quiet=False, as_json=False)
     for name in ("a", "b"):  # the clock goes on through short tasks
-        with display.of(name) as update:
+        with output.progress(name) as update:
             for step in range(13):
                 update(Step(step))
                 seconds[0] += 1.0
-    assert lines == [
+    assert capsys.readouterr().err.splitlines() == [
         "a: step 10 of 100, 1:30 left  total 0.500",
         "b: step 7 of 100, 1:33 left  total 0.500",
     ]
 
 
-def test_the_time_left_is_the_tasks_own_if_it_tells_any() -> None:
-    lines: list[str] = []
-    seconds = [0.0]
-    display = ProgressDisplay(lines.append, lambda: seconds[0])
-    with display.of("a") as update:
+def test_the_time_left_is_the_tasks_own_if_it_tells_any(
+    seconds: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Console(quiet=False, as_json=False).progress("a") as update:
         for each in (Knowing(50, seconds_left=4000.0), Knowing(50), Knowing(60, seconds_left=0.0)):
             seconds[0] += 10.0
             update(each)
+    lines = capsys.readouterr().err.splitlines()
     assert [line.partition("  ")[0] for line in lines] == [
         "a: step 50 of 100, 1:06:40 left",
         "a: step 50 of 100",  # there is nothing to estimate from
@@ -117,7 +125,7 @@ def test_times() -> None:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
 
 
 @pytest.mark.usefixtures("hurried")

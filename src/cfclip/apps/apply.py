@@ -10,8 +10,7 @@ from cfclip.apps.edit_work import EditPlan, EditWork, chosen_strengths
 from cfclip.apps.options import Images, PackWork, Strengths, Texts
 from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos
 from cfclip.apps.saving import Saving
-from cfclip.apps.tasks import find_tasks
-from cfclip.apps.texts import check_texts
+from cfclip.apps.tasks import check_texts, find_tasks
 from cfclip.editing.methods import MAPPER
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from cfclip.apps.console import Console, silence_pillow
+from cfclip.apps.console import Console, silence_pillow, watched_run
 from cfclip.apps.options import (
     FAILED,
     INTERRUPTED,
@@ -26,8 +26,7 @@ from cfclip.apps.options import (
     optimisation_options,
     pack_settings,
 )
-from cfclip.apps.run_watch import watched_run
-from cfclip.apps.texts import check_texts
+from cfclip.apps.tasks import check_texts
 from cfclip.editing.methods import MAPPER, OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from cfclip.apps.console import watched_run
 from cfclip.apps.options import DEFAULT_PACK, Output
-from cfclip.apps.run_watch import watched_run
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.settings import check_seed

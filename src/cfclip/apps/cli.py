@@ -22,7 +22,7 @@ from cfclip.apps.options import (
     pack_settings,
     training_in,
 )
-from cfclip.apps.texts import without_dashes
+from cfclip.apps.tasks import without_dashes
 from cfclip.errors import (
     MEMORY_REMEDY,
     CfclipError,

@@ -1,4 +1,7 @@
-"""What commands say, and where: results on stdout, everything else on stderr."""
+"""What commands say, and where: results on stdout; everything else, how far work is too, on stderr.
+
+Progress is a bar on a terminal, elsewhere a line every ten seconds.
+"""
 
 import json
 import logging
@@ -6,18 +9,38 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
-from typing import TYPE_CHECKING, Any, TextIO
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from cfclip.apps.progress import Progress, ProgressDisplay
 from cfclip.errors import CfclipWarning, one_line, plain, shortened
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from cfclip.training.runs import RunCallback, RunProgress
+
 PROGRAM = "cfclip"
+LINE_SECONDS = 10.0
+_LONGEST_LABEL = 28
+_BAR_WIDTH = 10
+_SOON = 0.5  # seconds
+
+
+class Progress(Protocol):
+    """What the callbacks of inversions and edits are given.
+
+    It may have `seconds_left`, an estimate that knows more than the steps tell.
+    """
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def terms(self) -> dict[str, float]: ...
 
 
 class Console:
@@ -32,7 +55,8 @@ class Console:
         self.quiet = quiet
         self.as_json = as_json
         self._warned: set[str] = set()
-        self._progress = ProgressDisplay(None if quiet else self.note)
+        self._last_line = monotonic()
+        """When progress was last told: a command of many short tasks tells of them as well."""
 
     def result(self, content: Mapping[str, Any], *lines: str) -> None:
         """A result on stdout: `content` as a line of JSON, or `lines`.
@@ -52,9 +76,9 @@ class Console:
         if not self.quiet:
             tell([text], sys.stderr)
 
-    def warning(self, text: str, about: str = "") -> None:
-        """Something that may spoil a result, of all or `about` one; each is told once."""
-        line = f"{about}: {text}" if about else text
+    def warning(self, text: str, subject: str = "") -> None:
+        """Something that may spoil a result, all of it or that of `subject`; each is told once."""
+        line = f"{subject}: {text}" if subject else text
         if not {text, line} & self._warned:
             self._warned.add(line)
             self.note(f"{PROGRAM}: warning: {one_line(line)}")
@@ -65,20 +89,15 @@ class Console:
         with warnings.catch_warnings():
             show = warnings.showwarning
 
-            def tell(
-                message: Warning | str,
-                category: type[Warning],
-                filename: str,
-                lineno: int,
-                file: TextIO | None = None,
-                line: str | None = None,
+            def warn(
+                message: Warning | str, category: type[Warning], *place: Any, **more: Any
             ) -> None:
                 if issubclass(category, CfclipWarning):
                     self.warning(str(message))
                 else:
-                    show(message, category, filename, lineno, file, line)
+                    show(message, category, *place, **more)
 
-            warnings.showwarning = tell
+            warnings.showwarning = warn
             warnings.simplefilter("always", CfclipWarning)
             yield
 
@@ -86,9 +105,24 @@ class Console:
         """One line about what went wrong, always."""
         tell([f"{PROGRAM}: error: {one_line(text)}"], sys.stderr)
 
-    def progress(self, label: str) -> AbstractContextManager[Callable[[Progress], None]]:
-        """Give the callback to a task, and it is told how far that is; nothing when quiet."""
-        return self._progress.of(label)
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[Progress], None]]:
+        """Give the callback to a task, and it is shown how far that is; nothing when quiet."""
+        label, pace = plain(label), _Pace()
+
+        def update(progress: Progress) -> None:
+            how_far = pace.how_far(progress)
+            if monotonic() - self._last_line >= LINE_SECONDS:
+                self.note(f"{label}: {how_far}  {terms_text(progress.terms)}".rstrip())
+                self._last_line = monotonic()
+
+        if self.quiet:
+            yield lambda progress: None
+        elif _draws():
+            with _bar(shortened(label, _LONGEST_LABEL), pace) as update_bar:
+                yield update_bar
+        else:
+            yield update
 
 
 def tell(lines: Iterable[str], stream: TextIO) -> None:
@@ -145,10 +179,13 @@ def silence_pillow() -> None:
 
 
 @contextmanager
-def stop_requests() -> Iterator[threading.Event]:
-    """An event that a first Ctrl-C or SIGTERM sets, for work that ends at the next good place.
+def stop_requests(
+    signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM), once: bool = True
+) -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, for work that ends at the next good place.
 
-    A second Ctrl-C is the usual `KeyboardInterrupt`.
+    After the first of them, if `once`, each does what it does otherwise: a second Ctrl-C is the
+    usual `KeyboardInterrupt`. Nothing sets the event outside the main thread.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -157,10 +194,10 @@ def stop_requests() -> Iterator[threading.Event]:
 
     def remember(number: int, frame: "FrameType | None") -> None:
         asked.set()
-        signal.signal(number, before[signal.Signals(number)])
+        if once:
+            signal.signal(number, before[signal.Signals(number)])
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, remember) for number in numbers}
+    before = {number: signal.signal(number, remember) for number in signals}
     try:
         yield asked
     finally:
@@ -171,18 +208,105 @@ def stop_requests() -> Iterator[threading.Event]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Ctrl-C waits until the block has ended: files that belong together are all written."""
-    if threading.current_thread() is not threading.main_thread():
+    with stop_requests((signal.SIGINT,), once=False) as pressed:
         yield
-        return
-    pressed = threading.Event()
-
-    def remember(number: int, frame: "FrameType | None") -> None:
-        pressed.set()
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
     if pressed.is_set():
         raise KeyboardInterrupt
+
+
+@contextmanager
+def watched_run(console: Console, title: str) -> Iterator["RunCallback"]:
+    """The callback of a run, which ends it with a checkpoint when the user asks to stop."""
+    with stop_requests() as asked, console.progress(title) as update:
+
+        def watch(progress: "RunProgress") -> bool:
+            update(progress)
+            return not asked.is_set()
+
+        yield watch
+
+
+def _draws() -> bool:
+    """Whether stderr is a terminal that a bar can be drawn on."""
+    from rich.console import Console
+
+    terminal = Console(stderr=True)
+    return sys.stderr.isatty() and terminal.is_terminal and not terminal.is_dumb_terminal
+
+
+@contextmanager
+def _bar(label: str, pace: "_Pace") -> Iterator[Callable[[Progress], None]]:
+    """Step, steps and time left come first: whatever else there is gets the room behind them."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bars
+    from rich.table import Column
+
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    bars = Bars(
+        TextColumn("{task.fields[how_far]}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=_BAR_WIDTH),
+        TextColumn("{task.description}", markup=False, table_column=rest),
+        console=Console(stderr=True),
+        transient=True,
+        expand=True,
+    )
+    with bars:
+        task = bars.add_task(label, total=None, how_far="starting")
+
+        def update(progress: Progress) -> None:
+            bars.update(
+                task,
+                completed=progress.step,
+                total=progress.steps,
+                how_far=pace.how_far(progress),
+                description=f"{label}  {terms_text(progress.terms)}",
+            )
+
+        yield update
+
+
+class _Pace:
+    """How long steps take, for tasks that do not tell the time that is left."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def how_far(self, progress: Progress) -> str:
+        """Such as "step 30 of 100, 0:12 left"."""
+        step, steps = progress.step, progress.steps
+        left = self._seconds_left(progress)
+        time_left = "" if left is None else f", {clock_time(left)} left"
+        return f"step {step} of {steps}{time_left}"
+
+    def _seconds_left(self, progress: Progress) -> float | None:
+        now = monotonic()
+        if self._first is None:
+            self._first = progress.step, now
+        known: float | None = getattr(progress, "seconds_left", None)
+        if known:
+            return known
+        # A task may go on where an earlier one has ended.
+        begun, began = self._first
+        done = progress.step - begun
+        return (progress.steps - progress.step) * (now - began) / done if done > 0 else None
+
+
+def clock_time(seconds: float) -> str:
+    """Seconds as minutes and seconds, with hours if there are any.
+
+    >>> clock_time(12.3), clock_time(3723)
+    ('0:12', '1:02:03')
+    """
+    minutes, rest = divmod(int(seconds + _SOON), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def terms_text(terms: Mapping[str, float]) -> str:
+    """Loss terms in a few characters.
+
+    >>> terms_text({"clip_nce": 3.14159, "total": 4.0})
+    'clip_nce 3.142  total 4.000'
+    """
+    return "  ".join(f"{name} {value:.3f}" for name, value in terms.items())

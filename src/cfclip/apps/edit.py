@@ -24,8 +24,7 @@ from cfclip.apps.options import (
 )
 from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos
 from cfclip.apps.saving import Saving
-from cfclip.apps.tasks import Task, check_plan, find_tasks
-from cfclip.apps.texts import pictures_and_texts
+from cfclip.apps.tasks import Task, check_plan, find_tasks, pictures_and_texts
 from cfclip.editing.defaults import make_config
 from cfclip.editing.methods import OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from cfclip.apps.edit_work import Count, chosen_strengths
 from cfclip.apps.grid_file import GridFile
 from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts
-from cfclip.apps.tasks import Task, find_tasks, interruption, report_failure, summarise
-from cfclip.apps.texts import check_texts
+from cfclip.apps.tasks import Task, check_texts, find_tasks, interruption, report_failure, summarise
 from cfclip.editing.methods import METHODS
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import RECOVERABLE, InputError

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.console import Console, uninterrupted, watched_run
 from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, OK, SAFETENSORS, Output
-from cfclip.apps.run_watch import watched_run
 from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.errors import InputError
 

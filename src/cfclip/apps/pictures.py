@@ -3,24 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import INTERRUPTED, OK, Images, PackWork
+from cfclip.apps.options import OK, Images, PackWork
 from cfclip.apps.photos import FaceOptions, check_photos, picture_of
-from cfclip.apps.tasks import (
-    Task,
-    check_plan,
-    check_written,
-    find_tasks,
-    interruption,
-    report_failure,
-    summarise,
-)
-from cfclip.apps.writing import Writing
+from cfclip.apps.tasks import Task, check_plan, check_written, find_tasks, work_through
 from cfclip.editing.defaults import SAMPLE_TRUNCATION
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.errors import CfclipError
 from cfclip.photos.face_config import FaceConfig
 
 if TYPE_CHECKING:
@@ -28,6 +18,7 @@ if TYPE_CHECKING:
     from cfclip.editing.sources import Source
     from cfclip.provenance.metadata import Provenance
     from cfclip.provenance.stamping import Marking
+    from cfclip.viewing.sheets import Tile
 
 _SHEET_COLUMNS = 6
 
@@ -54,48 +45,39 @@ class Sample(PackWork):
         from cfclip.editing.sources import check_count
 
         check_count("count", self.count)
-        paths = [self.out / f"sample-{self.seed + i}.png" for i in range(self.count)]
-        last = self.seed + self.count - 1
-        sheet_path = self.out / f"samples-{self.seed}-{last}.png" if self.count > 1 else None
-        writing, marking = self.writing(), self.marking()
-        check_written([*paths, *([sheet_path] if sheet_path else [])], writing)
-        with writing:
-            self._make(paths, sheet_path, writing, marking)
-        return OK
-
-    def _make(
-        self, paths: Sequence[Path], sheet_path: Path | None, writing: Writing, marking: "Marking"
-    ) -> None:
+        seeds = range(self.seed, self.seed + self.count)
+        paths = [self.out / f"sample-{seed}.png" for seed in seeds]
+        sheets = [self.out / f"samples-{seeds[0]}-{seeds[-1]}.png"] if self.count > 1 else []
+        writing, marking, console = self.writing(), self.marking(), self.console
+        check_written([*paths, *sheets], writing)
         from cfclip.editing.session import Session
         from cfclip.provenance.metadata import joint_provenance
         from cfclip.provenance.stamping import write_picture
         from cfclip.viewing.sheets import in_rows, sheet
 
-        console = self.console
-        session = Session.open(self.pack, self.device)
-        sources: list[Source] = []
-        stated: list[Provenance] = []
-        for index, path in enumerate(paths):
-            source = session.sample(1, self.seed + index, self.truncation)[0]
-            provenance = _provenance(session, source)
-            with writing.together([path]) as folder:
-                write_picture(source.image, folder / path.name, provenance, marking)
-            told: dict[str, Any] = {
-                "seed": self.seed + index,
-                "truncation": self.truncation,
-                "image": str(path),
-            }
-            if self.truncation == SAMPLE_TRUNCATION:  # else the name stands for another picture
-                told["source"] = f"sample:{self.seed + index}"
-            console.result(told, str(path))
-            sources.append(source)
-            stated.append(provenance)
-        if sheet_path is not None:
-            tiles = [(source.image, source.name) for source in sources]
-            picture = sheet(in_rows(tiles, _SHEET_COLUMNS))
-            with writing.together([sheet_path]) as folder:
-                write_picture(picture, folder / sheet_path.name, joint_provenance(stated), marking)
-            console.result({"sheet": str(sheet_path)}, str(sheet_path))
+        tiles: list[Tile] = []
+        provenances: list[Provenance] = []
+        with writing:
+            session = Session.open(self.pack, self.device)
+            for seed, path in zip(seeds, paths, strict=True):
+                source = session.sample(1, seed, self.truncation)[0]
+                tiles.append((source.image, source.name))
+                provenances.append(_provenance(session, source))
+                with writing.together([path]) as folder:
+                    write_picture(source.image, folder / path.name, provenances[-1], marking)
+                content = {"seed": seed, "truncation": self.truncation, "image": str(path)}
+                if self.truncation == SAMPLE_TRUNCATION:  # else the name is of another picture
+                    content["source"] = f"sample:{seed}"
+                console.result(content, str(path))
+            for path in sheets:
+                picture, provenance = (
+                    sheet(in_rows(tiles, _SHEET_COLUMNS)),
+                    joint_provenance(provenances),
+                )
+                with writing.together([path]) as folder:
+                    write_picture(picture, folder / path.name, provenance, marking)
+                console.result({"sheet": str(path)}, str(path))
+        return OK
 
 
 @dataclass(frozen=True)
@@ -117,52 +99,28 @@ class Invert(PackWork):
         """Invert each picture; one that fails does not lose the others."""
         tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face)
-        planned = [_inversion_files(self.out, task.name) for task in tasks]
-        writing, marking = self.writing(), self.marking()
-        check_plan(tasks, planned, writing)
+        ends = ("_inverted.png", "_inverted_strip.png", "_inverted.json")
+        planned = {task: [self.out / f"{task.name}{end}" for end in ends] for task in tasks}
+        writing, marking, console = self.writing(), self.marking(), self.console
+        check_plan(tasks, [*planned.values()], writing)
         with writing:
-            return self._invert_all(tasks, failures, planned, writing, marking)
+            from cfclip.editing.session import Session
 
-    def _invert_all(
-        self,
-        tasks: Sequence[Task],
-        failures: list[str],
-        planned: Sequence[Sequence[Path]],
-        writing: Writing,
-        marking: "Marking",
-    ) -> int:
-        from cfclip.editing.session import Session
+            session = Session.open(self.pack, self.device)
 
-        console = self.console
-        session = Session.open(self.pack, self.device)
-        finished, total = 0, len(tasks) + len(failures)
-        for task, files in zip(tasks, planned, strict=True):
-            try:
+            def invert(task: Task) -> None:
                 with console.progress(f"{task.name}: inverting") as update:
                     picture = picture_of(task, self.face)
                     source = session.invert(picture, self.projection, update)
                 for warning in source.warnings:
                     console.warning(warning, task.name)
+                files = planned[task]
                 with uninterrupted(), writing.together(files) as folder:
                     beside = [folder / path.name for path in files]
                     _save(source, beside, _provenance(session, source), marking)
-                _tell(console, source, str(task.picture), files)
-                finished += 1
-            except (CfclipError, MemoryError, RuntimeError) as error:
-                failures.append(report_failure(console, task, error))
-            except KeyboardInterrupt:
-                console.error(interruption(finished, total, ""))
-                return INTERRUPTED
-        return summarise(console, failures, total)
+                _report(console, source, str(task.picture), files)
 
-
-def _inversion_files(out: Path, name: str) -> tuple[Path, Path, Path]:
-    """The reproduction, the strip and the JSON file."""
-    return (
-        out / f"{name}_inverted.png",
-        out / f"{name}_inverted_strip.png",
-        out / f"{name}_inverted.json",
-    )
+            return work_through(console, tasks, failures, invert)
 
 
 def _provenance(session: "Session", source: "Source") -> "Provenance":
@@ -185,24 +143,24 @@ def _save(
     from cfclip.provenance.stamping import write_picture
     from cfclip.viewing.sheets import strip
 
-    image, beside, facts = files
+    image, beside, record = files
     write_picture(source.reconstruction, image, provenance, marking)
     tiles = [(source.image, "source"), (source.reconstruction, "reconstruction")]
     write_picture(strip(tiles), beside, provenance, marking)
-    write_json(inversion_content(source), facts)
+    write_json(inversion_content(source), record)
 
 
-def _tell(console: Console, source: "Source", picture: str, files: Sequence[Path]) -> None:
-    image, beside, facts = map(str, files)
+def _report(console: Console, source: "Source", picture: str, files: Sequence[Path]) -> None:
+    image, beside, record = map(str, files)
     content = {
         "source": picture,
         "image": image,
         "strip": beside,
-        "record": facts,
+        "record": record,
         "psnr": source.psnr,
         "perceptual": source.perceptual,
         "warnings": source.warnings,
     }
     likeness = "exact" if source.psnr is None else f"{source.psnr:.1f} dB"
-    console.result(content, str(image), str(beside), str(facts))
+    console.result(content, image, beside, record)
     console.note(f"{picture}: reproduced at {likeness}")

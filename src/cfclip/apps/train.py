@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, stop_requests
+from cfclip.apps.console import Console, stop_requests, watched_run
 from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output, Texts
 from cfclip.apps.photos import FaceOptions
-from cfclip.apps.run_watch import watched_run
-from cfclip.apps.tasks import summarise
-from cfclip.apps.texts import check_texts
+from cfclip.apps.tasks import check_texts, summarise
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig
 from cfclip.training.training_config import TrainingConfig, TrainingPreset
