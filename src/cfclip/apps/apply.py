@@ -6,11 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from cfclip.apps.edit_work import EditPlan, EditWork, chosen_strengths
-from cfclip.apps.options import Images, PackWork, Strengths, Texts
-from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos
-from cfclip.apps.saving import Saving
-from cfclip.apps.tasks import check_texts, find_tasks
+from cfclip.apps.edit_work import EditPlan, EditWork, Saving, chosen_strengths
+from cfclip.apps.options import FaceOptions, Images, PackWork, Paste, PasteOptions, Strengths, Texts
+from cfclip.apps.tasks import check_photos, check_texts, find_tasks
 from cfclip.editing.methods import MAPPER
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from cfclip.apps.console import watched_run
-from cfclip.apps.options import DEFAULT_PACK, Output
+from cfclip.apps.options import OnPack
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.settings import check_seed
@@ -30,7 +30,7 @@ _QUICK_PROJECTION_STEPS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchWork(Output):
+class BenchWork(OnPack):
     """Options of commands that edit avatars and measure what comes out."""
 
     out: Path
@@ -65,12 +65,6 @@ class BenchWork(Output):
 
     quick: bool = False
     """Try the command itself: two avatars, a prompt of each family, edits of two steps."""
-
-    pack: str = DEFAULT_PACK
-    """Model pack of avatars, by name or folder."""
-
-    device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, mps."""
 
     projection: ProjectionConfig = field(default_factory=ProjectionConfig)
 

@@ -22,7 +22,6 @@ from cfclip.apps.options import (
     pack_settings,
     training_in,
 )
-from cfclip.apps.tasks import without_dashes
 from cfclip.errors import (
     MEMORY_REMEDY,
     CfclipError,
@@ -71,6 +70,8 @@ _OF_TWO_WORDS = {"packs", "grid"}
 _LONGEST_ARGUMENT = 10_000
 """Above any path or text; the parser of options would show all of what it cannot parse."""
 _COMPLETION = "--tyro-print-completion"
+_TEXT_OPTIONS = ("--text", "--source-text", "--unrealistic-text")
+_OPTIONS_END = "--"
 
 _DESCRIPTION = """Edit pictures with text, including into what the generator has never seen.
 
@@ -162,6 +163,43 @@ def parse(arguments: Sequence[str]) -> Command:
     with nullcontext() if completion else plain_prints():
         union: Any = Union[tuple(commands)]  # noqa: UP007  # made from a table
         return _parsed(union, arguments, prog="cfclip", description=_DESCRIPTION)
+
+
+def without_dashes(arguments: Sequence[str], commands: int) -> list[str]:
+    """A command line whose texts may begin with "-", in a form that the parser takes.
+
+    The parser takes a word that begins with "-" for an option, so the text of an option is tied to
+    it by "=". It wants all words that are no options in one piece: those after "--" and those
+    before the first option are joined behind the options.
+
+    Args:
+        arguments: what was typed.
+        commands: how many words at its beginning name the command.
+
+    >>> without_dashes(["apply", "run", "a.png", "--text", "-5 degrees"], 1)
+    ['apply', 'run', 'a.png', '--text=-5 degrees']
+    >>> without_dashes(["edit", "a.png", "--out", "b", "--", "-x"], 1)
+    ['edit', '--out', 'b', '--', 'a.png', '-x']
+    """
+    typed = list(arguments)
+    end = typed.index(_OPTIONS_END) if _OPTIONS_END in typed else len(typed)
+    options, rest = typed[:end], typed[end + 1 :]
+    joined: list[str] = []
+    for word in options:
+        if joined and joined[-1] in _TEXT_OPTIONS and not _is_option(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    if end == len(typed):
+        return joined
+    name, others = joined[:commands], joined[commands:]
+    places = [place for place, word in enumerate(others) if _is_option(word)]
+    first = places[0] if places else len(others)
+    return [*name, *others[first:], _OPTIONS_END, *others[:first], *rest]
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("--") and not any(map(str.isspace, word.partition("=")[0]))
 
 
 def _parsed(command: Any, arguments: Sequence[str], **more: Any) -> Command:

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import tyro
 
-from cfclip.apps.options import OK, SAFETENSORS, Output
-from cfclip.errors import InputError
+from cfclip.apps.options import OK, TensorFile
 
 
 @dataclass(frozen=True)
-class Convert(Output):
+class Convert(TensorFile):
     """Write a generator of another program as safetensors, with its origin, hash and licence.
 
     IN is a .pt of rosinality, a checkpoint of pSp, e4e, StyleCLIP or CF-CLIP with a generator in
@@ -32,16 +31,9 @@ class Convert(Output):
     origin: str | None = None
     """Who made the weights, from what; the name of IN if not given."""
 
-    overwrite: bool = False
-    """Replace the file if it exists."""
-
     def run(self) -> int:
         """Read, write, tell what it is."""
-        from cfclip.images.image_files import check_outputs
-
-        if self.out.suffix != SAFETENSORS:
-            raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")
-        check_outputs([self.out], self.overwrite)
+        self.check(self.out)
 
         from cfclip.generators.opening import convert_generator
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from cfclip.apps.options import DEFAULT_PACK, FAILED, OK, Output
+from cfclip.apps.options import FAILED, OK, OnPack
 from cfclip.errors import one_line
 
 if TYPE_CHECKING:
@@ -14,17 +14,11 @@ _WIDTH = 17
 
 
 @dataclass(frozen=True)
-class Doctor(Output):
+class Doctor(OnPack):
     """Check the installation: versions, machine, packs, and an edit of ten seconds at most.
 
     What it prints can be pasted into a bug report: it names no user and no folder.
     """
-
-    pack: str = DEFAULT_PACK
-    """Model pack to try an edit with, by name or folder."""
-
-    device: str = "cpu"
-    """Where to try it: cpu, cuda, cuda:1, mps."""
 
     def run(self) -> int:
         """Look, try, tell; fails with one line if anything is broken."""

@@ -7,24 +7,25 @@ from typing import Annotated
 import tyro
 
 from cfclip.apps.console import uninterrupted
-from cfclip.apps.edit_work import EditPlan, EditWork, chosen_strengths
+from cfclip.apps.edit_work import EditPlan, EditWork, Saving, chosen_strengths
 from cfclip.apps.options import (
     FAILED,
     OK,
+    FaceOptions,
     Images,
     MethodFiles,
     MethodName,
     MethodSettings,
     PackWork,
+    Paste,
+    PasteOptions,
     Strengths,
     Texts,
     Work,
     as_settings,
     optimisation_options,
 )
-from cfclip.apps.photos import FaceOptions, Paste, PasteOptions, check_photos
-from cfclip.apps.saving import Saving
-from cfclip.apps.tasks import Task, check_plan, find_tasks, pictures_and_texts
+from cfclip.apps.tasks import Task, check_photos, check_plan, find_tasks, pictures_and_texts
 from cfclip.editing.defaults import make_config
 from cfclip.editing.methods import OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, uninterrupted, watched_run
-from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, OK, SAFETENSORS, Output
+from cfclip.apps.options import INTERRUPTED, OK, OnPack, TensorFile
 from cfclip.editors.global_config import ChannelFitConfig
-from cfclip.errors import InputError
 
 if TYPE_CHECKING:
     from cfclip.fitting.channels import FittedChannels
 
 
 @dataclass(frozen=True)
-class FitGlobalDirections(Output):
+class FitGlobalDirections(OnPack, TensorFile):
     """Measure what each StyleSpace channel of a pack does, for StyleCLIP's global directions.
 
     Every channel of sampled pictures is moved to either side and looked at by CLIP. Ctrl-C keeps
@@ -27,27 +26,14 @@ class FitGlobalDirections(Output):
     """Where to write the statistics, a .safetensors file. FILE_partial beside it keeps the work
     until it is done."""
 
-    overwrite: bool = False
-    """Replace the file if it exists."""
-
-    pack: str = DEFAULT_PACK
-    """Model pack to measure, by name or folder."""
-
-    device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, mps."""
-
     settings: Annotated[ChannelFitConfig, tyro.conf.arg(name="")] = field(
         default_factory=ChannelFitConfig
     )
 
     def run(self) -> int:
         """Measure, write, remove what was kept on the way."""
-        from cfclip.images.image_files import check_outputs
-
         console = self.console
-        if self.out.suffix != SAFETENSORS:
-            raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")
-        check_outputs([self.out], self.overwrite)
+        self.check(self.out)
         partial = self.out.with_name(f"{self.out.stem}_partial")
 
         from cfclip.editors.channel_statistics import save_channel_statistics

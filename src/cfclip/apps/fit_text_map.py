@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import DEFAULT_PACK, INTERRUPTED, SAFETENSORS, Output
-from cfclip.apps.photos import FaceOptions
+from cfclip.apps.options import INTERRUPTED, FaceOptions, OnPack, TensorFile
 from cfclip.apps.tasks import summarise
 from cfclip.editors.optimisation_config import TextMapFitConfig
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.errors import InputError
 from cfclip.photos.face_config import FaceConfig
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FitTextMap(Output):
+class FitTextMap(OnPack, TensorFile):
     """Fit a linear text map to pictures with captions, for edits that start from the text.
 
     FOLDER holds the pictures in images/ and captions.jsonl, a line each: {"image": "ada.png",
@@ -34,15 +32,6 @@ class FitTextMap(Output):
 
     out: Path
     """Where to write the map, a .safetensors file."""
-
-    overwrite: bool = False
-    """Replace the file if it exists."""
-
-    pack: str = DEFAULT_PACK
-    """Model pack that the map is for, by name or folder."""
-
-    device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, mps."""
 
     inversions: Path | None = None
     """Folder that keeps the inverted pictures, so that a rerun goes on; MAP_inversions beside the
@@ -57,13 +46,10 @@ class FitTextMap(Output):
     def run(self) -> int:
         """Invert, fit, write; pictures that fail are left out and told at the end."""
         from cfclip.fitting.captioned_pictures import read_captioned_folder
-        from cfclip.images.image_files import check_outputs
 
         console = self.console
-        if self.out.suffix != SAFETENSORS:
-            raise InputError(f"out is {self.out}, expected the name of a {SAFETENSORS} file")
+        self.check(self.out)
         folder = read_captioned_folder(self.folder)
-        check_outputs([self.out], self.overwrite)
         kept = self.inversions or self.out.with_name(f"{self.out.stem}_inversions")
 
         from cfclip.editing.session import Session

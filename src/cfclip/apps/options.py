@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
@@ -17,6 +17,7 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
+from cfclip.photos.face_config import FEATHER, FaceConfig, PasteBack
 from cfclip.settings import EditSettings
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PACK = "avatars"
 DEFAULT_PRESET: "TrainingPreset" = "pack"
-SAFETENSORS = ".safetensors"
-"""Suffix of the files of tensors that commands write."""
+_SAFETENSORS = ".safetensors"
 _PACK_OPTION = "--pack"
 _PRESET_OPTION = "--preset"
 _METHOD_OPTION = "--method"
@@ -59,6 +59,22 @@ class Output:
     def console(self) -> Console:
         """The console of this run."""
         return Console(self.quiet, self.json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorFile(Output):
+    """Options of commands that write one file of tensors."""
+
+    overwrite: bool = False
+    """Replace the file if it exists."""
+
+    def check(self, out: Path) -> None:
+        """Raise `InputError` if the file cannot be written or must not be."""
+        from cfclip.images.image_files import check_outputs
+
+        if out.suffix != _SAFETENSORS:
+            raise InputError(f"out is {out}, expected the name of a {_SAFETENSORS} file")
+        check_outputs([out], self.overwrite)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +135,31 @@ class OnPack(Output):
 class PackWork(OnPack, Work):
     """Options of commands that make files with a pack."""
 
+
+FaceOptions: TypeAlias = Annotated[FaceConfig, tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
+class Paste:
+    """Whether and how an edit is put back into its photo."""
+
+    paste_back: Literal["no", "changed", "whole"] = "no"
+    """Also write the whole photo with the edit in it: where it changed something, or the whole
+    crop of the face."""
+
+    feather: float = FEATHER
+    """Width of the soft edge of what is pasted, as a share of the crop's side."""
+
+    def __post_init__(self) -> None:
+        PasteBack(feather=self.feather)  # which knows the limits
+
+    @property
+    def chosen(self) -> PasteBack | None:
+        """The settings, if it is put back."""
+        return None if self.paste_back == "no" else PasteBack(self.paste_back, self.feather)
+
+
+PasteOptions: TypeAlias = Annotated[Paste, tyro.conf.arg(name="")]
 
 MethodName: TypeAlias = Annotated[
     str,

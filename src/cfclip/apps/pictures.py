@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import OK, Images, PackWork
-from cfclip.apps.photos import FaceOptions, check_photos, picture_of
-from cfclip.apps.tasks import Task, check_plan, check_written, find_tasks, work_through
+from cfclip.apps.options import OK, FaceOptions, Images, PackWork
+from cfclip.apps.tasks import (
+    Task,
+    check_photos,
+    check_plan,
+    check_written,
+    find_tasks,
+    picture_of,
+    work_through,
+)
 from cfclip.editing.defaults import SAMPLE_TRUNCATION
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig

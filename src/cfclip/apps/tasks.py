@@ -7,16 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, INTERRUPTED, OK
 from cfclip.apps.writing import Writing
 from cfclip.errors import RECOVERABLE, CfclipError, InputError, failure_line, shown
+from cfclip.photos.face_config import FaceConfig, PasteBack
 from cfclip.provenance.output_names import short_hash
 
+if TYPE_CHECKING:
+    from cfclip.editing.sources import Picture
+
 EXAMPLE = "green hair"
-_TEXT_OPTIONS = ("--text", "--source-text", "--unrealistic-text")
-_OPTIONS_END = "--"
 _LONGEST_COMMAND = 200
 _ACTIVE_IN_QUOTES = frozenset('"\\$`!')
 """What a shell acts on within double quotes."""
@@ -123,43 +126,6 @@ def _choices(place: str) -> tuple[str, ...]:
     return tuple(each.lstrip("._") or "picture" for each in (*choices, own))
 
 
-def without_dashes(arguments: Sequence[str], commands: int) -> list[str]:
-    """A command line whose texts may begin with "-", in a form that the parser takes.
-
-    The parser takes a word that begins with "-" for an option, so the text of an option is tied to
-    it by "=". It wants all words that are no options in one piece: those after "--" and those
-    before the first option are joined behind the options.
-
-    Args:
-        arguments: what was typed.
-        commands: how many words at its beginning name the command.
-
-    >>> without_dashes(["apply", "run", "a.png", "--text", "-5 degrees"], 1)
-    ['apply', 'run', 'a.png', '--text=-5 degrees']
-    >>> without_dashes(["edit", "a.png", "--out", "b", "--", "-x"], 1)
-    ['edit', '--out', 'b', '--', 'a.png', '-x']
-    """
-    typed = list(arguments)
-    end = typed.index(_OPTIONS_END) if _OPTIONS_END in typed else len(typed)
-    options, rest = typed[:end], typed[end + 1 :]
-    joined: list[str] = []
-    for word in options:
-        if joined and joined[-1] in _TEXT_OPTIONS and not _is_option(word):
-            joined[-1] += f"={word}"
-        else:
-            joined.append(word)
-    if end == len(typed):
-        return joined
-    name, others = joined[:commands], joined[commands:]
-    places = [place for place, word in enumerate(others) if _is_option(word)]
-    first = places[0] if places else len(others)
-    return [*name, *others[first:], _OPTIONS_END, *others[:first], *rest]
-
-
-def _is_option(word: str) -> bool:
-    return word.startswith("--") and not any(map(str.isspace, word.partition("=")[0]))
-
-
 def pictures_and_texts(
     given: Sequence[str], texts: Sequence[str], out: Path
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -249,6 +215,36 @@ def _quoted(word: str) -> str:
     quoted = shlex.quote(word)
     plain = quoted == word or _ACTIVE_IN_QUOTES & set(word)
     return quoted if plain else f'"{word}"'
+
+
+def check_photos(tasks: Sequence[Task], face: FaceConfig, paste: PasteBack | None = None) -> None:
+    """Raise `InputError` if faces are to be cut from what are no photos, by landmarks of another
+    picture, or put back without having been cut."""
+    if not face.chosen:
+        if paste is not None:
+            raise InputError(
+                f"paste_back is {paste.region!r}, but no face is cut from a photo; ask for that "
+                "too (--align or --landmarks FILE)"
+            )
+        return
+    for task in tasks:
+        if isinstance(task.picture, str):
+            raise InputError(
+                f"{task.picture} is the generator's own picture, which has no face to be cut from "
+                "it; leave out --align and --landmarks"
+            )
+    from cfclip.photos.photo import check_landmarks
+
+    check_landmarks(face, len(tasks))
+
+
+def picture_of(task: Task, face: FaceConfig) -> "Picture":
+    """The picture of a task, with the face in it if that is to be cut from it."""
+    if not face.chosen:
+        return task.picture
+    from cfclip.photos.photo import open_photo
+
+    return open_photo(task.picture, face)
 
 
 def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], writing: Writing) -> None:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cfclip.apps.console import Console, stop_requests, watched_run
-from cfclip.apps.options import DEFAULT_PACK, DEFAULT_PRESET, INTERRUPTED, Output, Texts
-from cfclip.apps.photos import FaceOptions
+from cfclip.apps.options import (
+    DEFAULT_PRESET,
+    INTERRUPTED,
+    FaceOptions,
+    OnPack,
+    Texts,
+)
 from cfclip.apps.tasks import check_texts, summarise
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig
@@ -25,7 +30,7 @@ _INVERSIONS = "inversions"
 
 
 @dataclass(frozen=True)
-class Train(Output):
+class Train(OnPack):
     """Train a text mapper, which then makes an edit in one pass (see `cfclip apply`).
 
     Writes to the folder --out: the best mapper and the last, a checkpoint, a log, and curves and
@@ -69,12 +74,6 @@ class Train(Output):
 
     checkpoint_seconds: float = 60.0
     """The most work that a power cut can lose."""
-
-    pack: str = DEFAULT_PACK
-    """Model pack that the mapper is for, by name or folder."""
-
-    device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, mps."""
 
     settings: Annotated[TrainingConfig, tyro.conf.arg(name="")] = field(
         default_factory=TrainingConfig
