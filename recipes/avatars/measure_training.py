@@ -14,7 +14,7 @@ from torch import Tensor
 from cfclip.editing.defaults import training_settings
 from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
-from cfclip.fitting.mapper_training import FoundLatents, find_latents, train_mapper
+from cfclip.fitting.mapper_training import TrainingLatents, find_latents, train_mapper
 from cfclip.io.files import atomic_write
 from cfclip.training.runs import RunProgress
 from cfclip.training.training_config import TrainingConfig
@@ -116,7 +116,7 @@ def _train(
     session: Session,
     config: MeasureTraining,
     training: TrainingConfig,
-    latents: FoundLatents,
+    latents: TrainingLatents,
     resume: bool,
 ) -> tuple[int, float]:
     """One piece of the training: the step it came to, and its seconds."""

@@ -51,12 +51,10 @@ def write_examples(
     answers: dict[_Case, dict[str, MeasuredEdit]] = defaultdict(dict)
     for row in rows:
         answers[row.prompt, row.avatar][row.method] = row
-    complete = {case: found for case, found in answers.items() if set(methods) <= set(found)}
+    complete = {case: own for case, own in answers.items() if set(methods) <= set(own)}
     first = next((name for name in methods if name != ORACLE), ORACLE)
     exact = {
-        case: found[first].exact
-        for case, found in complete.items()
-        if found[first].family != CONTROL
+        case: own[first].exact for case, own in complete.items() if own[first].family != CONTROL
     }
     files = []
     for name, cases, count in (

@@ -246,9 +246,9 @@ def exact_table(summary: Summary) -> str:
 
 def _methods(description: Mapping[str, Any]) -> str:
     rows = []
-    for name, facts in description["methods"].items():
-        seconds = facts["seconds_of_training"]
-        settings = ", ".join(f"{key} {value}" for key, value in facts["settings"].items())
+    for name, method in description["methods"].items():
+        seconds = method["seconds_of_training"]
+        settings = ", ".join(f"{key} {value}" for key, value in method["settings"].items())
         rows.append((name, "not measured" if seconds is None else f"{seconds:.0f}", settings))
     return markdown_table(("method", "seconds of training", "settings"), rows)
 

@@ -9,7 +9,9 @@ def test_inputs_of_a_table() -> None:
     codes, rgb = attribute_inputs(table.take(slice(0, 3)))
     assert codes.dtype == torch.int64
     assert tuple(rgb.shape) == (3, len(COLOURS), 3)
-    assert codes[1].tolist() == list(table.record(1).shape_codes)
+    assert codes[1].tolist() == [
+        values.index(getattr(table.record(1), name)) for name, values in SHAPES.items()
+    ]
     expected = torch.tensor(table.record(1).skin_colour) / 127.5 - 1.0
     torch.testing.assert_close(rgb[1, list(COLOURS).index("skin_colour")], expected)
 

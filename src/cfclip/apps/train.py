@@ -22,7 +22,7 @@ from cfclip.training.training_config import TrainingConfig, TrainingPreset
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
     from cfclip.features.term_networks import NetworkFiles
-    from cfclip.fitting.mapper_training import FoundLatents, TrainedMapper
+    from cfclip.fitting.mapper_training import TrainedMapper, TrainingLatents
     from cfclip.training.processes import Processes
     from cfclip.training.prompt_files import Prompts
 
@@ -134,29 +134,29 @@ class Train(OnPack):
 
     def _latents(
         self, session: "Session", console: Console, processes: "Processes"
-    ) -> "FoundLatents | None":
+    ) -> "TrainingLatents | None":
         """Those that the first process finds, for all; None after Ctrl-C."""
-        from cfclip.fitting.mapper_training import FoundLatents
+        from cfclip.fitting.mapper_training import TrainingLatents
         from cfclip.io.files import alone_in
         from cfclip.training.latents import shared_latents
 
-        found = None
+        latents = None
         if processes.first:
             try:
                 with alone_in(self.out):
-                    found = self._find_latents(session, console)
+                    latents = self._find_latents(session, console)
             except KeyboardInterrupt:
                 console.error("interrupted; inverted pictures are kept, the same command goes on")
-            goes_on = processes.agree(found is not None)
+            goes_on = processes.agree(latents is not None)
         else:
             with stop_requests():  # which is for the first one to follow
                 goes_on = processes.agree()
         if not goes_on:
             return None
-        sets = shared_latents(found.sets if found else None, processes)
-        return replace(found, sets=sets) if found else FoundLatents(sets)
+        sets = shared_latents(latents.sets if latents else None, processes)
+        return replace(latents, sets=sets) if latents else TrainingLatents(sets)
 
-    def _find_latents(self, session: "Session", console: Console) -> "FoundLatents":
+    def _find_latents(self, session: "Session", console: Console) -> "TrainingLatents":
         from cfclip.fitting.mapper_training import find_latents
 
         with console.progress("finding latents") as update:
@@ -175,7 +175,7 @@ class Train(OnPack):
         session: "Session",
         console: Console,
         prompts: tuple[str, ...],
-        latents: "FoundLatents",
+        latents: "TrainingLatents",
         networks: "NetworkFiles",
         processes: "Processes",
     ) -> "TrainedMapper":
@@ -196,7 +196,7 @@ class Train(OnPack):
                 processes=processes,
             )
 
-    def _tell(self, console: Console, trained: "TrainedMapper", latents: "FoundLatents") -> None:
+    def _tell(self, console: Console, trained: "TrainedMapper", latents: "TrainingLatents") -> None:
         warnings = (*latents.warnings, *trained.warnings)
         for warning in warnings:
             console.warning(warning)

@@ -100,13 +100,23 @@ def width_of(tensors: Mapping[str, Tensor], source: str) -> int:
 
     Raises `CheckpointError` when it is of another network, or too narrow.
     """
-    name = "input_layer.0.weight"
+    return first_width(tensors, "input_layer.0.weight", "an IR-SE50", source, _SQUEEZE)
+
+
+def first_width(
+    tensors: Mapping[str, Tensor], name: str, network: str, source: str, least: int = 1
+) -> int:
+    """The channels that the kernel `name` gives.
+
+    Raises `CheckpointError` for a state dict that is not of `network`, or of other widths than one
+    has.
+    """
     if name not in tensors or tensors[name].ndim != 4:
-        raise CheckpointError(f"{source} is not an IR-SE50: no kernel {name}; give another file")
+        raise CheckpointError(f"{source} is not {network}: no kernel {name}; give another file")
     width = tensors[name].shape[0]
-    if not _SQUEEZE <= width <= _MOST_WIDTH:
+    if not least <= width <= _MOST_WIDTH:
         raise CheckpointError(
-            f"{source} has {name} of {width} channels, expected {_SQUEEZE} to {_MOST_WIDTH}"
+            f"{source} has {name} of {width} channels, expected {least} to {_MOST_WIDTH}"
         )
     return width
 

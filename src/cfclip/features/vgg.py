@@ -5,7 +5,6 @@ Johnson et al., "Perceptual Losses" (ECCV 2016). Two sets of weights are about, 
 pixels differently: the original ones (Caffe's) in BGR up to 255, torchvision's normalised RGB.
 """
 
-from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.errors import CheckpointError, InputError
+from cfclip.errors import InputError
+from cfclip.features.irse import first_width
 from cfclip.foreign.state_dicts import network_of
 from cfclip.foreign.torch_files import read_torch_file
 from cfclip.io.weights import check_tensors, meta_device, shapes_of
@@ -24,9 +24,6 @@ _WIDTHS = (1, 2, 4, 8, 8)
 _LAST = "conv5_2"
 _REDUCTION = 2 ** (len(_STAGES) - 1)
 """Pixels of the image for one of the map."""
-
-_MOST_WIDTH = 4096
-"""Far above any network: the sizes that a file claims are refused before one is made."""
 
 _CLASSIFIER = {f"classifier.{layer}.{part}" for layer in (0, 3, 6) for part in ("weight", "bias")}
 
@@ -39,13 +36,13 @@ _TORCHVISION_STD = (0.229, 0.224, 0.225)
 
 def _names() -> dict[str, str]:
     """The original name of every convolution to torchvision's."""
-    found, number = {}, count()
+    names, number = {}, count()
     for stage, convolutions in enumerate(_STAGES, 1):
         for index in range(1, convolutions + 1):
-            found[f"conv{stage}_{index}"] = f"features.{next(number)}"
+            names[f"conv{stage}_{index}"] = f"features.{next(number)}"
             next(number)  # the activation
         next(number)  # the pooling
-    return found
+    return names
 
 
 _NAMES = _names()
@@ -118,7 +115,8 @@ def load_perceptual(path: str | Path, device: str | torch.device = "cpu") -> VGG
     if not caffe:
         tensors = {name: value for name, value in tensors.items() if name not in _CLASSIFIER}
     theirs = {own: own if caffe else torchvision for own, torchvision in _NAMES.items()}
-    width = _width(tensors, f"{next(iter(theirs.values()))}.weight", source)
+    first = f"{next(iter(theirs.values()))}.weight"
+    width = first_width(tensors, first, "a VGG19", source)
     own = shapes_of(lambda: VGG19Features(width, caffe).convolutions, source)
     names = {name: ".".join((theirs[name.split(".")[0]], name.split(".")[1])) for name in own}
     check_tensors({names[name]: shape for name, shape in own.items()}, tensors, source)
@@ -127,14 +125,3 @@ def load_perceptual(path: str | Path, device: str | torch.device = "cpu") -> VGG
     network.convolutions.to_empty(device="cpu")
     network.convolutions.load_state_dict({name: tensors[names[name]] for name in own})
     return network.eval().requires_grad_(False).to(device)
-
-
-def _width(tensors: Mapping[str, Tensor], name: str, source: str) -> int:
-    if name not in tensors or tensors[name].ndim != 4:
-        raise CheckpointError(f"{source} is not a VGG19: no kernel {name}; give another file")
-    width = tensors[name].shape[0]
-    if not 1 <= width <= _MOST_WIDTH:
-        raise CheckpointError(
-            f"{source} has {name} of {width} channels, expected {_MOST_WIDTH} at most"
-        )
-    return width

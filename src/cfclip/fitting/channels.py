@@ -107,8 +107,8 @@ def _fit(
     run = Run(folder, {"sums": sums}, steps, identity, callback, checkpoint_seconds)
     for styles, part in _parts(run, generator, config, parts_of_image):
         some = range(part * config.pairs, min(channels, (part + 1) * config.pairs))
-        found = channel_directions(generator, embedder, styles, spread, some)
-        sums.directions[some.start : some.stop] += found.cpu().double()
+        directions = channel_directions(generator, embedder, styles, spread, some)
+        sums.directions[some.start : some.stop] += directions.cpu().double()
     report = {**asdict(config), "seconds": logged_seconds(folder)}
     if not run.finished:
         return FittedChannels(run.step, steps, None, report)

@@ -19,7 +19,7 @@ def find_mappers(folders: Sequence[str | Path]) -> dict[str, Path]:
 
     Raises `InputError` for a folder that is none or cannot be listed, or has no mapper.
     """
-    found: dict[str, Path] = {}
+    mappers: dict[str, Path] = {}
     for folder in map(Path, folders):
         paths = _mappers_in(folder)
         if not paths:
@@ -29,8 +29,8 @@ def find_mappers(folders: Sequence[str | Path]) -> dict[str, Path]:
         for path in paths:
             name = path.name if path.is_dir() else path.stem
             # Of two with one name the later one is called by its folder too.
-            found[name if name not in found else f"{path.parent.name}/{name}"] = path
-    return dict(sorted(found.items()))
+            mappers[name if name not in mappers else f"{path.parent.name}/{name}"] = path
+    return dict(sorted(mappers.items()))
 
 
 def _mappers_in(folder: Path) -> list[Path]:

@@ -43,7 +43,7 @@ _HASH_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
-class FoundLatents:
+class TrainingLatents:
     """Latents, and what became of the pictures that they were inverted from."""
 
     sets: LatentSets
@@ -72,7 +72,7 @@ def find_latents(
     projection: ProjectionConfig | None = None,
     callback: Callable[[InversionProgress], None] | None = None,
     face: FaceConfig | None = None,
-) -> FoundLatents:
+) -> TrainingLatents:
     """The latents to train on: sampled, of a file, or of a folder of pictures, which are inverted.
 
     Args:
@@ -98,32 +98,32 @@ def find_latents(
             "--align and --landmarks"
         )
     if source is None:
-        return FoundLatents(sampled_latents(session.generator, config))
+        return TrainingLatents(sampled_latents(session.generator, config))
     source = Path(source)
     if not source.is_dir():
-        return FoundLatents(latents_from_file(source, session.generator, config))
+        return TrainingLatents(latents_from_file(source, session.generator, config))
     if inversions is None:
         raise InputError("no folder for the inverted pictures; give inversions")
     chosen = projection_settings(session.pack.manifest, projection)
     listing = list_pictures(source)
     pictures = {path.name: path for path in listing.pictures}
     store = Inversions(session, inversions, chosen, face)
-    found, failures = store.invert_all(pictures, callback)
+    inverted, failures = store.invert_all(pictures, callback)
     failures += filter(None, [listing.complaint])
-    latents = [inverted.latents for inverted in found.values()]
+    latents = [each.latents for each in inverted.values()]
     if len(latents) < 2 and failures:
         raise InputError(
             f"{len(latents)} of the {len(pictures)} pictures in {source} could be used, at least 2 "
             f"are needed; the first that failed: {failures[0]}"
         )
     stacked = torch.stack(latents)
-    poor = sum(inverted.psnr < chosen.warn_below_psnr for inverted in found.values())
+    poor = sum(each.psnr < chosen.warn_below_psnr for each in inverted.values())
     warning = f"{poor} of {len(latents)} pictures could not be reproduced well"
-    return FoundLatents(
+    return TrainingLatents(
         split_latents(stacked, f"pictures ({_digest(stacked)})", config),
         len(pictures),
         tuple(failures),
-        (*face_warnings(found, face), *((warning,) if poor else ())),
+        (*face_warnings(inverted, face), *((warning,) if poor else ())),
     )
 
 
@@ -224,10 +224,10 @@ def train_mapper(
         networks.load(config.weights(), session.device),
         processes,
     )
-    facts = _facts(session, task, latents, config, begun)
+    identity = _identity(session, task, latents, config, begun)
     if networks.given:
-        facts["networks"] = networks.hashes()
-    outcome = train(trainer, out, facts, facts, callback, checkpoint_seconds)
+        identity["networks"] = networks.hashes()
+    outcome = train(trainer, out, identity, identity, callback, checkpoint_seconds)
     warnings = _warnings(session, task, begun)
     if trainer.schedule.extended and (config.ramp_up or config.ramp_down):
         warnings += (
@@ -280,7 +280,7 @@ def _task(session: Session, prompts: Sequence[str]) -> MapperTask:
     )
 
 
-def _facts(
+def _identity(
     session: Session,
     task: MapperTask,
     latents: LatentSets,

@@ -65,13 +65,13 @@ def fit_captioned_folder(
     # First, since it takes seconds and may refuse a caption.
     embedded = session.embedder.embed_texts([caption.text for caption in folder.captions]).cpu()
     store = Inversions(session, inversions, projection, face)
-    found, failures = store.invert_all(folder.pictures, callback)
+    inverted, failures = store.invert_all(folder.pictures, callback)
     failures += filter(None, [folder.skipped])
 
-    used = [i for i, caption in enumerate(folder.captions) if caption.image in found]
-    rows = {name: row for row, name in enumerate(found)}
+    used = [i for i, caption in enumerate(folder.captions) if caption.image in inverted]
+    rows = {name: row for row, name in enumerate(inverted)}
     # A picture of W+ enters with its mean code: M leads to W.
-    codes = [inverted.latents.mean(0) for inverted in found.values()]
+    codes = [each.latents.mean(0) for each in inverted.values()]
     pairs = TextMapPairs(
         latents=torch.stack(codes) if codes else torch.zeros(0, session.generator.w_dim),
         texts=embedded[used],
@@ -89,8 +89,8 @@ def fit_captioned_folder(
             raise
         more = f"{len(failures)} could not be used, the first because {failures[0]}"
         raise InputError(f"{error} ({more})") from error
-    poor = sum(inverted.psnr < projection.warn_below_psnr for inverted in found.values())
-    warnings = (*face_warnings(found, face), *_warnings(folder, report, poor))
+    poor = sum(each.psnr < projection.warn_below_psnr for each in inverted.values())
+    warnings = (*face_warnings(inverted, face), *_warnings(folder, report, poor))
     return FittedTextMap(text_map, report, tuple(failures), warnings)
 
 

@@ -99,12 +99,12 @@ def spoken_aspects(
     means = unit(texts.mean(1), _EPS)
     known = torch.cat((*aspects, unit(source_texts.mean(0, keepdim=True), _EPS)))
     *weights, _ = decompose(means, known).split([*map(len, aspects), 1], dim=1)
-    found = []
+    spoken = []
     for aspect, weight in zip(aspects, weights, strict=True):
         speaking = (weight.sum(1) > threshold).nonzero()
         said = readings(means[speaking[-1]], aspect)[0] if len(speaking) else None
-        found.append(Aspect(aspect, said))
-    return tuple(found)
+        spoken.append(Aspect(aspect, said))
+    return tuple(spoken)
 
 
 @torch.no_grad()
@@ -182,8 +182,8 @@ def decompose(texts: Tensor, known: Tensor, sparsity: float = SPARSITY) -> Tenso
     weights = ahead = torch.zeros_like(explained)
     pace = 1.0
     for _ in range(_STEPS):
-        found = (ahead - rate * (ahead @ gram - explained)).clamp_min(0.0)
+        step = (ahead - rate * (ahead @ gram - explained)).clamp_min(0.0)
         faster = (1.0 + (1.0 + 4.0 * pace**2) ** 0.5) / 2.0
-        ahead = found + (pace - 1.0) / faster * (found - weights)
-        weights, pace = found, faster
+        ahead = step + (pace - 1.0) / faster * (step - weights)
+        weights, pace = step, faster
     return weights

@@ -36,10 +36,10 @@ def mapper_shape(
     if start is None:
         return shape
     for name in _ALIKE:
-        found, expected = getattr(start.config, name), getattr(shape, name)
-        if found != expected:
+        own, expected = getattr(start.config, name), getattr(shape, name)
+        if own != expected:
             raise InputError(
-                f"the mapper to start from has {name.removeprefix('active_')} {found}, expected "
+                f"the mapper to start from has {name.removeprefix('active_')} {own}, expected "
                 f"{expected}; start from one of the same models, groups and norm"
             )
     return start.config

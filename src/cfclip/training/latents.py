@@ -110,9 +110,9 @@ def read_latents(path: str | Path, generator: Generator) -> Tensor:
     file, which = split_spec(path) or (Path(path), None)
     if file.suffix.lower() not in LATENT_SUFFIXES:
         raise InputError(f"{path} is no latents file; give {', '.join(LATENT_SUFFIXES)}")
-    found = read_latents_file(file, generator.num_ws, generator.w_dim)
-    indices = found.indices(which)
-    latents = found.codes[indices.start : indices.stop]
+    content = read_latents_file(file, generator.num_ws, generator.w_dim)
+    indices = content.indices(which)
+    latents = content.codes[indices.start : indices.stop]
     _check_place(file, latents, generator)
     return latents
 

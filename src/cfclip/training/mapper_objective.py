@@ -136,7 +136,7 @@ class MapperObjective:
         views = embed_views(self._embedder, self._augment, images, seed, step, identities)
         views = views.unflatten(0, (-1, len(images)))
         offset = edited - latents
-        order, found = [], []
+        order, parts = [], []
         for prompt in prompts.unique().tolist():
             rows = (prompts == prompt).nonzero()[:, 0]
             order.append(rows)
@@ -157,7 +157,7 @@ class MapperObjective:
                 source_features=self._objective.source_features(before),
             )
             total, terms = self._objective(tensors, reduction="none")
-            found.append({**terms, TOTAL: total})
+            parts.append({**terms, TOTAL: total})
         back = torch.cat(order).argsort().to(images.device)
-        values = {name: torch.cat([part[name] for part in found])[back] for name in found[0]}
+        values = {name: torch.cat([part[name] for part in parts])[back] for name in parts[0]}
         return values, images.detach(), source.images

@@ -131,14 +131,14 @@ class JoinedProcesses(Processes):
                 held.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
             return memoryview(broadcast(held).numpy()) if size else memoryview(b"")
 
-    def tell_failure(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """Let the others know, at their next meeting, that this one has failed.
 
         Not where it failed in an exchange: the others are in it, and see the connection close.
         """
         if not self._exchanging:
             with suppress(RuntimeError, CfclipError):
-                self._meet(_FAILED, _told(error))
+                self._meet(_FAILED, _reason(error))
 
     def leave(self) -> None:
         """No more exchanges: close the connections, which else may abort the end of the process.
@@ -166,10 +166,10 @@ class JoinedProcesses(Processes):
     def _meet(self, state: int, reason: str = "") -> bool:
         from accelerate.utils import reduce
 
-        told = reason.encode("utf-8", "replace")[:_REASON_BYTES]
+        message = reason.encode("utf-8", "replace")[:_REASON_BYTES]
         notes = torch.zeros(self.count, 1 + _REASON_BYTES, dtype=torch.uint8)
         notes[self.index, 0] = state
-        notes[self.index, 1 : 1 + len(told)] = torch.tensor(list(told), dtype=torch.uint8)
+        notes[self.index, 1 : 1 + len(message)] = torch.tensor(list(message), dtype=torch.uint8)
         notes = reduce(notes, "sum")
         failed = (notes[:, 0] == _FAILED).nonzero().flatten().tolist()
         if failed and state != _FAILED:
@@ -196,7 +196,7 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
     except OtherProcessError:
         raise
     except BaseException as error:
-        processes.tell_failure(error)
+        processes.report_failure(error)
         raise
     finally:
         processes.leave()
@@ -219,6 +219,6 @@ def _device_of(launch: Launch, device: str) -> str:
     return f"cuda:{launch.local_index}"
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     kind = "" if isinstance(error, CfclipError) else f"{type(error).__name__}: "
     return kind + reason_of(error)

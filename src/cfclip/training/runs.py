@@ -185,10 +185,10 @@ class Run:
             if now - saved >= self.checkpoint_seconds:
                 self.save()
                 saved = time.monotonic()
-            goes_on = self._tell((now - began) / (self.step - first))
+            goes_on = self._report_progress((now - began) / (self.step - first))
         self.save()
 
-    def _tell(self, seconds_per_step: float) -> bool:
+    def _report_progress(self, seconds_per_step: float) -> bool:
         """Whether the callback wants to go on, and those of the other processes too."""
         goes_on = True
         if self._callback is not None:

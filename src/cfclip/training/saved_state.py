@@ -101,11 +101,11 @@ def read_checkpoint(
     if not data:
         return None
     content = _load(path, data)
-    found, asked = (
+    saved, asked = (
         completed(each, plain_identity(defaults))
         for each in (content["identity"], plain_identity(identity))
     )
-    if differences := ", ".join(_differences(found, asked, content["step"])):
+    if differences := ", ".join(_differences(saved, asked, content["step"])):
         raise CheckpointError(
             f"{path} was made with other settings ({differences}); give the same settings, or "
             "start anew in another folder"
@@ -175,10 +175,10 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
     )
 
 
-def _differences(made: Mapping[str, Any], asked: Mapping[str, Any], done: int) -> Iterator[str]:
+def _differences(saved: Mapping[str, Any], asked: Mapping[str, Any], done: int) -> Iterator[str]:
     """`lr 0.5, now 0.1` for each setting that differs, in nested tables too, after `done` steps."""
-    for name in {**made, **asked}:
-        before, now = made.get(name), asked.get(name)
+    for name in {**saved, **asked}:
+        before, now = saved.get(name), asked.get(name)
         if isinstance(before, Mapping) and isinstance(now, Mapping):
             yield from _differences(before, now, done)
         elif name == _STEPS and before == done and isinstance(now, int) and now > done:

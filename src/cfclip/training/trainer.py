@@ -215,18 +215,18 @@ class MapperTrainer:
         prompts = torch.arange(len(held)) % len(self.task.prompts)
         codes = self.averaged.text_codes(self.objective.text_features)
         seed = mixed_seed(self.config.seed, Purpose.VALIDATION_PERSPECTIVES)
-        found: list[dict[str, Tensor]] = []
+        parts: list[dict[str, Tensor]] = []
         shown: list[tuple[Tensor, Tensor]] = []
         for rows in torch.arange(share.start, share.stop).split(self._at_once):
             latents, asked = self._rows(held, rows), prompts[rows]
             edited = self.averaged.edit(latents, codes[asked.to(self._device)])
             values, *images = self.objective(latents, edited, asked, seed, 0, rows.tolist())
-            found.append(values)
+            parts.append(values)
             left = _IMAGES_SHOWN - sum(len(each) for each, _ in shown)
             if left > 0:
                 shown.append((images[0][:left], images[1][:left]))
         edited, sources = (torch.cat(images) for images in zip(*shown, strict=True))
-        joined = {name: torch.cat([each[name] for each in found]) for name in found[0]}
+        joined = {name: torch.cat([each[name] for each in parts]) for name in parts[0]}
         values = _placed(joined, share, len(held))
         processes.add(list(values.values()))
         return Validation(

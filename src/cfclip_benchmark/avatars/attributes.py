@@ -76,11 +76,6 @@ class AvatarRecord:
                     f"{name}={getattr(self, name)!r} is not a shape; take one of {values}"
                 )
 
-    @property
-    def shape_codes(self) -> tuple[int, ...]:
-        """Index of each shape in `SHAPES`, in its order."""
-        return tuple(values.index(getattr(self, name)) for name, values in SHAPES.items())
-
 
 def changed(record: AvatarRecord, **attributes: str | RGB) -> AvatarRecord:
     """The true counterfactual: `record` with only the named attributes changed.

@@ -69,8 +69,8 @@ class Instruments:
         Their length says little, and differs from probe to probe; so a distance tells how unlike
         two pictures are on a scale of its own.
         """
-        found = evaluate_in_batches(self._probes[0].features, images, _BATCH)
-        return unit(found, _EPS) * found.shape[1] ** 0.5
+        features = evaluate_in_batches(self._probes[0].features, images, _BATCH)
+        return unit(features, _EPS) * features.shape[1] ** 0.5
 
     @torch.no_grad()
     def measure(

@@ -70,8 +70,8 @@ def read_back(images: Tensor, probes: Sequence[Probe]) -> Readings:
     codes, confidence = {}, {}
     columns = torch.stack(each).split(sizes, 2)
     for name, shares in zip(ATTRIBUTES, columns, strict=True):  # (probes, batch, classes)
-        surest, found = shares.max(2)
-        agreed = (found == found[0]).all(0)
+        surest, classes = shares.max(2)
+        agreed = (classes == classes[0]).all(0)
         confidence[name] = (surest.amin(0) * agreed).numpy()
         codes[name] = shares.mean(0).argmax(1).numpy()
     rgb, shown = _read_colours(uint8_from_signed(images).numpy(), codes)

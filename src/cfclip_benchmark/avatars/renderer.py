@@ -4,6 +4,7 @@ Shapes: DiceBear's "ToonHead" by Johan Melin (CC BY 4.0), see `drawing`. Rasteri
 """
 
 import io
+from collections import defaultdict
 from functools import lru_cache
 
 import numpy as np
@@ -65,13 +66,6 @@ class _Slots(dict[str, str]):
         return "#" + name[1:] if name.startswith("_") else name
 
 
-class _MaskSlots(dict[str, str]):
-    """Colours by slot for masks: whatever has no code of its own is black."""
-
-    def __missing__(self, slot: str) -> str:
-        return "#000"
-
-
 def _hex(rgb: tuple[int, ...]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*rgb)
 
@@ -111,7 +105,8 @@ def render_masks(
 
 @lru_cache(maxsize=1024)
 def _masks(shapes: tuple[str, ...], resolution: int) -> dict[str, NDArray[np.bool_]]:
-    slots = _MaskSlots({part: _hex(code) for part, code in _CODES.items()})
+    # Whatever has no code of its own is black.
+    slots = defaultdict(lambda: "#000", {part: _hex(code) for part, code in _CODES.items()})
     svg = drawing.template(shapes, tuple(SHAPES), background=False).format_map(slots)
     rgba = np.asarray(_rasterise(svg, resolution).convert("RGBA"))
     masks = {part: (rgba == (*code, 255)).all(axis=-1) for part, code in _CODES.items()}
@@ -145,49 +140,43 @@ def visibility(table: AttributeTable) -> dict[str, NDArray[np.bool_]]:
     Returns:
         attribute -> (N,) bool, for every one of `ATTRIBUTES`.
     """
-    lab = {name: lab_from_rgb(table.rgb[name]) for name in COLOURS}
+    lab = {part: lab_from_rgb(table.rgb[name]) for name, part in COLOURS.items()}
 
-    def apart(first: str, second: str) -> NDArray[np.bool_]:
-        return delta_e(lab[first], lab[second]) >= CONTRAST
+    def apart(first: str, *others: str) -> NDArray[np.bool_]:
+        near = [delta_e(lab[first], lab[other]) for other in others]
+        return np.min(near, axis=0) >= CONTRAST
 
     def is_shape(name: str, *values: str) -> NDArray[np.bool_]:
         return np.isin(table.codes[name], [SHAPES[name].index(value) for value in values])
 
-    hair_skin = apart("hair_colour", "skin_colour")
-    hair_background = apart("hair_colour", "background_colour")
-    skin_background = apart("skin_colour", "background_colour")
-    clothes_free = apart("clothes_colour", "background_colour") & apart(
-        "clothes_colour", "skin_colour"
-    )
+    hair = apart("hair", "skin", "background")
     # Long hair hangs onto the clothes, a long beard covers the collar.
-    behind = is_shape("rear_hair", "long_straight", "long_wavy", "shoulder_high") | is_shape(
-        "beard", "long"
-    )
-    hair_clothes = apart("hair_colour", "clothes_colour") | ~behind
+    long_beard = is_shape("beard", "long")
+    behind = is_shape("rear_hair", "long_straight", "long_wavy", "shoulder_high") | long_beard
+    hair_clothes = apart("hair", "clothes") | ~behind
+    clothes = apart("clothes", "background", "skin") & hair_clothes
     bearded = is_shape("beard", "chin_moustache", "full", "long", "moustache_twirl")
-    lips_free = apart("lip_colour", "skin_colour") & (apart("lip_colour", "hair_colour") | ~bearded)
+    lips = apart("lip", "skin") & (apart("lip", "hair") | ~bearded)
     # Brows that reach into the hair need to stand out from it too.
     high = is_shape("brows", "happy", "raised") & ~is_shape("hair", "undercut")
-    brows_free = apart("brow_colour", "skin_colour") & (apart("brow_colour", "hair_colour") | ~high)
-    line = delta_e(lab["skin_colour"], lab_from_rgb(_LINE_RGB)) >= _LINE_CONTRAST
-    collar_hidden = is_shape("beard", "long") & is_shape(
-        "clothes", "shirt", "t_shirt", "turtle_neck"
-    )
+    brows = apart("brow", "skin") & (apart("brow", "hair") | ~high)
+    line = delta_e(lab["skin"], lab_from_rgb(_LINE_RGB)) >= _LINE_CONTRAST
+    collar_hidden = long_beard & is_shape("clothes", "shirt", "t_shirt", "turtle_neck")
     # A goatee lies below the lips of a wide open mouth.
     chin_hidden = is_shape("beard", "chin") & is_shape("mouth", "agape", "laugh")
     seen = {
-        "hair": hair_skin & hair_background,
-        "rear_hair": hair_skin & hair_background & hair_clothes,
-        "beard": hair_skin & hair_clothes & ~chin_hidden,
-        "brows": brows_free,
+        "hair": hair,
+        "rear_hair": hair & hair_clothes,
+        "beard": apart("hair", "skin") & hair_clothes & ~chin_hidden,
+        "brows": brows,
         "eyes": line | is_shape("eyes", "happy", "wide", "wink"),
-        "mouth": lips_free | is_shape("mouth", "agape", "angry", "laugh"),
-        "clothes": clothes_free & hair_clothes & ~collar_hidden,
-        "hair_colour": hair_skin & hair_background,
-        "brow_colour": brows_free,
-        "lip_colour": lips_free,
-        "skin_colour": hair_skin & skin_background,
-        "clothes_colour": clothes_free & hair_clothes,
+        "mouth": lips | is_shape("mouth", "agape", "angry", "laugh"),
+        "clothes": clothes & ~collar_hidden,
+        "hair_colour": hair,
+        "brow_colour": brows,
+        "lip_colour": lips,
+        "skin_colour": apart("skin", "hair", "background"),
+        "clothes_colour": clothes,
         "background_colour": np.ones(len(table), dtype=bool),
     }
     return {name: seen[name] for name in ATTRIBUTES}

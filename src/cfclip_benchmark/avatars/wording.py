@@ -94,11 +94,7 @@ def say(claims: Sequence[Claim], rng: random.Random, split: CaptionSplit = "trai
     if bare < _BARE_SHARE:
         return grammatical(template.format(_listed(items)))
     text = " ".join(["a", *before, subject])
-    parts = []
-    if kinds["with"]:
-        parts.append("with " + _listed(kinds["with"]))
-    if kinds["wearing"]:
-        parts.append(rng.choice(WEARING) + " " + _listed(kinds["wearing"]))
-    if kinds["place"]:
-        parts.append(rng.choice(PLACES) + " " + _listed(kinds["place"]))
-    return grammatical(template.format(" ".join([text, *parts])))
+    for group, words in (("with", ()), ("wearing", WEARING), ("place", PLACES)):
+        if kinds[group]:
+            text += f" {rng.choice(words) if words else group} {_listed(kinds[group])}"
+    return grammatical(template.format(text))
