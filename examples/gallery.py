@@ -19,7 +19,7 @@ from PIL import Image
 
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
-from cfclip.images.image_files import check_outputs
+from cfclip.images.output_files import check_outputs
 from cfclip.io.files import atomic_write
 from cfclip.packs.manifest import PackManifest
 from cfclip.provenance.metadata import GENERATED, Provenance

@@ -25,7 +25,7 @@ from cfclip.editors.editor import EditRequest
 from cfclip.editors.linear_text_map import fused_offset
 from cfclip.editors.mapper_config import GROUP_LAYERS, groups_of
 from cfclip.editors.optimisation_config import Fusion
-from cfclip.images.image_files import check_outputs, write_png
+from cfclip.images.output_files import check_outputs, write_png
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.changes import changed_pixels_loss
 from cfclip.losses.clip_losses import global_clip_loss

@@ -34,7 +34,7 @@ _ARROWS = {
         "encoders photos viewing packs training"
     ),
     "batches": (
-        "io losses foreign images embedders generators provenance editors encoders training editing"
+        "io losses images embedders generators provenance editors encoders training editing"
     ),
     "cfclip_benchmark": (
         "io optim images embedders provenance editors encoders viewing packs training editing"
@@ -183,9 +183,9 @@ def test_pictures_for_users_tell_how_they_were_made() -> None:
     writers = {
         name_of(path)
         for path in modules(SOURCE)
-        if {"cfclip.images.image_files.write_png", "cfclip.images.png.encode_png"}
+        if {"cfclip.images.output_files.write_png", "cfclip.images.output_files.encode_png"}
         & imports_of(path.read_text(), name_of(path))
-    } - {"cfclip.images.image_files"}
+    }
     # A benchmark keeps pictures to measure them; drawn ones among them are no model's.
     assert writers == {
         "cfclip.provenance.stamping",

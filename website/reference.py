@@ -25,7 +25,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "Losses": (
         *("cfclip.losses.terms", "cfclip.losses.objective", "cfclip.losses.clip_losses"),
         *("cfclip.losses.changes", "cfclip.losses.aspects", "cfclip.losses.augmentation"),
-        "cfclip.losses.embedding_rows",
     ),
     "Generators": (
         *("cfclip.generators.generator", "cfclip.generators.stylegan2"),
@@ -54,8 +53,9 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     ),
     "Measuring": ("cfclip_benchmark.benchmark", "cfclip_benchmark.tuning"),
     "Provenance": (
-        *("cfclip.provenance.record", "cfclip.provenance.metadata", "cfclip.provenance.stamping"),
-        *("cfclip.provenance.c2pa", "cfclip.provenance.output_names"),
+        *("cfclip.provenance.record", "cfclip.provenance.recorded_edits"),
+        *("cfclip.provenance.metadata", "cfclip.provenance.stamping"),
+        "cfclip.provenance.c2pa",
     ),
     "Looking": ("cfclip.viewing.sheets", "cfclip.viewing.sweeps", "cfclip.viewing.heat_maps"),
 }

@@ -1,10 +1,12 @@
 """Views of an image that training sees: the edit's own perspectives, noise, blur and JPEG."""
 
+from io import BytesIO
+
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.tensors import signed_from_uint8, uint8_from_signed
@@ -52,9 +54,10 @@ def jpeg(images: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     if len(chosen) == 0:
         return images
     images = images.clone()
-    pixels = uint8_from_signed(images[chosen]).permute(0, 3, 1, 2)
-    for index, picture in zip(chosen, pixels, strict=True):
-        data = encode_jpeg(picture.contiguous(), quality=int(rng.integers(*_JPEG_QUALITY)))
-        decoded = decode_jpeg(data, mode=ImageReadMode.RGB)
-        images[index] = signed_from_uint8(decoded.permute(1, 2, 0).unsqueeze(0))[0]
+    for index, pixels in zip(chosen, uint8_from_signed(images[chosen]).numpy(), strict=True):
+        file = BytesIO()
+        quality = int(rng.integers(*_JPEG_QUALITY))
+        Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+        decoded = torch.from_numpy(np.array(Image.open(file)))
+        images[index] = signed_from_uint8(decoded.unsqueeze(0))[0]
     return images

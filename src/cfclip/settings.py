@@ -5,10 +5,11 @@ Free of torch, so that the settings of commands import quickly.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from cfclip.errors import InputError, shown
 
+Optimizer: TypeAlias = Literal["adam", "sgd"]
 Settings = TypeVar("Settings", bound="GivenSettings")
 
 
@@ -111,6 +112,34 @@ def number(
 def strength(default: float = 1.0) -> Any:
     """A field that is a factor on an offset."""
     return number(default, -MOST_STRENGTH, MOST_STRENGTH)
+
+
+@dataclass(frozen=True)
+class DescentSettings(CheckedSettings):
+    """How to descend. Raises `InputError` for a value outside its limits.
+
+    Attributes:
+        steps: updates at most; the objective is evaluated once more at the end.
+        lr: peak learning rate.
+        optimizer: "adam", or "sgd" for the plain gradient.
+        ramp_up: share of the steps over which the rate rises linearly from near zero.
+        ramp_down: share of the steps over which it falls to zero as a half cosine at the end.
+        tolerance: an image goes on while its smoothed objective falls by at least this share of
+            its value ...
+        patience: ... once in this many steps; 0 never stops early.
+        keep_best: return the values with the lowest objective instead of the last ones. Right for
+            an exact objective. For a randomly augmented one the lowest value is mostly a lucky
+            draw, while the last ones, reached at a rate near zero, average over many draws.
+    """
+
+    steps: int = number(low=1)
+    lr: float = number(open_low=True)
+    optimizer: Optimizer = "adam"
+    ramp_up: float = number(0.05, 0.0, 1.0)
+    ramp_down: float = number(0.25, 0.0, 1.0)
+    tolerance: float = number(0.0, 0.0, 1.0)
+    patience: int = number(0)
+    keep_best: bool = False
 
 
 def check_fields(settings: Any) -> None:

@@ -1,7 +1,7 @@
 """Image tensors: axis order, pixel ranges and checks. Pixels change range only here.
 
 An *image tensor* is float32 `(batch, 3, height, width)`, RGB, in [-1, 1] ("signed"), which is what
-StyleGAN2 makes. Latents are `(batch, num_ws, w_dim)`.
+StyleGAN2 makes. Latents are `(batch, num_ws, w_dim)`. Here is also what device a tensor may be on.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,29 @@ from cfclip.errors import InputError
 RGB_CHANNELS = 3
 _HALF_RANGE = 127.5
 _SIGNED_SPAN = 2.0
+
+DEVICE_TYPES = ("cpu", "cuda", "mps")
+
+
+def checked_device(device: str) -> torch.device:
+    """The device of that name, such as "cpu" or "cuda:1".
+
+    Raises `InputError` for another name, or a device that this machine does not have.
+    """
+    try:
+        checked = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"unknown device {device!r}; use {', '.join(DEVICE_TYPES)}") from error
+    if checked.type not in DEVICE_TYPES:
+        raise InputError(f"unknown device {device!r}; use {', '.join(DEVICE_TYPES)}")
+    missing = (
+        (checked.type == "mps" and not torch.backends.mps.is_available())
+        or (checked.type == "cuda" and not torch.cuda.is_available())
+        or (checked.type == "cuda" and (checked.index or 0) >= torch.cuda.device_count())
+    )
+    if missing:
+        raise InputError(f"this machine has no usable device {device!r}; use cpu")
+    return checked
 
 
 def signed_from_uint8(pixels: Tensor) -> Tensor:

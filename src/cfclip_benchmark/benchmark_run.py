@@ -15,7 +15,7 @@ import torch
 
 from cfclip.editing.inversions import InversionProgress, Inversions
 from cfclip.errors import InputError
-from cfclip.images.image_files import write_png
+from cfclip.images.output_files import write_png
 from cfclip.tensors import pil_from_signed
 from cfclip.training.runs import RunCallback, RunProgress
 from cfclip_benchmark.avatars import judges

@@ -15,7 +15,7 @@ from cfclip.editing.session import Session
 from cfclip.editors.editor import BatchEdit
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images.image_files import write_png
+from cfclip.images.output_files import write_png
 from cfclip.optim.descent import INTERRUPTED
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.cases import Case

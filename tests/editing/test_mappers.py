@@ -18,7 +18,8 @@ from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, load_text_mapper, save_text_mapper
 from cfclip.errors import CheckpointError, InputError
 from cfclip.packs.pack import assemble_pack
-from cfclip.provenance.record import file_origin, read_record
+from cfclip.provenance.record import file_origin
+from cfclip.provenance.recorded_edits import read_record
 from cfclip.tensors import pil_from_signed
 from cfclip.training.initial import new_mapper
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from cfclip.editing.replay import rerun
 from cfclip.editing.session import Session
-from cfclip.editing.sources import Source
-from cfclip.editing.tuned_sources import generator_of, tuned_source
+from cfclip.editing.sources import Source, generator_of
+from cfclip.editing.tuned_sources import tuned_source
 from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
 from cfclip.optim.descent import DescentStep

@@ -18,8 +18,7 @@ from cfclip.embedders.clip import ClipEmbedder
 from cfclip.embedders.prompts import fill_templates
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from cfclip.losses.clip_losses import directional_loss
-from cfclip.optim.descent import TOTAL
-from cfclip.optim.schedule import learning_rate
+from cfclip.optim.descent import TOTAL, learning_rate
 
 
 @pytest.fixture(scope="module")

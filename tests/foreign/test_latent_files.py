@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from cfclip.editing.latent_sources import CodeReader, name_of_code
 from cfclip.errors import InputError
-from cfclip.foreign.latent_files import read_latents_file, split_spec
+from cfclip.foreign.latent_files import read_latents_file
+from cfclip.io.files import split_latents_spec
 
 NUM_WS, W_DIM = 6, 16
 CODES = torch.randn(3, NUM_WS, W_DIM, generator=torch.Generator().manual_seed(0))
@@ -181,8 +182,8 @@ def test_sizes_that_are_claimed(tmp_path: Path) -> None:
 def test_some_of_a_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.pt", CODES)
     reader = CodeReader(NUM_WS, W_DIM)
-    assert split_spec("in/a.PT:0-3") == (Path("in/a.PT"), "0-3")
-    assert split_spec("a.png") is None
+    assert split_latents_spec("in/a.PT:0-3") == (Path("in/a.PT"), "0-3")
+    assert split_latents_spec("a.png") is None
     for which, indices in (("", [0, 1, 2]), (":1", [1]), (":0-1", [0, 1]), (":2-2", [2])):
         codes = reader.codes(f"{path}{which}")
         assert [code.index for code in codes] == indices

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.encoding import encode_gif, packet_of, with_packet
+from cfclip.images.output_files import encode_gif, packet_of, with_packet
 
 PACKET = '<?xpacket begin="\ufeff" id="x"?><a>grün' + "\x01" * 300 + '</a><?xpacket end="r"?>'
 

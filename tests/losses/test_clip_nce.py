@@ -4,8 +4,7 @@ from golden_cases import golden, relative_error
 from losses.embeddings import COPIES, edit_tensors
 
 from cfclip.errors import InputError
-from cfclip.losses.clip_losses import clip_nce_loss, directional_loss
-from cfclip.losses.embedding_rows import DIRECTION_EPS
+from cfclip.losses.clip_losses import DIRECTION_EPS, clip_nce_loss, directional_loss
 
 NCE_TOLERANCE = 1e-6
 

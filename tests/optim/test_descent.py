@@ -15,8 +15,9 @@ from cfclip.optim.descent import (
     TOTAL,
     DescentStep,
     descend,
+    learning_rate,
 )
-from cfclip.optim.schedule import DescentSettings, learning_rate
+from cfclip.settings import DescentSettings
 
 
 def bowls(values: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

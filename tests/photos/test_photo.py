@@ -7,7 +7,8 @@ from PIL import Image, ImageCms
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 
 from cfclip.errors import InputError
-from cfclip.images.image_files import MAX_PIXELS, write_png
+from cfclip.images.image_files import MAX_PIXELS
+from cfclip.images.output_files import write_png
 from cfclip.photos.alignment import Quad
 from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import quad_of

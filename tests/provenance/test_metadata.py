@@ -14,10 +14,9 @@ from cfclip.provenance.metadata import (
     Provenance,
     png_texts,
     provenance_of,
-    read_packet,
     xmp_packet,
 )
-from cfclip.provenance.xmp import MAX_PACKET_CHARACTERS
+from cfclip.provenance.xmp import MAX_PACKET_CHARACTERS, read_packet
 
 PACK = {"name": "tiny", "version": "1", "fingerprint": "a" * 64}
 STATEMENT = Provenance(COMPOSED, ("green hair", "a smile"), "tiny", "1", "a" * 64, 3, 7)

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmark_rows import row
 
-from cfclip.images.image_files import write_png
+from cfclip.images.output_files import write_png
 from cfclip.packs.pack import Pack
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts

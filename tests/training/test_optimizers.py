@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cfclip.optim.schedule import DescentSettings
+from cfclip.settings import DescentSettings
 from cfclip.training.optimizers import Schedule, make_optimizer
 from cfclip.training.training_config import TrainingConfig
 

@@ -8,7 +8,7 @@ from PIL import Image
 from cfclip import EditResult, Session
 from cfclip.apps.cli import main
 from cfclip.errors import InputError
-from cfclip.images.image_files import write_gif
+from cfclip.images.output_files import write_gif
 from cfclip.provenance.metadata import provenance_of
 from cfclip.provenance.stamping import MARKED, Marking, inspect_picture
 from cfclip.viewing.sheets import MIN_TILE

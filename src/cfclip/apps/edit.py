@@ -30,7 +30,7 @@ from cfclip.editing.defaults import make_config
 from cfclip.editing.methods import OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.photos.face_config import FaceConfig, PasteBack
-from cfclip.provenance.output_names import edit_files
+from cfclip.provenance.record import edit_files
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class Edit(PackWork):
         return self._work(plan).run(tasks, failures)
 
     def _work(self, plan: EditPlan) -> EditWork:
+        from cfclip.editing.masks import open_mask
         from cfclip.editing.session import Session
-        from cfclip.editing.sources import open_mask
 
         session = Session.open(self.pack, self.device)
         if self.mask is not None and not self.face.chosen:
@@ -157,7 +157,7 @@ class Rerun(Work):
 
     def run(self) -> int:
         """Rerun, save, and tell whether the image is the same."""
-        from cfclip.provenance.record import read_record
+        from cfclip.provenance.recorded_edits import read_record
 
         console = self.console
         record = read_record(self.record)

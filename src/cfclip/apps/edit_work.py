@@ -14,7 +14,7 @@ from cfclip.apps.writing import Writing
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import RECOVERABLE
 from cfclip.photos.face_config import FaceConfig, PasteBack
-from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
+from cfclip.provenance.record import EditFiles, edit_files, edit_name
 from cfclip.settings import check_strength
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class EditWork:
         return source
 
     def _source(self, task: Task) -> "Source":
-        from cfclip.editing.sources import open_mask
+        from cfclip.editing.masks import open_mask
 
         session, picture = self.session, picture_of(task, self.face)
         if self.mask is not None:  # before the work: a photo's mask has to fit it

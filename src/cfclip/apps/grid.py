@@ -103,7 +103,7 @@ class GridCurves(Output):
 
     def run(self) -> int:
         """Read the logs, draw, write."""
-        from cfclip.images.image_files import check_outputs
+        from cfclip.images.output_files import check_outputs
 
         if not self.runs:
             raise InputError("no trainings; give their folders, such as runs/green-hair")

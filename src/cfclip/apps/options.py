@@ -70,7 +70,7 @@ class TensorFile(Output):
 
     def check(self, out: Path) -> None:
         """Raise `InputError` if the file cannot be written or must not be."""
-        from cfclip.images.image_files import check_outputs
+        from cfclip.images.output_files import check_outputs
 
         if out.suffix != _SAFETENSORS:
             raise InputError(f"out is {out}, expected the name of a {_SAFETENSORS} file")

@@ -14,7 +14,7 @@ from cfclip.apps.options import FAILED, INTERRUPTED, OK
 from cfclip.apps.writing import Writing
 from cfclip.errors import RECOVERABLE, CfclipError, InputError, failure_line, shown
 from cfclip.photos.face_config import FaceConfig, PasteBack
-from cfclip.provenance.output_names import short_hash
+from cfclip.provenance.record import short_hash
 
 if TYPE_CHECKING:
     from cfclip.editing.sources import Picture
@@ -270,7 +270,7 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], writing
 
 def check_written(paths: Sequence[Path], writing: Writing) -> None:
     """Raise `InputError` if one of these files cannot be written, or must not be replaced."""
-    from cfclip.images.image_files import check_outputs
+    from cfclip.images.output_files import check_outputs
 
     free = dict.fromkeys(path for path in paths if writing.may_replace(path))
     check_outputs([*free], overwrite=True)

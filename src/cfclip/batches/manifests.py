@@ -13,7 +13,7 @@ from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.editing.latent_sources import name_of_code
 from cfclip.editing.sources import is_sample_spec, parse_sample_spec
 from cfclip.errors import InputError, reason_of, shown, shown_name
-from cfclip.foreign.latent_files import split_spec
+from cfclip.io.files import split_latents_spec
 from cfclip.io.text_files import read_csv, read_lines
 from cfclip.io.text_formats import FormatError, field_of, finite_number, parse_json, whole_number
 
@@ -144,7 +144,7 @@ def latents_place(spec: Path) -> Place:
 def _file(image: str, folder: Path, inside: Path) -> tuple[Place, str]:
     try:
         path = folder / image
-        opened, _ = split_spec(path) or (path, None)  # of "FILE:NAME" the file, be it a link
+        opened, _ = split_latents_spec(path) or (path, None)  # FILE of FILE:NAME, be it a link
         if not opened.resolve().is_relative_to(inside):
             raise InputError(
                 f"{shown(image)} leads out of {folder}; put it inside, or name the folder that all "

@@ -15,7 +15,7 @@ from cfclip.batches.openly import open_name
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.io.text_formats import build, parse_json
-from cfclip.provenance.output_names import edit_name, short_hash
+from cfclip.provenance.record import edit_name, short_hash
 from cfclip.settings import check_seed, check_strength
 
 _LONGEST_NAME = 120

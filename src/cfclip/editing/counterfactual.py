@@ -8,7 +8,7 @@ from PIL import Image
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Picture
 from cfclip.editors.presets import LOGIT_TEXT_MAP
-from cfclip.optim.schedule import Optimizer
+from cfclip.settings import Optimizer
 
 
 def counterfactual_editing(

@@ -19,7 +19,8 @@ from cfclip.editing.session import Session
 from cfclip.editing.sources import Picture, Source
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images.image_files import check_outputs, open_image
+from cfclip.images.image_files import open_image
+from cfclip.images.output_files import check_outputs
 from cfclip.io.text_files import read_json
 from cfclip.io.text_formats import field_of
 from cfclip.packs.pack import ENCODER_FILE

@@ -6,16 +6,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from cfclip.errors import InputError, reason_of
-from cfclip.foreign.latent_files import LatentsFile, read_latents_file, split_spec
 from cfclip.images.kinds import is_pattern
+from cfclip.io.files import split_latents_spec
 from cfclip.io.text_formats import field_of
-from cfclip.provenance.output_names import short_hash
+from cfclip.provenance.record import short_hash
+
+if TYPE_CHECKING:
+    from cfclip.foreign.latent_files import LatentsFile
 
 MOST_CODES = 10_000
 """Of one call, as of samples."""
@@ -29,7 +32,7 @@ _LONGEST_NAME = 60
 class Code:
     """One code in a file."""
 
-    file: LatentsFile
+    file: "LatentsFile"
     index: int
 
     @property
@@ -67,7 +70,7 @@ class CodeReader:
 
         Raises `InputError` as the file's reader does.
         """
-        given, which = split_spec(spec) or (Path(spec), None)
+        given, which = split_latents_spec(spec) or (Path(spec), None)
         codes: list[Code] = []
         for path in _files(given):
             file = self._file(path)
@@ -96,7 +99,9 @@ class CodeReader:
             raise InputError(f"{path} has no latents {index}, but 0 to {len(file.codes) - 1}")
         return Code(file, index)
 
-    def _file(self, path: Path) -> LatentsFile:
+    def _file(self, path: Path) -> "LatentsFile":
+        from cfclip.foreign.latent_files import read_latents_file
+
         try:
             about = path.stat()
         except (OSError, ValueError) as error:
@@ -117,7 +122,7 @@ def _files(given: Path) -> list[Path]:
 
 def name_of_code(spec: str | Path) -> str | None:
     """What the results of a code are called after; None for what names none."""
-    parts = split_spec(spec)
+    parts = split_latents_spec(spec)
     if parts is None:
         return None
     path, own = parts
@@ -131,7 +136,7 @@ def name_of_code(spec: str | Path) -> str | None:
 
 def is_latents_spec(image: object) -> bool:
     """Whether a text or a path names a file of latents, or codes in one."""
-    return isinstance(image, str | Path) and split_spec(image) is not None
+    return isinstance(image, str | Path) and split_latents_spec(image) is not None
 
 
 def latents_origin(latents: Tensor) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from cfclip.images.image_files import open_image
 from cfclip.packs.pack import Pack
 from cfclip.photos.alignment import Quad
 from cfclip.photos.photo import photo_at
-from cfclip.provenance.record import EditRecord, file_origin, image_sha256, read_record
+from cfclip.provenance.record import file_origin, image_sha256
+from cfclip.provenance.recorded_edits import EditRecord, read_record
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,14 @@ from torch import Tensor
 from cfclip.editing.sources import Source
 from cfclip.editors.editor import BatchEdit
 from cfclip.errors import InputError
-from cfclip.images.image_files import check_outputs
+from cfclip.images.output_files import check_outputs
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
 from cfclip.packs.pack import Pack
 from cfclip.photos.face_config import PasteBack
 from cfclip.photos.paste_back import paste_back
 from cfclip.photos.photo import Photo
 from cfclip.provenance.metadata import provenance_of
-from cfclip.provenance.output_names import EditFiles, edit_files, edit_name
-from cfclip.provenance.record import finished_record, write_json
+from cfclip.provenance.record import EditFiles, edit_files, edit_name, finished_record, write_json
 from cfclip.provenance.stamping import MARKED, Marking, write_picture
 from cfclip.settings import check_strength
 from cfclip.tensors import pil_from_signed

@@ -9,22 +9,21 @@ import torch
 from PIL import Image
 
 from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
-from cfclip.editing.devices import checked_device
+from cfclip.editing.masks import mask_tensor, open_mask
 from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.opened_methods import OpenedMethod, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
-from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, mask_tensor, open_mask
-from cfclip.editing.tuned_sources import generator_of
+from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, generator_of
 from cfclip.editors.editor import EditCallback, EditRequest, EditTexts
 from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders.prompts import check_prompt, unknown_words, vocabulary_warning
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.optim.descent import Callback
 from cfclip.packs.pack import Pack
-from cfclip.packs.vocabulary import unknown_words, vocabulary_warning
 from cfclip.settings import MOST_AT_ONCE, EditSettings, check_number, check_seed
+from cfclip.tensors import checked_device
 
 BATCH = 16
 """Pictures that a method without steps edits at a time, at most."""

@@ -6,26 +6,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
-from cfclip.editing.latent_sources import Code, CodeReader, is_latents_spec, latents_origin
-from cfclip.encoders.projection import Inversion
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError, shown
 from cfclip.generators.generator import Generator
-from cfclip.images.colour_profiles import Ground
-from cfclip.images.image_files import open_image
+from cfclip.io.files import split_latents_spec
 from cfclip.optim.descent import STOPPED, Callback
 from cfclip.packs.pack import Pack
 from cfclip.photos.photo import Photo
 from cfclip.provenance.record import file_origin, image_sha256
 from cfclip.settings import MOST_SEED, check_number
-from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil, unit_range_from_signed
+from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil
+
+if TYPE_CHECKING:
+    from cfclip.editing.latent_sources import Code, CodeReader
+    from cfclip.encoders.projection import Inversion
+    from cfclip.images.colour_profiles import Ground
 
 Picture: TypeAlias = Image.Image | str | Path | Photo
 """A PIL image, the path of an image file, a photo with a face, a text "sample:SEED", or a code in a
@@ -105,11 +107,13 @@ def check_count(name: str, count: int) -> None:
         raise InputError(f"{name} is {count}, it must be from 1 to {MOST_SAMPLES:,}")
 
 
-def open_picture(picture: Picture, size: int, ground: Ground = "white") -> Opened:
+def open_picture(picture: Picture, size: int, ground: "Ground" = "white") -> Opened:
     """A picture as 8-bit RGB, `size` x `size`, on `ground`, and where it came from.
 
     Raises `InputError` if it cannot be used.
     """
+    from cfclip.images.image_files import open_image
+
     if isinstance(picture, Photo):
         photo, warnings = picture, picture.crop_warnings(size)
         return Opened(photo.crop(size), photo.origin, photo.name, warnings, photo)
@@ -127,43 +131,6 @@ def _name(kind: str, digest: str) -> str:
     return f"{kind}-{digest[:_NAME_DIGITS]}"
 
 
-def open_mask(
-    mask: Image.Image | str | Path, size: int, images: "Sequence[Editable]" = ()
-) -> Opened:
-    """A mask, white where an edit may change the picture, black where it is transparent.
-
-    It is cut as the image was. Raises `InputError` if it is unusable, or if one of several images
-    is a photo that a face is cut from.
-    """
-    photos = [image.photo if isinstance(image, Source) else image for image in images]
-    cut = [photo for photo in photos if isinstance(photo, Photo)]
-    if cut and len(images) > 1:
-        raise InputError(
-            f"one mask for {len(images)} pictures, of which some are photos that a face is cut "
-            "from; edit them one at a time"
-        )
-    opened = _photo_mask(mask, size, cut[0]) if cut else open_picture(mask, size, ground="black")
-    if opened.image.convert("L").getextrema()[1] == 0:
-        raise InputError("the mask is black all over; paint white what the edit may change")
-    return opened
-
-
-def _photo_mask(mask: Image.Image | str | Path, size: int, photo: Photo) -> Opened:
-    whole = open_image(mask, None, ground="black")
-    origin = (
-        {"kind": "pixels", "sha256": image_sha256(whole.image)}
-        if isinstance(mask, Image.Image)
-        else file_origin(mask)
-    )
-    return Opened(photo.crop_mask(whole.image, size), origin, "mask", whole.warnings)
-
-
-def mask_tensor(mask: Opened) -> Tensor:
-    """`(1, 1, R, R)` in [0, 1] of a mask."""
-    grey = mask.image.convert("L").convert("RGB")
-    return unit_range_from_signed(signed_from_pil([grey], grey.width))[:, :1]
-
-
 Editable: TypeAlias = Picture | Source | Tensor
 """A picture, a source made before, or latents `(num_ws, w_dim)`."""
 
@@ -177,14 +144,16 @@ class SourceMaker:
         self._reader: CodeReader | None = None
 
     @property
-    def codes(self) -> CodeReader:
+    def codes(self) -> "CodeReader":
         """What reads files of latents for the pack's generator."""
+        from cfclip.editing.latent_sources import CodeReader
+
         if self._reader is None:
             generator = self.pack.generator(self.device)
             self._reader = CodeReader(generator.num_ws, generator.w_dim)
         return self._reader
 
-    def from_code(self, code: Code) -> Source:
+    def from_code(self, code: "Code") -> Source:
         """The generator's own picture of a code in a file."""
         generator = self.pack.generator(self.device)
         latents = code.latents.expand(generator.num_ws, -1).clone()
@@ -199,6 +168,8 @@ class SourceMaker:
 
     def from_latents(self, latents: Tensor) -> Source:
         """The generator's own picture of latents `(num_ws, w_dim)`."""
+        from cfclip.editing.latent_sources import latents_origin
+
         generator = self.pack.generator(self.device)
         if latents.ndim == 3:
             raise InputError(
@@ -255,7 +226,7 @@ class SourceMaker:
                 if len(seeds) > 1:
                     raise InputError(f"{image!r} is several samples; give one at a time, in a list")
                 found.append(self._sample(seeds[0], SAMPLE_TRUNCATION))
-            elif isinstance(image, str | Path) and is_latents_spec(image):
+            elif isinstance(image, str | Path) and split_latents_spec(image):
                 found.append(self.from_code(self.codes.one(image)))
             else:
                 found.append(open_picture(image, resolution))
@@ -308,7 +279,7 @@ def sample_origin(seed: int, truncation_psi: float = SAMPLE_TRUNCATION) -> dict[
 
 
 def _inverted(
-    opened: Opened, inversion: Inversion, config: ProjectionConfig, seconds: float
+    opened: Opened, inversion: "Inversion", config: ProjectionConfig, seconds: float
 ) -> Source:
     decibels, distance = float(inversion.psnr[0]), float(inversion.perceptual[0])
     poor = inversion.warnings[0]
@@ -333,3 +304,18 @@ def _inverted(
             "seconds": round(seconds, 3),
         },
     )
+
+
+def generator_of(sources: Sequence[Source], generator: Generator) -> Generator:
+    """The generator that makes all of the sources: the pack's, or the one tuned on the only source.
+
+    Raises `InputError` for several sources of which one has its own.
+    """
+    if all(source.generator is None for source in sources):
+        return generator
+    if len(sources) > 1:
+        raise InputError(
+            f"{len(sources)} pictures at once, but the generator was tuned on one of them; edit "
+            "those with a tuned generator one at a time"
+        )
+    return sources[0].generator or generator

@@ -1,7 +1,6 @@
 """Sources with a generator of their own, tuned on their picture for a closer likeness."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import torch
@@ -11,7 +10,6 @@ from cfclip.encoders.pivotal_tuning import tune_generator
 from cfclip.encoders.projection import measure_inversion, reproduction_warning
 from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
 from cfclip.optim.descent import INTERRUPTED, STOPPED, Callback
 from cfclip.packs.pack import Pack
 from cfclip.tensors import pil_from_signed, signed_from_pil
@@ -73,18 +71,3 @@ def tuned_source(
         inversion={**source.inversion, "tuning": tuning},
         generator=found.generator,
     )
-
-
-def generator_of(sources: Sequence[Source], generator: Generator) -> Generator:
-    """The generator that makes all of the sources: the pack's, or the one tuned on the only source.
-
-    Raises `InputError` for several sources of which one has its own.
-    """
-    if all(source.generator is None for source in sources):
-        return generator
-    if len(sources) > 1:
-        raise InputError(
-            f"{len(sources)} pictures at once, but the generator was tuned on one of them; edit "
-            "those with a tuned generator one at a time"
-        )
-    return sources[0].generator or generator

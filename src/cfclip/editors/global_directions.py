@@ -20,7 +20,7 @@ from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.spaces import StyleSpace, is_to_rgb, style_widths
 from cfclip.embedders.embedder import Embedder
 from cfclip.generators.generator import Generator
-from cfclip.losses.embedding_rows import direction
+from cfclip.losses.clip_losses import direction
 from cfclip.optim.descent import COMPLETED
 
 __all__ = ["GlobalDirections", "GlobalDirectionsConfig", "channel_moves"]

@@ -6,8 +6,14 @@ from typing import Literal, TypeAlias
 
 from cfclip.errors import InputError, shown
 from cfclip.losses.terms import ObjectiveConfig, OwnNegatives
-from cfclip.optim.schedule import DescentSettings, Optimizer
-from cfclip.settings import CheckedSettings, EditSettings, number, strength
+from cfclip.settings import (
+    CheckedSettings,
+    DescentSettings,
+    EditSettings,
+    Optimizer,
+    number,
+    strength,
+)
 
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]

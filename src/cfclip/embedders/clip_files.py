@@ -29,9 +29,9 @@ from cfclip.embedders.clip_config import (
     read_config,
 )
 from cfclip.errors import CheckpointError, InputError, reason_of, shown
-from cfclip.foreign.state_dicts import network_of, unwrapped
+from cfclip.foreign.state_dicts import network_of
 from cfclip.io.files import atomic_write
-from cfclip.io.weights import build_with, read_tensors, save_tensors, shapes_of
+from cfclip.io.weights import build_with, read_tensors, save_tensors, shapes_of, unwrapped
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
 _MOST_BYTES = 4 << 20

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from cfclip.optim.schedule import DescentSettings
-from cfclip.settings import CheckedSettings, GivenSettings, check_number, number
+from cfclip.settings import CheckedSettings, DescentSettings, GivenSettings, check_number, number
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from cfclip.editors.channel_statistics import (
 )
 from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.generators.generator import Generator
-from cfclip.images.image_files import check_outputs
+from cfclip.images.output_files import check_outputs
 from cfclip.io.files import alone_in
 from cfclip.training.draws import Purpose, seeded
 from cfclip.training.runs import CHECKPOINT_SECONDS, LOG, Run, RunCallback, logged_seconds

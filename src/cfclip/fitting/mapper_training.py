@@ -19,8 +19,8 @@ from cfclip.embedders.prompts import check_prompt
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.features.term_networks import NetworkFiles
-from cfclip.images.image_files import check_outputs
 from cfclip.images.kinds import list_pictures
+from cfclip.images.output_files import check_outputs
 from cfclip.photos.face_config import FaceConfig
 from cfclip.training.initial import mapper_shape
 from cfclip.training.latents import (

@@ -26,15 +26,9 @@ from cfclip.foreign.state_dicts import state_dict_of
 from cfclip.foreign.torch_files import map_file, read_torch_object
 from cfclip.foreign.torch_layout import LEGACY_START
 from cfclip.foreign.zip_index import ZIP_START, zip_entries
-from cfclip.io.files import sha256_of
+from cfclip.io.files import LATENT_SUFFIXES, sha256_of
 from cfclip.io.weights import is_model_file, read_tensors
 
-LATENT_SUFFIXES = (".pt", ".pth", ".npy", ".npz", ".safetensors")
-
-_SPEC = re.compile(
-    rf"(?P<path>.+(?:{'|'.join(map(re.escape, LATENT_SUFFIXES))}))(?::(?P<which>.+))?",
-    re.IGNORECASE | re.DOTALL,
-)
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _CODE_KEYS = ("latent", "latents", "w", "ws", "w_plus", "code", "codes")
 """Under which projectors keep the code of a picture, beside noise and the like."""
@@ -84,16 +78,6 @@ class LatentsFile:
                 "FILE:FIRST-LAST or FILE:NAME"
             )
         return range(first, last + 1)
-
-
-def split_spec(spec: str | Path) -> tuple[Path, str | None] | None:
-    """File and selection of "FILE" or "FILE:WHICH"; None for what does not end as such a file.
-
-    >>> split_spec("found/latents.pt:0-3")
-    (PosixPath('found/latents.pt'), '0-3')
-    """
-    match = _SPEC.fullmatch(str(spec))
-    return (Path(match["path"]), match["which"]) if match else None
 
 
 def read_latents_file(path: str | Path, num_ws: int, w_dim: int) -> LatentsFile:

@@ -1,6 +1,5 @@
 """What other programs save, once it is read: state dicts and options, held to what they can be."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -8,15 +7,12 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, shown_name
+from cfclip.io.weights import unwrapped
 
 Value = TypeVar("Value")
 
 _MOST_SHARED = 2
 """Times that a value is used on average: some programs save weights which two parts share."""
-
-
-_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
-"""What training on several devices and `torch.compile` put before the names of tensors."""
 
 _NETWORKS = (
     *("g_ema", "G_ema", "params_ema", "generator_ema", "model_ema", "ema"),
@@ -55,13 +51,6 @@ def part_of(state: Mapping[Any, Value], prefix: str) -> dict[str, Value]:
     named = unwrapped({name: value for name, value in state.items() if isinstance(name, str)})
     inside = {name: value for name, value in named.items() if name.startswith(prefix)}
     return unwrapped({name.removeprefix(prefix): value for name, value in inside.items()})
-
-
-def unwrapped(state: Mapping[str, Value]) -> dict[str, Value]:
-    """A state dict by the names that it has where neither several devices nor compiling add to
-    them; as it is, where two tensors would then share one."""
-    bare = {_WRAPPERS.sub("", name): value for name, value in state.items()}
-    return bare if len(bare) == len(state) else dict(state)
 
 
 def state_dict_of(value: object, source: str) -> dict[str, Tensor]:

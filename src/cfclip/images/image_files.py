@@ -1,22 +1,18 @@
-"""Opening pictures that people hand in, and writing those handed back.
+"""Opening pictures that people hand in.
 
 `open_image` turns any file into a square 8-bit RGB picture, or raises `InputError` with one line
 that says why not. What it had to change is listed as warnings, so that nothing happens unseen.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from cfclip.errors import InputError, failing_to
+from cfclip.errors import InputError
 from cfclip.images.colour_profiles import Ground, as_srgb
 from cfclip.images.decoding import MAX_PIXELS, MAX_WHOLE_BYTES, decoding, opened, too_many_pixels
-from cfclip.images.encoding import encode_gif, encode_png, packet_of
-from cfclip.io.files import remove_partials, write_whole
+from cfclip.images.output_files import packet_of
 
 MIN_SIDE = 16
 """Pixels of the short side under which a picture shows nothing that could be edited."""
@@ -101,61 +97,6 @@ def read_xmp(path: str | Path, max_pixels: int = MAX_PIXELS) -> str | None:
                 return packet_of(stream.read(MAX_WHOLE_BYTES))
         packet = image.info.get("xmp")
         return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet
-
-
-def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
-    """Make the folders of `paths`, and raise `InputError` if any of these cannot be written.
-
-    Called before work begins, so that minutes of it are not lost to a full or read-only folder.
-    Files that exist are refused unless `overwrite`; folders always.
-    """
-    targets = [Path(path) for path in paths]
-    for folder in dict.fromkeys(target.parent for target in targets):
-        with failing_to(f"write to folder {folder}", "choose another", ValueError):
-            folder.mkdir(parents=True, exist_ok=True)
-            # Asking for permissions misleads (root, network drives, full disks): write something.
-            with tempfile.TemporaryFile(dir=folder) as probe:
-                probe.write(b"0")
-            remove_partials(folder)
-    for target in targets:
-        with failing_to(f"write {target}", "choose a shorter or plainer name", ValueError):
-            taken = target.is_dir()
-        if taken:
-            raise InputError(f"{target} is a folder, a file is to be written there")
-    existing = [target for target in targets if os.path.lexists(target)]
-    if existing and not overwrite:
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise InputError(
-            f"{existing[0]}{more} exists already; choose another place or ask to overwrite"
-            " (--overwrite)"
-        )
-
-
-def write_png(
-    image: Image.Image,
-    path: str | Path,
-    metadata: Mapping[str, str] | None = None,
-    overwrite: bool = False,
-    seal: Callable[[bytes], bytes] | None = None,
-) -> None:
-    """Write what `encode_png` gives, whole or not at all.
-
-    Raises `InputError` as that does, if `path` exists and not `overwrite`, or if it cannot be
-    written.
-    """
-    check_outputs([path], overwrite)
-    write_whole(path, encode_png(image, metadata, seal))
-
-
-def write_gif(
-    frames: Sequence[tuple[Image.Image, int]],
-    path: str | Path,
-    packet: str | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write what `encode_gif` gives, whole or not at all; raises `InputError` as `write_png`."""
-    check_outputs([path], overwrite)
-    write_whole(path, encode_gif(frames, packet))
 
 
 def _prepared(

@@ -5,6 +5,7 @@ Locks end with the process that holds them, however that ends.
 
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -15,6 +16,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from cfclip.errors import CfclipWarning, InputError, failing_to, reason_of
+
+LATENT_SUFFIXES = (".pt", ".pth", ".npy", ".npz", ".safetensors")
+"""Of the files that codes of a generator are kept in."""
+
+_SPEC = re.compile(
+    rf"(?P<path>.+(?:{'|'.join(map(re.escape, LATENT_SUFFIXES))}))(?::(?P<which>.+))?",
+    re.IGNORECASE | re.DOTALL,
+)
 
 _PREFIX = ".cfclip-"
 _PARTIAL = ".partial"
@@ -124,6 +133,16 @@ def leads_out(path: Path, folder: Path) -> bool:
     Raises `OSError` or `RuntimeError` for a link to nothing.
     """
     return not path.resolve(strict=True).is_relative_to(folder.resolve())
+
+
+def split_latents_spec(spec: str | Path) -> tuple[Path, str | None] | None:
+    """File and selection of "FILE" or "FILE:WHICH"; None for what does not end as such a file.
+
+    >>> split_latents_spec("found/latents.pt:0-3")
+    (PosixPath('found/latents.pt'), '0-3')
+    """
+    match = _SPEC.fullmatch(str(spec))
+    return (Path(match["path"]), match["which"]) if match else None
 
 
 def sha256_of(path: str | Path) -> str:

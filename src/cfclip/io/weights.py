@@ -5,6 +5,7 @@ and the configuration that builds the model. Nothing here ever leaves a part of 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from cfclip.errors import (
 from cfclip.io.files import atomic_write
 from cfclip.io.text_formats import parse_json, table_of
 
+_WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
+"""What training on several devices and `torch.compile` put before the names of tensors."""
+
 FORMAT_KEY = "format"
 CONFIG_KEY = "config"
 """Keys of a model file's metadata that its caller cannot use."""
@@ -43,6 +47,7 @@ _NUMBERS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}
 _COUNTS = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}
 
 Config = TypeVar("Config")
+Value = TypeVar("Value")
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -270,6 +275,13 @@ def check_tensors(
             f"{source} does not fit its configuration, use the weights and the configuration of "
             f"one model: {shown}{more}"
         )
+
+
+def unwrapped(state: Mapping[str, Value]) -> dict[str, Value]:
+    """A state dict by the names that it has where neither several devices nor compiling add to
+    them; as it is, where two tensors would then share one."""
+    bare = {_WRAPPERS.sub("", name): value for name, value in state.items()}
+    return bare if len(bare) == len(state) else dict(state)
 
 
 def is_model_file(path: str | Path) -> bool:

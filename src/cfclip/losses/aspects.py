@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfclip.losses.embedding_rows import (
+from cfclip.losses.clip_losses import (
     Reduction,
     check_rows,
     check_text_pair,

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.embedding_rows import Reduction, check_rows, reduce_images
+from cfclip.losses.clip_losses import Reduction, check_rows, reduce_images
 
 VISIBLE = 0.1
 """Root mean square over the channels, from -1 to 1, at which half a pixel has changed."""

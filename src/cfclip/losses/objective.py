@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.embedding_rows import Reduction, copies_of, reduce_images
+from cfclip.losses.clip_losses import Reduction, copies_of, reduce_images
 from cfclip.losses.terms import NETWORK_TERMS, TERMS, ObjectiveConfig, Term
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from cfclip.optim.schedule import DescentSettings, learning_rate
+from cfclip.settings import DescentSettings
 
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Mapping[str, Tensor]]]
 """`(values (n, ...), rows (n,) int64) -> (objective (n,), named terms (n,) each)`, where `rows`
@@ -73,6 +73,26 @@ class DescentResult:
     steps: tuple[int, ...]
     history: tuple[dict[str, list[float]], ...]
     stop_reasons: tuple[str, ...]
+
+
+def learning_rate(settings: DescentSettings, step: int) -> float:
+    """Learning rate of update `step` (from 0): linear ramp-up, plateau, cosine ramp-down.
+
+    The schedule of StyleGAN2's projector (Karras et al. 2020), which StyleCLIP uses too.
+
+    >>> settings = DescentSettings(steps=100, lr=1.0, ramp_up=0.1, ramp_down=0.5)
+    >>> [round(learning_rate(settings, step), 3) for step in (4, 9, 50, 75, 99)]
+    [0.5, 1.0, 1.0, 0.5, 0.001]
+    """
+    rate = settings.lr
+    rising = settings.ramp_up * settings.steps
+    falling = settings.ramp_down * settings.steps
+    if rising > 0:
+        rate *= min(1.0, (step + 1) / rising)
+    if falling > 0:
+        left = min(1.0, (settings.steps - step) / falling)
+        rate *= 0.5 - 0.5 * math.cos(math.pi * left)
+    return rate
 
 
 def descend(

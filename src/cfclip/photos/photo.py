@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.image_files import ENLARGED_WARNING, OpenedImage, open_image
 from cfclip.photos.alignment import Quad, align, check_quad
-from cfclip.photos.detector import find_quads
 from cfclip.photos.face_config import FaceConfig
-from cfclip.photos.landmarks import landmarks_file, read_quads
 from cfclip.provenance.record import file_origin, image_sha256
+
+if TYPE_CHECKING:
+    from cfclip.images.image_files import OpenedImage
 
 _NAME_DIGITS = 6
 
@@ -47,6 +47,8 @@ class Photo:
 
     def crop_warnings(self, size: int) -> tuple[str, ...]:
         """All warnings of the crop, one of them if its face is enlarged much."""
+        from cfclip.images.image_files import ENLARGED_WARNING
+
         if size <= ENLARGED_WARNING * self.quad.size:
             return self.warnings
         wide = f"the crop of the face is {self.quad.size:.0f} pixels wide"
@@ -77,6 +79,10 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
         InputError: an unusable photo, no face, no face of that number, landmarks that do not fit,
             or no detector where one is needed (the extra `photos`).
     """
+    from cfclip.images.image_files import open_image
+    from cfclip.photos.detector import find_quads
+    from cfclip.photos.landmarks import landmarks_file, read_quads
+
     config = config or FaceConfig(align=True)
     opened = open_image(picture, None)
     name = "the image" if isinstance(picture, Image.Image) else str(picture)
@@ -117,10 +123,12 @@ def check_landmarks(config: FaceConfig, photos: int) -> None:
 
 def photo_at(picture: str | Path, quad: Quad) -> Photo:
     """A photo whose face is known to be in a square. Raises `InputError` as `open_photo` does."""
+    from cfclip.images.image_files import open_image
+
     return _photo(picture, open_image(picture, None), quad)
 
 
-def _photo(picture: Image.Image | str | Path, opened: OpenedImage, quad: Quad) -> Photo:
+def _photo(picture: Image.Image | str | Path, opened: "OpenedImage", quad: Quad) -> Photo:
     """A photo with its face in a square of its pixels before any reduction."""
     image, warnings, cut = opened.image, opened.warnings, quad.scaled(1 / opened.reduction)
     corners = [list(corner) for corner in quad.corners]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from xml.sax.saxutils import escape
 
-from cfclip.provenance.xmp import NAMESPACES, read_properties
 from cfclip.version import __version__
 
 TOOL = "cfclip"
@@ -22,6 +21,16 @@ GENERATED = f"{_SOURCE_TYPES}trainedAlgorithmicMedia"
 """Source type of what a model made alone: samples, and edits of samples."""
 COMPOSED = f"{_SOURCE_TYPES}compositeWithTrainedAlgorithmicMedia"
 """Source type of what a model made of a picture: edits and inversions of pictures."""
+
+NAMESPACES = {
+    "x": "adobe:ns:meta/",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "cfclip": "cfclip:ns:1.0/",
+}
+"""Those that are known, by the prefix that stands for them in what is written."""
+
 
 XMP_KEYWORD = "XML:com.adobe.xmp"
 """Keyword of the PNG text chunk that holds XMP (PNG specification, third edition, 11.3.3.2)."""
@@ -38,7 +47,6 @@ _PACKET_END = '<?xpacket end="r"?>'
 _NOT_XML = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, or that act on a terminal."""
 _REPLACEMENT = "\ufffd"
-_NUMBER = re.compile(r"\d{1,20}")
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ def png_texts(provenance: Provenance) -> dict[str, str]:
     shows."""
     texts = {"Software": TOOL}
     if provenance.prompts:
-        texts["Description"] = "; ".join(_limited(provenance.prompts))
+        texts["Description"] = "; ".join(limited_prompts(provenance.prompts))
     return {**texts, XMP_KEYWORD: xmp_packet(provenance)}
 
 
@@ -124,7 +132,7 @@ def xmp_packet(provenance: Provenance) -> str:
     Whatever the texts hold, the packet is well-formed: markup is escaped, characters that XML
     cannot hold become U+FFFD, and prompts are cut at 16,000 characters in all.
     """
-    prompts = _limited(provenance.prompts)
+    prompts = limited_prompts(provenance.prompts)
     # Written out, since many are made: ElementTree takes ten times as long.
     declared = " ".join(
         f'xmlns:{name}="{NAMESPACES[name]}"' for name in ("xmp", "Iptc4xmpExt", "cfclip")
@@ -164,33 +172,7 @@ def xmp_packet(provenance: Provenance) -> str:
     return f"{_PACKET_BEGIN}\n{body}\n{_PACKET_END}"
 
 
-def read_packet(packet: str) -> Provenance | None:
-    """What an XMP packet of any program states on how its picture was made; None if nothing.
-
-    Raises `InputError` as `xmp.read_properties` does.
-    """
-    properties = read_properties(packet)
-    found = properties.texts
-    prompts = properties.items.get("cfclip:Prompts", ())
-    stated = found.get("Iptc4xmpExt:AIPromptInformation", "")
-    provenance = Provenance(
-        source_type=found.get("Iptc4xmpExt:DigitalSourceType", ""),
-        prompts=_limited(prompts or ((stated,) if stated else ())),
-        pack=found.get("cfclip:Pack", ""),
-        pack_version=found.get("cfclip:PackVersion", ""),
-        pack_hash=found.get("cfclip:PackHash", ""),
-        seed=_number(found.get("cfclip:Seed", "")),
-        sample_seed=_number(found.get("cfclip:SampleSeed", "")),
-        tool=found.get("Iptc4xmpExt:AISystemUsed", ""),
-        version=found.get("Iptc4xmpExt:AISystemVersionUsed", ""),
-    )
-    if provenance == Provenance("", tool="", version=""):
-        return None
-    # The creator tool may be a camera's as well: by itself it states nothing.
-    return replace(provenance, tool=provenance.tool or found.get("xmp:CreatorTool", ""))
-
-
-def _limited(prompts: Sequence[str]) -> tuple[str, ...]:
+def limited_prompts(prompts: Sequence[str]) -> tuple[str, ...]:
     """The prompts, in characters that XML can hold, up to the limit on all of them together."""
     kept: list[str] = []
     left = _MAX_PROMPT_CHARACTERS
@@ -204,7 +186,3 @@ def _limited(prompts: Sequence[str]) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     return _NOT_XML.sub(_REPLACEMENT, text)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if _NUMBER.fullmatch(text) else None

@@ -1,6 +1,7 @@
-"""The JSON record of an edit: what was done, with what, and what came out.
+"""The files of a saved edit and their names, and its JSON record: what was done, and with what.
 
-Free of torch, like all that only reads records. The layout, format 1::
+Free of torch, like all that only reads records; names are known before any work is done. The layout
+of a record, format 1::
 
     format, kind        1, "edit"
     versions            cfclip, torch, python; machine and threads, on which exact bits depend
@@ -34,17 +35,17 @@ Free of torch, like all that only reads records. The layout, format 1::
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
-from cfclip.errors import InputError, failing_to, shown
+from cfclip.errors import InputError, failing_to
 from cfclip.io.files import sha256_of, write_whole
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, field_of, named, table_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMAT = 1
 EDIT_KIND = "edit"
@@ -53,47 +54,12 @@ APPLY_KIND = "apply"
 "strength" in place of method, files, unrealistic_text, mask, text_map, seed and settings."""
 
 
-@dataclass(frozen=True)
-class EditRecord:
-    """A record that was read, checked as far as `rerun` relies on it."""
-
-    content: Mapping[str, Any]
-    pack: str
-    fingerprint: str
-    pack_files: Mapping[str, str]
-    versions: Mapping[str, Any]
-    """Of cfclip and what it ran with, as far as they are recorded."""
-    device: str
-    method: str
-    files: tuple[Mapping[str, Any], ...]
-    """What the method took."""
-    prompts: tuple[str, ...]
-    source_text: str
-    unrealistic_text: str | None
-    source: Mapping[str, Any]
-    projection: Mapping[str, Any] | None
-    """Settings of the projection, if the source was inverted."""
-    projection_stop: int | None
-    """Step at which the projection was stopped from outside."""
-    tuning: Mapping[str, Any] | None
-    """Settings of tuning the generator on the source, if it was."""
-    tuning_stop: int | None
-    """Step at which the tuning was stopped from outside."""
-    mask: Mapping[str, Any] | None
-    text_map: Mapping[str, Any] | None
-    """File of the text map, if it is not the pack's."""
-    seed: int
-    settings: Mapping[str, Any]
-    edit_stop: int | None
-    """Step at which the edit was stopped from outside."""
-    batch: int
-    outputs: tuple[tuple[float, str], ...]
-    """(strength, SHA-256 of the pixels)."""
-    paste_back: Mapping[str, Any] | None
-    """How the edit was put back into its photo, if it was."""
+_LONGEST_SLUG = 60
+_HASH_CHARACTERS = 6
+_NOT_PLAIN = re.compile(r"[^a-z0-9]+")
 
 
-def image_sha256(image: Image.Image) -> str:
+def image_sha256(image: "Image.Image") -> str:
     """SHA-256 of an image's size and RGB bytes: the same for the same pixels, whatever the file."""
     rgb = image.convert("RGB")
     digest = hashlib.sha256(f"{rgb.width}x{rgb.height} RGB\n".encode())
@@ -111,7 +77,7 @@ def file_origin(path: str | Path) -> dict[str, Any]:
 
 def finished_record(
     facts: Mapping[str, Any],
-    outputs: Sequence[tuple[float, str, Image.Image]],
+    outputs: Sequence[tuple[float, str, "Image.Image"]],
     strip: str,
 ) -> dict[str, Any]:
     """The whole record: the facts of an edit and its outputs (strength, file name, image).
@@ -131,124 +97,6 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write JSON, whole or not at all. Raises `InputError` if it cannot be written."""
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_whole(path, text.encode("utf-8"))
-
-
-def read_record(record: str | Path | Mapping[str, Any]) -> EditRecord:
-    """Read and check a record, from its file or as the mapping that was in it.
-
-    Raises `InputError` naming what is wrong.
-    """
-    where = "the record" if isinstance(record, Mapping) else str(record)
-    content = record if isinstance(record, Mapping) else _load(Path(record))
-    if content.get("kind") not in (EDIT_KIND, APPLY_KIND) or "format" not in content:
-        raise InputError(f"{where} is not the record of an edit; give the .json beside an edit")
-    if content["format"] != FORMAT:
-        raise InputError(
-            f"{where} has format {shown(content['format'])}, this version of cfclip reads {FORMAT}"
-        )
-    with named(where, "it is damaged; give another"):
-        return _parse(_as_edit(content) if content["kind"] == APPLY_KIND else content)
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    with named(path, "give the .json beside an edit"):
-        return table_of(read_json(path))
-
-
-def _as_edit(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A record of `APPLY_KIND` in the layout of the others."""
-    strength = field_of(content, "strength", float)
-    own = {
-        "method": "mapper",
-        "files": [field_of(content, "mapper", Mapping[str, Any])],
-        "settings": {"strength": strength},
-    }
-    absent = ("unrealistic_text", "mask", "seed")
-    return {**content, **own, **dict.fromkeys(absent)}
-
-
-@dataclass(frozen=True)
-class _Pack:
-    name: str
-    version: str
-    fingerprint: str
-    files: Mapping[str, str]
-
-
-def _parse(content: Mapping[str, Any]) -> EditRecord:
-    def of(name: str, hint: Any, *default: Any) -> Any:
-        return field_of(content, name, hint, *default)
-
-    inversion = of("inversion", Mapping[str, Any] | None)
-    tuning = field_of(inversion or {}, "tuning", Mapping[str, Any] | None, None)
-    pack = of("pack", _Pack)
-    outputs = [
-        (field_of(each, "strength", float), field_of(each, "pixels_sha256", str))
-        for each in of("outputs", tuple[Mapping[str, Any], ...])
-    ]
-    if not outputs:
-        raise FormatError("outputs is empty")
-    return EditRecord(
-        content=content,
-        pack=pack.name,
-        fingerprint=pack.fingerprint,
-        pack_files=pack.files,
-        versions=of("versions", Mapping[str, Any], {}),
-        device=of("device", str),
-        method=of("method", str, "optimisation"),
-        files=tuple(map(_origin, of("files", tuple[Mapping[str, Any], ...], ()))),
-        prompts=of("prompts", tuple[str, ...]),
-        source_text=of("source_text", str),
-        unrealistic_text=of("unrealistic_text", str | None),
-        source=_origin(of("source", Mapping[str, Any])),
-        projection=None if inversion is None else _settings(inversion),
-        projection_stop=None if inversion is None else _outside_stop(inversion),
-        tuning=None if tuning is None else _settings(tuning),
-        tuning_stop=None if tuning is None else _outside_stop(tuning),
-        mask=_origin_or_none(of("mask", Mapping[str, Any] | None)),
-        text_map=_origin_or_none(of("text_map", Mapping[str, Any] | None, None)),
-        seed=of("seed", int | None) or 0,
-        settings=_settings(content),
-        edit_stop=_outside_stop(content),
-        batch=of("batch", int),
-        outputs=tuple(outputs),
-        paste_back=of("paste_back", Mapping[str, Any] | None, None),
-    )
-
-
-_ORIGIN_FIELDS: Mapping[str, Mapping[str, Any]] = {
-    "sample": {"seed": int, "truncation_psi": float},
-    "file": {"path": str, "sha256": str},
-    "pixels": {"sha256": str},
-    "latents": {"float32": str, "shape": tuple[int, ...]},
-    "latents_file": {"path": str, "sha256": str, "index": int},
-}
-_QUAD = tuple[tuple[float, float], ...]
-
-
-def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
-    settings: dict[str, Any] = field_of(entry, "settings", Mapping[str, Any])
-    return settings
-
-
-def _origin_or_none(entry: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if entry is None else _origin(entry)
-
-
-def _origin(entry: Mapping[str, Any]) -> dict[str, Any]:
-    kind = field_of(entry, "kind", str)
-    if kind not in _ORIGIN_FIELDS:
-        raise FormatError(f"unknown kind of source {shown(kind)}")
-    checked = {name: field_of(entry, name, hint) for name, hint in _ORIGIN_FIELDS[kind].items()}
-    if "quad" in entry:
-        checked["quad"] = field_of(entry, "quad", _QUAD)
-    return {**entry, **checked}
-
-
-def _outside_stop(entry: Mapping[str, Any]) -> int | None:
-    """The step at which Ctrl-C or a callback stopped a descent; None if it ended by itself."""
-    steps: int = field_of(entry, "steps", int)
-    return steps if field_of(entry, "stopped_from_outside", bool) else None
 
 
 def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any], of: str = "") -> list[str]:
@@ -276,3 +124,67 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+@dataclass(frozen=True)
+class EditFiles:
+    """Where one edit goes."""
+
+    images: tuple[Path, ...]
+    """One PNG per strength."""
+    strip: Path
+    """PNG with the source and the edits side by side."""
+    record: Path
+    """JSON from which `rerun` makes the same images again."""
+    photos: tuple[Path, ...] = ()
+    """One PNG per strength, of the whole photo with the edit in it; none if it is not put back."""
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return (*self.images, *self.photos, self.strip, self.record)
+
+
+def edit_files(
+    directory: str | Path, name: str, strengths: Sequence[float], pasted: bool = False
+) -> EditFiles:
+    """The files of an edit called `name`; several strengths each get their own image.
+
+    With `pasted` each gets that of the whole photo too.
+
+    >>> [path.name for path in edit_files("out", "a_green-hair", [0.5, 1.0]).all]
+    ['a_green-hair_x0.5.png', 'a_green-hair_x1.png', 'a_green-hair_strip.png', 'a_green-hair.json']
+    >>> edit_files("out", "a_green-hair", [1.0], pasted=True).photos[0].name
+    'a_green-hair_photo.png'
+    """
+    directory = Path(directory)
+    suffixes = [""] if len(strengths) == 1 else [f"_x{strength:g}" for strength in strengths]
+    return EditFiles(
+        images=tuple(directory / f"{name}{suffix}.png" for suffix in suffixes),
+        strip=directory / f"{name}_strip.png",
+        record=directory / f"{name}.json",
+        photos=tuple(directory / f"{name}{s}_photo.png" for s in suffixes) if pasted else (),
+    )
+
+
+def edit_name(source: str, prompts: Sequence[str]) -> str:
+    """Base name of an edit's files, from the name of its source and its prompts.
+
+    >>> edit_name("sample-7", ["green hair", "blue skin!"])
+    'sample-7_green-hair+blue-skin'
+    """
+    return f"{source}_{_slug(prompts)}"
+
+
+def _slug(prompts: Sequence[str]) -> str:
+    """Plain letters and digits; a hash tells apart prompts that would look alike."""
+    plain = "+".join(_NOT_PLAIN.sub("-", prompt.lower()).strip("-") for prompt in prompts)
+    whole = all(character.isascii() for prompt in prompts for character in prompt)
+    if whole and plain and len(plain) <= _LONGEST_SLUG:
+        return plain
+    digest = short_hash("\n".join(prompts))
+    return f"{plain[:_LONGEST_SLUG].rstrip('-+')}-{digest}".lstrip("-+")
+
+
+def short_hash(text: str) -> str:
+    """A few characters that tell texts apart which would get one name."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH_CHARACTERS]

@@ -4,19 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.encoding import encode_png
-from cfclip.images.image_files import read_xmp, write_gif, write_png
-from cfclip.provenance.c2pa import (
-    Credentials,
-    PictureSigner,
-    credentials_available,
-    read_credentials,
-)
-from cfclip.provenance.metadata import TOOL, Provenance, png_texts, read_packet, xmp_packet
+from cfclip.images.output_files import encode_png, write_gif, write_png
+from cfclip.provenance.metadata import TOOL, Provenance, png_texts, xmp_packet
+
+if TYPE_CHECKING:
+    from cfclip.provenance.c2pa import Credentials, PictureSigner
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Marking:
 
     metadata: bool = True
     """Whether they carry their provenance as XMP."""
-    signer: PictureSigner | None = None
+    signer: "PictureSigner | None" = None
     """Signs them (C2PA) if given; what is signed includes the XMP."""
 
     def __post_init__(self) -> None:
@@ -46,7 +43,7 @@ class Inspection:
 
     provenance: Provenance | None
     """None if it states nothing."""
-    credentials: Credentials | None
+    credentials: "Credentials | None"
     """None if it is not signed, or that was not looked for."""
     credentials_read: bool
     """Whether the library that reads signatures is installed."""
@@ -117,6 +114,10 @@ def inspect_picture(path: str | Path) -> Inspection:
 
     Raises `InputError` for an unusable picture, or XMP or a manifest that is damaged or hostile.
     """
+    from cfclip.images.image_files import read_xmp
+    from cfclip.provenance.c2pa import credentials_available, read_credentials
+    from cfclip.provenance.xmp import read_packet
+
     packet = read_xmp(path)
     try:
         provenance = None if packet is None else read_packet(packet)

@@ -1,33 +1,53 @@
-"""Properties in the XMP packet of any program.
+"""The XMP packet of any program: its properties, and what they state on how a picture was made.
 
 Read in one pass, in time and memory in proportion to the packet, whatever it nests, repeats or
 declares. ElementTree is not for that: it spells out the namespace in the name of every element,
 and a few long ones then take gigabytes.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.parsers import expat
 
 from cfclip.errors import InputError
-
-NAMESPACES = {
-    "x": "adobe:ns:meta/",
-    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-    "xmp": "http://ns.adobe.com/xap/1.0/",
-    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
-    "cfclip": "cfclip:ns:1.0/",
-}
-"""Those that are known, by the prefix that stands for them here."""
+from cfclip.provenance.metadata import NAMESPACES, Provenance, limited_prompts
 
 MAX_PACKET_CHARACTERS = 1_000_000
 """Longer XMP is not read: it is no statement on one picture, and parsing takes memory."""
 
 _PREFIXES = {uri: prefix for prefix, uri in NAMESPACES.items()}
+_NUMBER = re.compile(r"\d{1,20}")
 _DECLARES = "xmlns"
 _ABOUT = ["rdf:RDF", "rdf:Description"]
 """What holds the properties of the picture; a description inside of one is of something else."""
 _ITEM = "rdf:li"
+
+
+def read_packet(packet: str) -> Provenance | None:
+    """What an XMP packet of any program states on how its picture was made; None if nothing.
+
+    Raises `InputError` as `read_properties` does.
+    """
+    properties = read_properties(packet)
+    found = properties.texts
+    prompts = properties.items.get("cfclip:Prompts", ())
+    stated = found.get("Iptc4xmpExt:AIPromptInformation", "")
+    provenance = Provenance(
+        source_type=found.get("Iptc4xmpExt:DigitalSourceType", ""),
+        prompts=limited_prompts(prompts or ((stated,) if stated else ())),
+        pack=found.get("cfclip:Pack", ""),
+        pack_version=found.get("cfclip:PackVersion", ""),
+        pack_hash=found.get("cfclip:PackHash", ""),
+        seed=_number(found.get("cfclip:Seed", "")),
+        sample_seed=_number(found.get("cfclip:SampleSeed", "")),
+        tool=found.get("Iptc4xmpExt:AISystemUsed", ""),
+        version=found.get("Iptc4xmpExt:AISystemVersionUsed", ""),
+    )
+    if provenance == Provenance("", tool="", version=""):
+        return None
+    # The creator tool may be a camera's as well: by itself it states nothing.
+    return replace(provenance, tool=provenance.tool or found.get("xmp:CreatorTool", ""))
 
 
 @dataclass(frozen=True)
@@ -118,3 +138,7 @@ class _Reader:
         prefix, _, local = name.rpartition(":")
         uris = self._uris.get(prefix)
         return f"{_PREFIXES.get(uris[-1], '') if uris else ''}:{local}"
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None

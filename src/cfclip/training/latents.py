@@ -12,9 +12,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.foreign.latent_files import LATENT_SUFFIXES, read_latents_file, split_spec
+from cfclip.foreign.latent_files import read_latents_file
 from cfclip.generators.generator import Generator
-from cfclip.io.files import sha256_of
+from cfclip.io.files import LATENT_SUFFIXES, sha256_of, split_latents_spec
 from cfclip.training.draws import Purpose, seeded
 from cfclip.training.processes import Processes
 from cfclip.training.training_config import TrainingConfig
@@ -62,7 +62,7 @@ def latents_from_file(path: str | Path, generator: Generator, config: TrainingCo
     Raises `InputError` as `read_latents` does, or for a single latent.
     """
     latents = read_latents(path, generator)
-    file, which = split_spec(path) or (Path(path), None)
+    file, which = split_latents_spec(path) or (Path(path), None)
     taken = file.name if which is None else f"{file.name}:{which}"
     origin = f"{taken} ({sha256_of(file)[:_HASH_CHARACTERS]})"
     return split_latents(latents, origin, config)
@@ -107,7 +107,7 @@ def read_latents(path: str | Path, generator: Generator) -> Tensor:
     Raises `InputError` when it is missing, damaged, holds something else, or latents that cannot
     be of `generator`.
     """
-    file, which = split_spec(path) or (Path(path), None)
+    file, which = split_latents_spec(path) or (Path(path), None)
     if file.suffix.lower() not in LATENT_SUFFIXES:
         raise InputError(f"{path} is no latents file; give {', '.join(LATENT_SUFFIXES)}")
     content = read_latents_file(file, generator.num_ws, generator.w_dim)

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from cfclip.optim.schedule import DescentSettings, learning_rate
+from cfclip.optim.descent import learning_rate
+from cfclip.settings import DescentSettings
 from cfclip.training.training_config import TrainingConfig
 
 _BETAS = (0.95, 0.999)

@@ -12,8 +12,7 @@ from typing import Any, Literal, TypeAlias
 from cfclip.editors.mapper_config import GROUPS, Group
 from cfclip.errors import InputError
 from cfclip.losses.terms import UNPUBLISHED_TERMS, ObjectiveConfig
-from cfclip.optim.schedule import DescentSettings
-from cfclip.settings import MOST_AT_ONCE, all_given, check_choice, number
+from cfclip.settings import MOST_AT_ONCE, DescentSettings, all_given, check_choice, number
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
 MapperKind: TypeAlias = Literal["text", "latent"]
@@ -94,7 +93,7 @@ class TrainingConfig(ObjectiveConfig):
         self.schedule()
 
     def schedule(self) -> DescentSettings:
-        """The steps and the learning rates, see `cfclip.optim.schedule.learning_rate`."""
+        """The steps and the learning rates, see `cfclip.optim.descent.learning_rate`."""
         return DescentSettings(
             steps=self.steps, lr=self.lr, ramp_up=self.ramp_up, ramp_down=self.ramp_down
         )

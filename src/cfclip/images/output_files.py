@@ -1,4 +1,4 @@
-"""Pictures as the bytes of a PNG file, and animations as those of a GIF.
+"""Writing pictures as PNG files and animations as GIFs, whole or not at all.
 
 XMP goes into a GIF, where Pillow neither writes nor reads it, as its specification says (part 3,
 1.1.2): an application extension with the packet as it is, not in sub-blocks, and behind it a
@@ -6,15 +6,19 @@ trailer of descending bytes. A reader that takes them for sub-blocks lands somew
 and from everywhere in it at its end.
 """
 
+import os
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from cfclip.errors import InputError
+from cfclip.errors import InputError, failing_to
+from cfclip.io.files import remove_partials, write_whole
 
 _MAX_KEYWORD = 79  # characters of a PNG text chunk's keyword
 
@@ -30,6 +34,61 @@ _QUICK_MEMORY = 9
 _GIF_SIGNATURE, _GIF_END = b"GIF89a", b";"
 _XMP_START = b"\x21\xff\x0bXMP DataXMP"
 _XMP_TRAILER = bytes([1, *range(255, -1, -1), 0])
+
+
+def check_outputs(paths: Sequence[str | Path], overwrite: bool = False) -> None:
+    """Make the folders of `paths`, and raise `InputError` if any of these cannot be written.
+
+    Called before work begins, so that minutes of it are not lost to a full or read-only folder.
+    Files that exist are refused unless `overwrite`; folders always.
+    """
+    targets = [Path(path) for path in paths]
+    for folder in dict.fromkeys(target.parent for target in targets):
+        with failing_to(f"write to folder {folder}", "choose another", ValueError):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Asking for permissions misleads (root, network drives, full disks): write something.
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(b"0")
+            remove_partials(folder)
+    for target in targets:
+        with failing_to(f"write {target}", "choose a shorter or plainer name", ValueError):
+            taken = target.is_dir()
+        if taken:
+            raise InputError(f"{target} is a folder, a file is to be written there")
+    existing = [target for target in targets if os.path.lexists(target)]
+    if existing and not overwrite:
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise InputError(
+            f"{existing[0]}{more} exists already; choose another place or ask to overwrite"
+            " (--overwrite)"
+        )
+
+
+def write_png(
+    image: Image.Image,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    seal: Callable[[bytes], bytes] | None = None,
+) -> None:
+    """Write what `encode_png` gives, whole or not at all.
+
+    Raises `InputError` as that does, if `path` exists and not `overwrite`, or if it cannot be
+    written.
+    """
+    check_outputs([path], overwrite)
+    write_whole(path, encode_png(image, metadata, seal))
+
+
+def write_gif(
+    frames: Sequence[tuple[Image.Image, int]],
+    path: str | Path,
+    packet: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write what `encode_gif` gives, whole or not at all; raises `InputError` as `write_png`."""
+    check_outputs([path], overwrite)
+    write_whole(path, encode_gif(frames, packet))
 
 
 def encode_png(
