@@ -82,7 +82,7 @@ MOST_STRENGTH = 100.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class SettingLimits:
     """What `check_number` takes, of a field."""
 
     low: float
@@ -105,7 +105,7 @@ def number(
         low, high, open_low: the limits, which are in the field's metadata.
         metadata: what else is.
     """
-    metadata["limits"] = Limits(low, high, open_low)
+    metadata["limits"] = SettingLimits(low, high, open_low)
     return field(default=default, metadata=metadata)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from full_disk import room_for
 
-from cfclip.batches.batch_folder import ABOUT_FILE, RESULTS_FILE, ROWS_FILE, BatchFolder
+from cfclip.batches.batch_folder import RECORD_FILE, RESULTS_FILE, ROWS_FILE, BatchFolder
 from cfclip.batches.rows import Place, Row
 from cfclip.errors import InputError
 
@@ -23,11 +23,11 @@ def folder(tmp_path: Path) -> BatchFolder:
 
 def test_a_batch_goes_on(folder: BatchFolder) -> None:
     assert folder.claim(ABOUT, ROWS) == 0
-    folder.tell([{"name": "row-1", "error": None}])
+    folder.add_reports([{"name": "row-1", "error": None}])
     again = BatchFolder(folder.path)
     assert again.claim(ABOUT, ROWS) == 0
-    assert again.told("row-1") == {"error": None, "psnr": None, "warnings": None}
-    assert again.told("row-2") == {}
+    assert again.report("row-1") == {"error": None, "psnr": None, "warnings": None}
+    assert again.report("row-2") == {}
 
 
 def test_other_settings_are_refused_by_name(folder: BatchFolder) -> None:
@@ -57,22 +57,22 @@ def test_a_folder_of_something_else(folder: BatchFolder) -> None:
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"kind": "bench"}'])
 def test_a_record_that_is_none(folder: BatchFolder, content: str) -> None:
-    (folder.path / ABOUT_FILE).write_text(content)
+    (folder.path / RECORD_FILE).write_text(content)
     with pytest.raises(InputError, match="choose another --out"):
         folder.claim(ABOUT, ROWS)
 
 
 def test_torn_lines(folder: BatchFolder) -> None:
     folder.claim(ABOUT, ROWS)
-    folder.tell([{"name": "row-1", "psnr": 30.0}])
+    folder.add_reports([{"name": "row-1", "psnr": 30.0}])
     with open(folder.path / RESULTS_FILE, "ab") as stream:
         stream.write(b'no JSON\n{"name": "row-2", "ps')
     again = BatchFolder(folder.path)
     again.claim(ABOUT, ROWS)
-    again.tell([{"name": "row-2", "psnr": 31.0}])
+    again.add_reports([{"name": "row-2", "psnr": 31.0}])
     third = BatchFolder(folder.path)
     third.claim(ABOUT, ROWS)
-    assert [third.told(row.name)["psnr"] for row in ROWS] == [30.0, 31.0]
+    assert [third.report(row.name)["psnr"] for row in ROWS] == [30.0, 31.0]
 
 
 def test_a_damaged_list_of_rows_is_told(folder: BatchFolder) -> None:
@@ -95,5 +95,5 @@ def test_one_process_at_a_time(folder: BatchFolder) -> None:
 def test_a_full_disk(folder: BatchFolder) -> None:
     folder.claim(ABOUT, ROWS)
     with room_for(10), pytest.raises(InputError, match="cannot write"):
-        folder.tell([{"name": "row-1", "warnings": ["x" * 100]}])
+        folder.add_reports([{"name": "row-1", "warnings": ["x" * 100]}])
     BatchFolder(folder.path).claim(ABOUT, ROWS)

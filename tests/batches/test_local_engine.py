@@ -15,7 +15,7 @@ import pytest
 from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
 from cfclip.batches import local_engine
-from cfclip.batches.editing import Job, RowEditor
+from cfclip.batches.editing import BatchJob, RowEditor
 from cfclip.batches.local_engine import LocalEngine
 from cfclip.batches.rows import Row
 from cfclip.errors import InputError
@@ -26,7 +26,7 @@ ROWS = rows_of("sample:0-21")
 
 
 @pytest.fixture(scope="module")
-def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> BatchJob:
     folder = tmp_path_factory.mktemp("runs")
     return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
 
@@ -35,7 +35,7 @@ def chunks(rows: Sequence[Row]) -> list[Sequence[Row]]:
     return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
 
 
-def test_every_row_comes_back_as_one_editor_makes_it(job: Job) -> None:
+def test_every_row_comes_back_as_one_editor_makes_it(job: BatchJob) -> None:
     with LocalEngine(job, 2) as engine:
         assert engine.synthesis_rate(0.01) > 0
         found = [each for some in engine.run(iter(chunks(ROWS)), lambda: False) for each in some]
@@ -44,7 +44,7 @@ def test_every_row_comes_back_as_one_editor_makes_it(job: Job) -> None:
     assert sorted(found, key=lambda each: each.name) == sorted(expected, key=lambda each: each.name)
 
 
-def test_the_rows_of_a_killed_worker_are_done_by_another(job: Job) -> None:
+def test_the_rows_of_a_killed_worker_are_done_by_another(job: BatchJob) -> None:
     names: list[str] = []
     with LocalEngine(job, 2) as engine:
         for number, some in enumerate(engine.run(iter(chunks(ROWS)), lambda: False)):
@@ -54,7 +54,7 @@ def test_the_rows_of_a_killed_worker_are_done_by_another(job: Job) -> None:
     assert sorted(names) == sorted(row.name for row in ROWS)
 
 
-def test_no_row_is_blamed_for_workers_that_died_before_it_came(job: Job) -> None:
+def test_no_row_is_blamed_for_workers_that_died_before_it_came(job: BatchJob) -> None:
     with LocalEngine(job, 2) as engine:
         for worker in engine._workers:
             worker.process.kill()
@@ -63,7 +63,7 @@ def test_no_row_is_blamed_for_workers_that_died_before_it_came(job: Job) -> None
     assert [each.error for each in found] == [None] * 5
 
 
-def test_what_asks_all_processes_of_a_group_to_end_is_left_to_the_first(job: Job) -> None:
+def test_what_asks_all_processes_of_a_group_to_end_is_left_to_the_first(job: BatchJob) -> None:
     """`timeout`, a service and a queue of jobs send SIGTERM to workers too."""
     with LocalEngine(job, 1) as engine:
         before = engine._workers[0].process
@@ -73,7 +73,7 @@ def test_what_asks_all_processes_of_a_group_to_end_is_left_to_the_first(job: Job
     assert len(found) == len(ROWS)
 
 
-def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
+def test_a_row_that_kills_is_given_up_and_loses_no_other(job: BatchJob) -> None:
     rows = [*ROWS[:6], replace(ROWS[6], name=deadly_rows.DEADLY), *ROWS[7:10]]
     with LocalEngine(job, 1, deadly_rows.prepare) as engine:
         found = [each for some in engine.run(iter(chunks(rows)), lambda: False) for each in some]
@@ -84,7 +84,7 @@ def test_a_row_that_kills_is_given_up_and_loses_no_other(job: Job) -> None:
     assert "the worker died over it twice" in str(failed.error)
 
 
-def test_rows_that_kill_one_after_another_are_given_up_each(job: Job) -> None:
+def test_rows_that_kill_one_after_another_are_given_up_each(job: BatchJob) -> None:
     deadly = [replace(ROWS[0], name=f"{deadly_rows.DEADLY}-{number}") for number in range(3)]
     with LocalEngine(job, 1, deadly_rows.prepare) as engine:
         run = engine.run(iter([*([row] for row in deadly), ROWS[1:3]]), lambda: False)
@@ -92,7 +92,7 @@ def test_rows_that_kill_one_after_another_are_given_up_each(job: Job) -> None:
     assert [bool(found[row.name]) for row in (*deadly, *ROWS[1:3])] == [True] * 3 + [False] * 2
 
 
-def test_stopping_ends_with_the_rows_at_hand(job: Job) -> None:
+def test_stopping_ends_with_the_rows_at_hand(job: BatchJob) -> None:
     done: list[int] = []
     with LocalEngine(job, 1) as engine:
         for some in engine.run(iter(chunks(ROWS)), lambda: bool(done)):
@@ -101,7 +101,7 @@ def test_stopping_ends_with_the_rows_at_hand(job: Job) -> None:
 
 
 def test_a_long_row_at_hand_is_waited_for_however_often_it_is_looked_at(
-    job: Job, monkeypatch: pytest.MonkeyPatch
+    job: BatchJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_engine, "_POLL_SECONDS", 0.001)  # thousands of looks in a second
     done: list[str] = []
@@ -119,7 +119,7 @@ def test_a_long_row_at_hand_is_waited_for_however_often_it_is_looked_at(
     assert done == [ROWS[0].name]
 
 
-def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
+def test_what_cannot_be_worked_with_is_told(job: BatchJob) -> None:
     with (
         pytest.raises(InputError, match="is another one here"),
         LocalEngine(replace(job, fingerprint="0" * 64), 1),
@@ -127,7 +127,7 @@ def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
         pass
 
 
-def test_workers_end_with_the_process_that_wanted_them(job: Job, tmp_path: Path) -> None:
+def test_workers_end_with_the_process_that_wanted_them(job: BatchJob, tmp_path: Path) -> None:
     script = """
 import sys, time
 from pathlib import Path

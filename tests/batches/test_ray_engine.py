@@ -11,7 +11,7 @@ import deadly_rows
 import pytest
 from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
-from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Row
 from cfclip.errors import CfclipWarning, InputError
 
@@ -27,7 +27,7 @@ ROWS = rows_of("sample:0-39")
 
 
 @pytest.fixture(scope="module")
-def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> BatchJob:
     folder = tmp_path_factory.mktemp("runs")
     return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
 
@@ -46,7 +46,7 @@ def sorted_outcomes(outcomes: list[Outcome]) -> list[Outcome]:
     return sorted(outcomes, key=lambda each: each.name)
 
 
-def test_a_cluster_of_two_nodes_with_a_killed_worker(job: Job, tmp_path: Path) -> None:
+def test_a_cluster_of_two_nodes_with_a_killed_worker(job: BatchJob, tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
@@ -69,7 +69,7 @@ def test_a_cluster_of_two_nodes_with_a_killed_worker(job: Job, tmp_path: Path) -
     assert sorted_outcomes(outcomes) == sorted_outcomes(expected)
 
 
-def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
+def test_what_cannot_be_worked_with_is_told(job: BatchJob) -> None:
     with (
         RayEngine(replace(job, fingerprint="0" * 64), 1) as engine,
         pytest.raises(InputError, match="is another one here; make them the same"),
@@ -77,7 +77,9 @@ def test_what_cannot_be_worked_with_is_told(job: Job) -> None:
         list(engine.run(iter(chunks()), lambda: False))
 
 
-def test_a_long_temporary_folder(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_temporary_folder(
+    job: BatchJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     long = tmp_path / ("long" * 20)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))
@@ -92,6 +94,6 @@ def test_a_long_temporary_folder(job: Job, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:1", "127.0.0.1:99999"])
-def test_no_cluster(job: Job, address: str) -> None:
+def test_no_cluster(job: BatchJob, address: str) -> None:
     with pytest.raises(InputError, match="no Ray cluster answers at"), RayEngine(job, 1, address):
         pass

@@ -11,12 +11,12 @@ from tiny_jobs import job_of, rows_of, write_mapper
 
 from cfclip.batches import summary_page as summary
 from cfclip.batches.batch_folder import BatchFolder
-from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.finished import Results
 from cfclip.batches.packing import packer_of
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.summary_page import write_summary
-from cfclip.batches.work import Batch, conclude, run_batch
+from cfclip.batches.work import BatchRows, conclude, run_batch
 from cfclip.editing.session import Session
 from cfclip.training.runs import RunProgress
 
@@ -24,7 +24,7 @@ from cfclip.training.runs import RunProgress
 class ThisProcess:
     """An engine without workers."""
 
-    def __init__(self, job: Job, repeat: bool = False) -> None:
+    def __init__(self, job: BatchJob, repeat: bool = False) -> None:
         self.editor = RowEditor(job)
         self.repeat = repeat
 
@@ -49,7 +49,7 @@ class ThisProcess:
 
 
 @pytest.fixture(scope="module")
-def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> BatchJob:
     folder = tmp_path_factory.mktemp("runs")
     return job_of(tiny_pack, write_mapper(folder / "two", tiny_pack), folder)
 
@@ -58,13 +58,13 @@ GOOD = rows_of("sample:0-9")
 BAD = Row("bad", "<b>gone</b>.png", Place("file", path="/nowhere/<b>.png"), "x", 1.0, 0)
 
 
-def opened(path: Path, rows: Sequence[Row]) -> Batch:
+def opened(path: Path, rows: Sequence[Row]) -> BatchRows:
     folder = BatchFolder(path)
     folder.claim({}, rows)
-    return Batch(rows, folder, Results(path))
+    return BatchRows(rows, folder, Results(path))
 
 
-def test_what_is_left_is_done_once(tmp_path: Path, job: Job) -> None:
+def test_what_is_left_is_done_once(tmp_path: Path, job: BatchJob) -> None:
     seen: list[RunProgress] = []
     first = opened(tmp_path, GOOD)
     done = run_batch(first, ThisProcess(job), 4, lambda each: seen.append(each) or each.step < 4)
@@ -83,27 +83,27 @@ def test_what_is_left_is_done_once(tmp_path: Path, job: Job) -> None:
     assert len(lines) == len(GOOD)
 
 
-def test_a_note_without_a_result_is_no_result(tmp_path: Path, job: Job) -> None:
+def test_a_note_without_a_result_is_no_result(tmp_path: Path, job: BatchJob) -> None:
     """As of a process that was killed between the two."""
     batch = opened(tmp_path, GOOD[:1])
-    batch.folder.tell([{"name": GOOD[0].name, "status": "done", "error": None}])
+    batch.folder.add_reports([{"name": GOOD[0].name, "status": "done", "error": None}])
     again = opened(tmp_path, GOOD[:1])
     assert again.left == GOOD[:1]
     assert again.failures() == []
     assert conclude(again).read_text() == ""
 
 
-def test_failures_are_told_and_tried_again(tmp_path: Path, job: Job) -> None:
+def test_failures_are_told_and_tried_again(tmp_path: Path, job: BatchJob) -> None:
     rows = [*GOOD[:2], BAD]
     batch = opened(tmp_path, rows)
     assert run_batch(batch, ThisProcess(job), 4, lambda each: None).failed == 1
     ((row, reason),) = batch.failures()
     assert (row, reason) == (BAD, "there is no file <b>.png")
-    assert batch.about(BAD)["status"] == "failed"
+    assert batch.report(BAD)["status"] == "failed"
     assert opened(tmp_path, rows).left == [BAD]
 
 
-def test_what_failed_before_comes_last(tmp_path: Path, job: Job) -> None:
+def test_what_failed_before_comes_last(tmp_path: Path, job: BatchJob) -> None:
     run_batch(opened(tmp_path, [BAD]), ThisProcess(job), 4, lambda each: None)
     again = opened(tmp_path, [BAD, *GOOD[:2]])
     outcomes: list[str] = []
@@ -120,7 +120,7 @@ def test_what_failed_before_comes_last(tmp_path: Path, job: Job) -> None:
     assert outcomes == [row.name for row in (*GOOD[:2], BAD)]
 
 
-def test_shards_tell_of_rows_whose_lines_are_lost(tmp_path: Path, job: Job) -> None:
+def test_shards_tell_of_rows_whose_lines_are_lost(tmp_path: Path, job: BatchJob) -> None:
     """As of rows that are left out for a while, or a file that somebody removed."""
     first = opened(tmp_path, GOOD[:2])
     run_batch(first, ThisProcess(job), 4, lambda each: None)
@@ -136,7 +136,7 @@ def test_shards_tell_of_rows_whose_lines_are_lost(tmp_path: Path, job: Job) -> N
             assert (told["name"], told["image"]) == (row.name, row.image)
 
 
-def test_the_page(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page(tmp_path: Path, job: BatchJob, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [*GOOD[:6], BAD]
     batch = opened(tmp_path, rows)
     run_batch(batch, ThisProcess(job), 4, lambda each: None)
@@ -155,10 +155,10 @@ def test_the_page(tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch) -> 
         assert tag not in text
 
 
-def test_a_picture_that_is_gone_does_not_spoil_the_page(tmp_path: Path, job: Job) -> None:
+def test_a_picture_that_is_gone_does_not_spoil_the_page(tmp_path: Path, job: BatchJob) -> None:
     batch = opened(tmp_path, GOOD[:2])
     run_batch(batch, ThisProcess(job), 4, lambda each: None)
     gone = replace(GOOD[0], place=BAD.place)
-    shown = Batch([gone, GOOD[1]], batch.folder, batch.results)
+    shown = BatchRows([gone, GOOD[1]], batch.folder, batch.results)
     write_summary(shown, Session.open(job.pack), {}, [], tmp_path / "summary.html")
     assert (tmp_path / "summary.html").read_text().count("data:image/jpeg") == 2

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.batches.editing import Job
+from cfclip.batches.editing import BatchJob
 from cfclip.batches.inputs import find_entries
 from cfclip.batches.rows import Row, RowDefaults, make_rows
 from cfclip.editing.methods import MAPPER, OPTIMISATION
@@ -32,10 +32,10 @@ def write_mapper(folder: Path, pack: Path, prompts: Sequence[str] = PROMPTS) -> 
     return folder
 
 
-def job_of(pack: Path, run: Path | None, folder: Path) -> Job:
+def job_of(pack: Path, run: Path | None, folder: Path) -> BatchJob:
     """A job that is quick: no projection, two steps of optimisation."""
     file = None if run is None else run / BEST
-    return Job(
+    return BatchJob(
         pack=pack,
         fingerprint=Pack.open(pack).fingerprint,
         device="cpu",

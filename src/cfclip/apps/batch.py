@@ -27,6 +27,7 @@ from cfclip.apps.options import (
     pack_settings,
 )
 from cfclip.apps.tasks import check_texts
+from cfclip.batches.packing import Form
 from cfclip.editing.methods import MAPPER, OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
@@ -34,11 +35,9 @@ from cfclip.settings import MOST_AT_ONCE, check_number, check_strength
 
 if TYPE_CHECKING:
     from cfclip.batches.batch_folder import BatchFolder
-    from cfclip.batches.editing import Job
-    from cfclip.batches.engines import Engine
+    from cfclip.batches.editing import BatchJob
     from cfclip.batches.rows import Refused, Row
-    from cfclip.batches.work import Batch as Rows
-    from cfclip.batches.work import BatchRun
+    from cfclip.batches.work import BatchRows, BatchRun, Engine
     from cfclip.editing.opened_methods import OpenedMethod
     from cfclip.editing.session import Session
 
@@ -92,7 +91,7 @@ class Batch(OnPack, Marked):
     """Folder that paths in lists are relative to and have to be in; that of the list if not
     given."""
 
-    to: Literal["folder", "parquet", "webdataset"] = "folder"
+    to: Form = "folder"
     """Form of the results: PNG files, or shards of many."""
 
     shard_rows: int = 1000
@@ -123,7 +122,7 @@ class Batch(OnPack, Marked):
         from cfclip.batches.batch_folder import BatchFolder
         from cfclip.batches.finished import Results
         from cfclip.batches.packing import packer_of
-        from cfclip.batches.work import Batch as Rows
+        from cfclip.batches.work import BatchRows
         from cfclip.editing.session import Session
 
         console = self.console
@@ -137,7 +136,7 @@ class Batch(OnPack, Marked):
             gone = folder.claim(job.claim(self.to), rows)
             if gone:
                 console.warning(f"{gone:,} rows of earlier starts are not listed any more")
-            batch = Rows(rows, folder, Results(self.out, packer, self.shard_rows))
+            batch = BatchRows(rows, folder, Results(self.out, packer, self.shard_rows))
             return self._work(batch, job, session, refused)
 
     def _check(self) -> None:
@@ -198,10 +197,10 @@ class Batch(OnPack, Marked):
             console.warning(warning)
         return rows, refused
 
-    def _job(self, session: "Session", method: "OpenedMethod", folder: "BatchFolder") -> "Job":
-        from cfclip.batches.editing import Job
+    def _job(self, session: "Session", method: "OpenedMethod", folder: "BatchFolder") -> "BatchJob":
+        from cfclip.batches.editing import BatchJob
 
-        return Job(
+        return BatchJob(
             pack=session.pack.folder.absolute(),
             fingerprint=session.pack.fingerprint,
             device=self.device,
@@ -216,7 +215,7 @@ class Batch(OnPack, Marked):
             one_pass=method.one_pass,
         )
 
-    def _engine(self, job: "Job") -> "AbstractContextManager[Engine]":
+    def _engine(self, job: "BatchJob") -> "AbstractContextManager[Engine]":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         on_cpu = self.device == "cpu"
         workers = self.workers or ((cores or 1) if on_cpu else 1)
@@ -231,7 +230,7 @@ class Batch(OnPack, Marked):
         return LocalEngine(job, workers, prepare)
 
     def _work(
-        self, batch: "Rows", job: "Job", session: "Session", refused: "Sequence[Refused]"
+        self, batch: "BatchRows", job: "BatchJob", session: "Session", refused: "Sequence[Refused]"
     ) -> int:
         """Do what is left, and tell what came of it; the exit status."""
         from cfclip.batches.work import BatchRun, conclude, run_batch
@@ -261,7 +260,7 @@ class Batch(OnPack, Marked):
     def _measured(self, engine: "Engine") -> float:
         return engine.synthesis_rate(self.measure) if self.measure else 0.0
 
-    def _kept(self, batch: "Rows") -> str:
+    def _kept(self, batch: "BatchRows") -> str:
         done = len(batch.rows) - len(batch.left)
         return (
             f"{done:,} of {len(batch.rows):,} results are kept in {self.out}, the same command "
@@ -269,7 +268,12 @@ class Batch(OnPack, Marked):
         )
 
     def _sum_up(
-        self, batch: "Rows", session: "Session", run: "BatchRun", alone: float, refused: list[str]
+        self,
+        batch: "BatchRows",
+        session: "Session",
+        run: "BatchRun",
+        alone: float,
+        refused: list[str],
     ) -> int:
         from cfclip.batches.batch_folder import RESULTS_FILE, SUMMARY_FILE
         from cfclip.batches.openly import without_folders
@@ -281,7 +285,7 @@ class Batch(OnPack, Marked):
         page = self.out / SUMMARY_FILE
         openly = [without_folders(line, (*self.inputs, self.root, self.out)) for line in refused]
         write_summary(batch, session, self._facts(session, run, alone), openly, page)
-        warned = sum(bool(batch.folder.told(row.name).get("warnings")) for row in batch.rows)
+        warned = sum(bool(batch.folder.report(row.name).get("warnings")) for row in batch.rows)
         content = {
             "out": str(self.out),
             "results": str(self.out / RESULTS_FILE),

@@ -110,7 +110,7 @@ def diagnose(
         try:
             test = _self_test(pack, device, seconds, callback)
         except Exception as error:  # whatever is wrong with this machine is to be told
-            failed = [f"the self-test failed: {_told(error)}"]
+            failed = [f"the self-test failed: {_reason(error)}"]
     given = (str(pack),) if os.sep in str(pack) else ()
     problems = tuple(anonymous(line, given) for line in (*broken, *spoilt, *failed))
     return Diagnosis(versions, _machine(), packs, test, problems)
@@ -161,7 +161,7 @@ def _versions() -> tuple[dict[str, str], list[str]]:
         try:
             import_module(module)
         except Exception as error:  # a library of the wrong build can raise anything
-            problems.append(f"{name} does not load ({_told(error)}); install cfclip again")
+            problems.append(f"{name} does not load ({_reason(error)}); install cfclip again")
     return versions, problems
 
 
@@ -241,6 +241,6 @@ def _self_test(
     )
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, CfclipError) else f"{type(error).__name__}: {text}"

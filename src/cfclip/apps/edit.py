@@ -130,7 +130,7 @@ class Edit(PackWork):
 
 
 @dataclass(frozen=True)
-class Rerun(Work):
+class RerunEdit(Work):
     """Make an edited image again from its record, bit for bit on the same machine."""
 
     record: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RECORD")]

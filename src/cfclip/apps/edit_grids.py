@@ -41,7 +41,7 @@ class EditColumn:
         return self.method.name, self.text
 
 
-Row: TypeAlias = tuple[Task, tuple[EditColumn, ...]]
+GridRow: TypeAlias = tuple[Task, tuple[EditColumn, ...]]
 """What is edited, and what of it is shown."""
 
 
@@ -102,15 +102,15 @@ class EditGrid(GridFile):
         check_seed(self.seed)
         return find_tasks(self.images, self.pack)
 
-    def _draw(self, rows: Sequence[Row], failures: list[str], session: "Session") -> int:
+    def _draw(self, rows: Sequence[GridRow], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
         from cfclip.provenance.metadata import joint_provenance
         from cfclip.viewing.sheets import sheet
 
         marking = self.marking()
         total = len(rows) + len(failures)
-        made: list[list[Tile]] = []
-        stated: list[Provenance] = []
+        finished: list[list[Tile]] = []
+        provenances: list[Provenance] = []
         labels: list[str] = []
         edits = Count(0, sum(len({each.edit for each in columns}) for _, columns in rows))
         interrupted = False
@@ -130,16 +130,16 @@ class EditGrid(GridFile):
                 except KeyboardInterrupt:
                     interrupted = True
                     break
-                made.append(tiles)
-                stated.append(provenance)
+                finished.append(tiles)
+                provenances.append(provenance)
                 labels.append(_label(task, columns))
-        if made:
+        if finished:
             heads = ("source", *(column.head for column in rows[0][1]))
-            picture = sheet(made, heads, labels, self.size)
-            self.finish(picture, joint_provenance(stated), marking)
+            picture = sheet(finished, heads, labels, self.size)
+            self.finish(picture, joint_provenance(provenances), marking)
         if interrupted:
-            saved = f"; {len(made)} of {len(rows)} rows are in {self.out}" if made else ""
-            self.console.error(interruption(len(made), 1, saved))
+            saved = f"; {len(finished)} of {len(rows)} rows are in {self.out}" if finished else ""
+            self.console.error(interruption(len(finished), 1, saved))
             return INTERRUPTED
         return summarise(self.console, failures, total)
 
@@ -158,15 +158,15 @@ class EditGrid(GridFile):
         for warning in source.warnings:
             self.console.warning(warning, task.name)
         tiles: list[Tile] = [(source.image, "")]
-        made: dict[tuple[str, str], EditResult] = {}
+        results: dict[tuple[str, str], EditResult] = {}
         for column in columns:
-            if column.edit not in made:
+            if column.edit not in results:
                 edit = session.edit(source, column.text, self.seed, method=column.method)
                 if edit.interrupted:
                     raise KeyboardInterrupt
-                made[column.edit] = edit
+                results[column.edit] = edit
                 done()
-            result = made[column.edit]
+            result = results[column.edit]
             tiles.append((result.render(column.strength * result.strength), ""))
         facts = {
             **circumstances(session.pack, session.device),

@@ -51,7 +51,7 @@ class GridContact(GridFile):
         samples = any(isinstance(task.picture, str) for task in tasks)
         session = Session.open(self.pack, self.device) if samples else None
         tiles: list[Tile] = []
-        stated: list[Provenance | None] = []
+        provenances: list[Provenance | None] = []
         total = len(tasks) + len(failures)
         for task in tasks:
             try:
@@ -60,10 +60,10 @@ class GridContact(GridFile):
                 failures.append(report_failure(self.console, task, error))
                 continue
             tiles.append(tile)
-            stated.append(provenance)
+            provenances.append(provenance)
         if tiles:
             picture = sheet(in_rows(tiles, self.columns), side=self.size)
-            self.finish(picture, joint_provenance(stated), marking)
+            self.finish(picture, joint_provenance(provenances), marking)
         return summarise(self.console, failures, total)
 
     def _tile(self, task: Task, session: "Session | None") -> "tuple[Tile, Provenance | None]":
@@ -129,7 +129,7 @@ def _curves(runs: Sequence[Path]) -> "dict[str, list[Series]]":
     from cfclip.training.runs import read_log
     from cfclip.viewing.charts import MOST_DRAWN, Point, Series
 
-    found: dict[str, list[Series]] = {}
+    curves: dict[str, list[Series]] = {}
     for run in runs:
         rows = read_log(run)
         for row in rows:
@@ -140,9 +140,9 @@ def _curves(runs: Sequence[Path]) -> "dict[str, list[Series]]":
         for term in terms:
             if term not in ("step", _SPEED):
                 points = tuple(Point(row["step"], row[term]) for row in rows if term in row)
-                found.setdefault(term, []).append(Series(run.resolve().name, points))
-    order = [*(term for term in _FIRST_CURVES if term in found), *found]
-    return {term: found[term] for term in dict.fromkeys(order)}
+                curves.setdefault(term, []).append(Series(run.resolve().name, points))
+    order = [*(term for term in _FIRST_CURVES if term in curves), *curves]
+    return {term: curves[term] for term in dict.fromkeys(order)}
 
 
 GridAction: TypeAlias = (

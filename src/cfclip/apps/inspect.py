@@ -33,18 +33,18 @@ class Inspect(Output):
         from cfclip.images.kinds import list_pictures
 
         failures: list[str] = []
-        found: list[Path] = []
+        pictures: list[Path] = []
         for given in self.images:
             try:
                 listing = list_pictures(given)
-                found += listing.pictures
+                pictures += listing.pictures
                 failures += [] if listing.complaint is None else [f"{given}: {listing.complaint}"]
             except InputError as error:
                 failures.append(self._failed(given, error))
-        total = len(found) + len(failures)
-        for place, image in enumerate(found):
+        total = len(pictures) + len(failures)
+        for place, image in enumerate(pictures):
             try:
-                failures += self._told(image, place if total > 1 else None)
+                failures += self._inspect(image, place if total > 1 else None)
             except InputError as error:
                 failures.append(self._failed(image, error))
         return summarise(self.console, failures, total)
@@ -54,17 +54,17 @@ class Inspect(Output):
             self.console.result({"image": str(image), "error": str(error)})
         return str(error)
 
-    def _told(self, image: Path, place: int | None) -> list[str]:
+    def _inspect(self, image: Path, place: int | None) -> list[str]:
         """Tell of one picture, and at which place it stands if there are several; what is wrong
         with it."""
         from cfclip.provenance.stamping import inspect_picture
 
-        found = inspect_picture(image)
-        lines = [_line(name, value) for name, value in _of_picture(found)]
+        inspection = inspect_picture(image)
+        lines = [_line(name, value) for name, value in _of_picture(inspection)]
         if place is not None:
             lines = [*([""] if place else []), _line("picture", str(image)), *lines]
-        self.console.result({"image": str(image), **asdict(found)}, *lines)
-        if found.credentials is not None and not found.credentials.intact:
+        self.console.result({"image": str(image), **asdict(inspection)}, *lines)
+        if inspection.credentials is not None and not inspection.credentials.intact:
             return [f"{image} is not as it was signed"]
         return []
 
@@ -73,9 +73,9 @@ def _line(name: str, value: str) -> str:
     return f"{name:<13}{one_line(value)}"
 
 
-def _of_picture(found: "Inspection") -> Iterator[tuple[str, str]]:
-    yield from _of_provenance(found.provenance)
-    yield from _of_signature(found)
+def _of_picture(inspection: "Inspection") -> Iterator[tuple[str, str]]:
+    yield from _of_provenance(inspection.provenance)
+    yield from _of_signature(inspection)
 
 
 def _of_provenance(provenance: "Provenance | None") -> Iterator[tuple[str, str]]:
@@ -102,14 +102,14 @@ def _of_provenance(provenance: "Provenance | None") -> Iterator[tuple[str, str]]
         yield "sample", f"sample:{provenance.sample_seed}"
 
 
-def _of_signature(found: "Inspection") -> Iterator[tuple[str, str]]:
-    if not found.credentials_read:
+def _of_signature(inspection: "Inspection") -> Iterator[tuple[str, str]]:
+    if not inspection.credentials_read:
         yield "signature", "not looked for: needs the c2pa extra (pip install 'cfclip[c2pa]')"
-    elif found.credentials is None:
+    elif inspection.credentials is None:
         yield "signature", "none"
     else:
-        yield "signature", _signature(found.credentials)
-        for problem in found.credentials.problems:
+        yield "signature", _signature(inspection.credentials)
+        for problem in inspection.credentials.problems:
             yield "problem", problem
 
 

@@ -201,10 +201,10 @@ def _options_class(kind: Any) -> type[EditSettings]:
         tyro.conf.Suppress[tyro.conf.Fixed[float]], tyro.conf.arg(name="one-strength")
     ]
     strength = [("strength", hidden, field(default=1.0))]
-    found: type[EditSettings] = make_dataclass(
+    options: type[EditSettings] = make_dataclass(
         kind.__name__, strength, bases=(kind,), frozen=True, namespace={"__doc__": kind.__doc__}
     )
-    return found
+    return options
 
 
 def optimisation_options() -> EditSettings:

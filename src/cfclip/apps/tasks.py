@@ -54,8 +54,8 @@ def find_tasks(images: Sequence[str], pack: str, once: bool = True) -> tuple[lis
     failures: list[str] = []
     for image in images:
         try:
-            found, complaint = _pictures(image, pack)
-            pictures += found
+            named, complaint = _pictures(image, pack)
+            pictures += named
             failures += [] if complaint is None else [f"{image}: {complaint}"]
         except InputError as error:
             failures.append(str(error))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cfclip.errors import InputError
+from cfclip.errors import InputError, failing_to
 from cfclip.io.files import alone_in, remove_partials, sha256_of, whole_lines
 
 _LIST = "written"
@@ -36,7 +36,6 @@ class Writing:
         self._folder = out / f".cfclip-{key[:_KEY_CHARACTERS]}.begun"
         self._list = self._folder / _LIST
         self._earlier = _hashes(self._list.read_bytes() if self._list.exists() else b"")
-        self._stack = ExitStack()
 
     def may_replace(self, path: Path) -> bool:
         """Whether a file of this name may be written: there is none, or an earlier run that was
@@ -47,16 +46,14 @@ class Writing:
         return wanted is not None and _is_plain(path) and sha256_of(path) == wanted
 
     def __enter__(self) -> "Writing":
-        try:
+        with failing_to(f"write to {self._out}"), ExitStack() as stack:
             self._folder.mkdir(exist_ok=True)
-            self._stack.enter_context(alone_in(self._folder))
-            self._stack.callback(self._end)
+            stack.enter_context(alone_in(self._folder))
+            stack.callback(self._end)
             remove_partials(self._folder)
             self._clear()
             self._earlier = _hashes(b"\n".join(whole_lines(self._list)))
-        except OSError as error:
-            self._stack.close()
-            raise InputError(f"cannot write to {self._out}: {error.strerror or error}") from error
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -68,17 +65,14 @@ class Writing:
 
         Raises `InputError` if one of them must not be replaced, or that cannot be done.
         """
-        try:
+        with failing_to(f"write to {self._out}"), ExitStack() as stack:
+            stack.callback(self._clear)
             yield self._folder
             if taken := [path for path in files if not self.may_replace(path)]:
                 raise InputError(f"{taken[0]} exists already; ask to overwrite it (--overwrite)")
             self._note(files)
             for path in files:
                 os.replace(self._folder / path.name, path)
-        except OSError as error:
-            raise InputError(f"cannot write to {self._out}: {error.strerror or error}") from error
-        finally:
-            self._clear()
         for path in files:
             self._earlier.pop(path.name, None)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.batches.rows import Row, outcome_of
-from cfclip.errors import InputError
+from cfclip.errors import InputError, failing_to
 from cfclip.io.files import alone_in, remove_partials, whole_lines, write_whole
 from cfclip.io.text_files import read_json
 from cfclip.io.text_formats import FormatError, field_of, named, parse_json
@@ -25,12 +25,12 @@ from cfclip.losses.terms import ObjectiveConfig
 from cfclip.provenance.record import differences, write_json
 from cfclip.settings import completed
 
-ABOUT_FILE = "batch.json"
+RECORD_FILE = "batch.json"
 ROWS_FILE = "rows.jsonl"
 RESULTS_FILE = "results.jsonl"
 SUMMARY_FILE = "summary.html"
 _KIND = "batch"
-_TOLD: Mapping[str, Any] = {"error": str | None, "psnr": float | None, "warnings": tuple[str, ...]}
+_KEPT: Mapping[str, Any] = {"error": str | None, "psnr": float | None, "warnings": tuple[str, ...]}
 
 
 class BatchFolder:
@@ -38,7 +38,7 @@ class BatchFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._told: dict[str, dict[str, Any]] = {}
+        self._reports: dict[str, dict[str, Any]] = {}
 
     @property
     def inversions(self) -> Path:
@@ -49,14 +49,14 @@ class BatchFolder:
         """No other process works in the folder, which is made; see `files.alone_in`."""
         return alone_in(self.path)
 
-    def claim(self, about: Mapping[str, Any], rows: Sequence[Row]) -> int:
+    def claim(self, record: Mapping[str, Any], rows: Sequence[Row]) -> int:
         """Begin a batch here, or go on with it. Only `alone`.
 
         Rows may be added and left out from start to start; one that was there before must be the
         same.
 
         Args:
-            about: what decides the pictures besides the rows, as JSON values.
+            record: what decides the pictures besides the rows, as JSON values.
             rows: of the batch, by different names.
 
         Returns:
@@ -66,13 +66,13 @@ class BatchFolder:
             InputError: a folder of something else, a batch that was begun differently (every
                 difference is named), or a folder that cannot be written.
         """
-        wanted: dict[str, Any] = parse_json(json.dumps({"kind": _KIND, **about}))
-        file = self.path / ABOUT_FILE
+        wanted: dict[str, Any] = parse_json(json.dumps({"kind": _KIND, **record}))
+        file = self.path / RECORD_FILE
         remove_partials(self.path)
         if file.exists():
             # A term may be newer than the batch.
             defaults = {"settings": asdict(ObjectiveConfig())}
-            begun, asked = (completed(each, defaults) for each in (_read_about(file), wanted))
+            begun, asked = (completed(each, defaults) for each in (_read_record(file), wanted))
             if differing := differences(begun, asked):
                 raise InputError(
                     f"{self.path} was begun with another {', '.join(differing)}; choose another "
@@ -93,9 +93,9 @@ class BatchFolder:
         write_json(wanted, file)
         lines = [*(row.to_json() for row in rows), *(row.to_json() for row in known.values())]
         write_whole(self.path / ROWS_FILE, _joined(lines))
-        self._told.update(self._read_results())
+        self._reports.update(self._read_results())
         for row in known.values():  # its picture may be there
-            self._told[row.name] = {**self.told(row.name), **outcome_of(row)}
+            self._reports[row.name] = {**self.report(row.name), **outcome_of(row)}
         return len(known)
 
     def _read_rows(self) -> Iterable[Row]:
@@ -110,23 +110,20 @@ class BatchFolder:
         for line in whole_lines(self.path / RESULTS_FILE):
             with suppress(FormatError):
                 content = parse_json(line)
-                found = {each: field_of(content, each, hint, None) for each, hint in _TOLD.items()}
-                yield field_of(content, "name", str), found
+                report = {each: field_of(content, each, hint, None) for each, hint in _KEPT.items()}
+                yield field_of(content, "name", str), report
 
-    def told(self, name: str) -> Mapping[str, Any]:
+    def report(self, name: str) -> Mapping[str, Any]:
         """What was told of a row last; nothing if nothing was."""
-        return self._told.get(name, {})
+        return self._reports.get(name, {})
 
-    def tell(self, contents: Sequence[Mapping[str, Any]]) -> None:
+    def add_reports(self, contents: Sequence[Mapping[str, Any]]) -> None:
         """Note what there is to know of some rows. Raises `InputError` if there is no room."""
         file = self.path / RESULTS_FILE
-        try:
-            with open(file, "ab") as stream:
-                stream.write(_joined(json.dumps(content) for content in contents))
-        except OSError as error:
-            raise InputError(f"cannot write {file}: {error.strerror or error}") from error
+        with failing_to(f"write {file}"), open(file, "ab") as stream:
+            stream.write(_joined(json.dumps(content) for content in contents))
         for content in contents:
-            self._told[str(content["name"])] = dict(content)
+            self._reports[str(content["name"])] = dict(content)
 
     def conclude(self, contents: Iterable[Mapping[str, Any]]) -> Path:
         """Leave one line for each row, in their order; returns the file."""
@@ -139,10 +136,10 @@ def _joined(lines: Iterable[str]) -> bytes:
     return "".join(line + "\n" for line in lines).encode()
 
 
-def _read_about(file: Path) -> dict[str, Any]:
+def _read_record(file: Path) -> dict[str, Any]:
     with named(file, "choose another --out"):
         content = read_json(file)
         if field_of(content, "kind", Any, None) != _KIND:
             raise FormatError("is not the record of a batch")
-    about: dict[str, Any] = content
-    return about
+    record: dict[str, Any] = content
+    return record

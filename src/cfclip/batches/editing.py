@@ -38,7 +38,7 @@ _FILE_ORIGIN = {"kind": "file"}
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchJob:
     """What the workers of a batch need to know besides the rows."""
 
     pack: Path
@@ -116,7 +116,7 @@ class RowEditor:
         PackError, CheckpointError: the models are not there, or not those of the job.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: BatchJob) -> None:
         self._job = job
         self._session = Session.open(job.pack, job.device)
         if self._session.pack.fingerprint != job.fingerprint:
@@ -132,7 +132,7 @@ class RowEditor:
         self._codes = lru_cache(_KEPT_TEXTS)(self._text_codes)
 
     def edit(self, rows: Sequence[Row]) -> list[Outcome]:
-        """An outcome for each row, in any order; at most `Job.batch` rows without steps."""
+        """An outcome for each row, in any order; at most a batch of rows without steps."""
         outcomes: list[Outcome] = []
         starts: list[_Start] = []
         samples = self._sample_latents(rows)
@@ -162,7 +162,7 @@ class RowEditor:
         return groups.values()
 
     def synthesis_rate(self, seconds: float) -> float:
-        """Pictures per second of the generator alone, for about so long, `Job.batch` at a time."""
+        """Pictures per second of the generator alone, for about so long, a batch at a time."""
         with torch.inference_mode():
             latents = self._samples.sample_latents(range(self._job.batch))
             self._generator.synthesis(latents)  # the first one takes longer
@@ -197,12 +197,12 @@ class RowEditor:
         if self._inversions is None:
             self._inversions = Inversions(self._session, self._job.inversions, self._job.projection)
         if row.place.kind == "file":
-            found = self._inversions.invert(Path(row.place.path))
+            inverted = self._inversions.invert(Path(row.place.path))
         else:
-            found = self._inversions.invert_data(read_member(row.place), row.image)
-        psnr = found.psnr if math.isfinite(found.psnr) else None
-        latents = found.latents.to(self._session.device)
-        return _Start(row, latents, _FILE_ORIGIN, psnr, found.warnings)
+            inverted = self._inversions.invert_data(read_member(row.place), row.image)
+        psnr = inverted.psnr if math.isfinite(inverted.psnr) else None
+        latents = inverted.latents.to(self._session.device)
+        return _Start(row, latents, _FILE_ORIGIN, psnr, inverted.warnings)
 
     def _text_codes(self, text: str) -> tuple[OnePassEditor, Tensor]:
         """What edits by a text, and what the text is to it. Raises `InputError` for a text that it

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.batches.packing import Finished, Packer
-from cfclip.errors import InputError
+from cfclip.errors import InputError, failing_to
 from cfclip.io.files import atomic_write, remove_partials, write_whole
 
 _PICTURES = "pictures"
@@ -45,30 +45,28 @@ class Results:
         self._pictures = folder / _PICTURES
         self._shards = folder / _SHARDS
         self._packed: dict[str, Path] = {}
-        try:
+        with failing_to(f"write {folder}"):
             for place in (self._pictures, *([self._shards] if packer else [])):
                 place.mkdir(parents=True, exist_ok=True)
                 remove_partials(place)
             self._single = {name: self._path(name).stat().st_size for name in self._whole()}
-        except OSError as error:
-            raise InputError(f"cannot write {folder}: {error.strerror or error}") from error
         self._waiting = sum(self._single.values())
         if packer is not None:
             self._read_shards(packer)
 
     def _whole(self) -> list[str]:
         """Names of the pictures there; what a power cut left of others is removed."""
-        found = []
+        names = []
         for path in sorted(self._pictures.glob(f"*{_SUFFIX}")):
             with open(path, "rb") as stream:
                 stream.seek(0, 2)
                 stream.seek(max(0, stream.tell() - len(_PNG_END)))
                 whole = stream.read() == _PNG_END
             if whole:
-                found.append(path.stem)
+                names.append(path.stem)
             else:
                 path.unlink()
-        return found
+        return names
 
     def _read_shards(self, packer: Packer) -> None:
         for path in sorted(self._shards.glob(f"*{packer.suffix}")):
@@ -95,18 +93,16 @@ class Results:
         """The PNG of a finished row. Raises `InputError` if it cannot be read any more."""
         if self._packer is not None and name in self._packed:
             return self._packer.picture(self._packed[name], name)
-        try:
+        with failing_to(f"read {self._path(name)}"):
             return self._path(name).read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot read {self._path(name)}: {error.strerror}") from error
 
-    def add(self, name: str, png: bytes, about: Callable[[str], Mapping[str, Any]]) -> None:
+    def add(self, name: str, png: bytes, metadata: Callable[[str], Mapping[str, Any]]) -> None:
         """Keep the picture of a row that has none yet.
 
         Args:
             name: of the row.
             png: the bytes of its file.
-            about: what shards tell of the rows that wait for one, by name.
+            metadata: what shards tell of the rows that wait for one, by name.
 
         Raises:
             InputError: there is no room, or it cannot be written.
@@ -115,22 +111,19 @@ class Results:
         self._single[name] = len(png)
         self._waiting += len(png)
         if len(self._single) >= self._shard_rows or self._waiting >= SHARD_BYTES:
-            self.pack(about)
+            self.pack(metadata)
 
-    def pack(self, about: Callable[[str], Mapping[str, Any]]) -> None:
+    def pack(self, metadata: Callable[[str], Mapping[str, Any]]) -> None:
         """Put what waits for a shard into one; nothing for a folder. Raises as `add` does."""
         if self._packer is None or not self._single:
             return
         names = list(self._single)
-        finished = [Finished(name, self.picture(name), about(name)) for name in names]
+        finished = [Finished(name, self.picture(name), metadata(name)) for name in names]
         number = len(set(self._packed.values()))
         while (path := self._shards / f"part-{number:05}{self._packer.suffix}").exists():
             number += 1
-        try:
-            with atomic_write(path) as temporary:
-                self._packer.pack(finished, temporary)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        with failing_to(f"write {path}"), atomic_write(path) as temporary:
+            self._packer.pack(finished, temporary)
         for name in names:
             self._packed[name] = path
             self._remove(name)

@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any, Self
 
-from cfclip.batches.editing import Job, Outcome
+from cfclip.batches.editing import BatchJob, Outcome
 from cfclip.batches.rows import Row
-from cfclip.batches.worker import Answer, Measure, Ready, Request, Stop, Unable, serve
+from cfclip.batches.worker import Measure, Ready, Request, Stop, Unable, WorkerAnswer, serve
 from cfclip.errors import CfclipError, InputError
 
 _HANDED_OUT = 4
@@ -34,7 +34,7 @@ _KILLED = (
 class _Worker:
     """A process at work, as seen from here."""
 
-    def __init__(self, job: Job, prepare: Callable[[], None] | None) -> None:
+    def __init__(self, job: BatchJob, prepare: Callable[[], None] | None) -> None:
         # Not forked: a fork of a process with threads, as torch has, may hang.
         context = get_context("spawn")
         self.connection, other = context.Pipe()
@@ -49,10 +49,10 @@ class _Worker:
         with suppress(OSError):  # it died, which shows when it is listened to
             self.connection.send(request)
 
-    def receive(self) -> Answer | None:
+    def receive(self) -> WorkerAnswer | None:
         """Its next answer; None if it died."""
         try:
-            answer: Answer = self.connection.recv()
+            answer: WorkerAnswer = self.connection.recv()
         except (EOFError, OSError):
             return None
         if isinstance(answer, Unable):
@@ -68,7 +68,7 @@ class _Worker:
 
 
 class LocalEngine:
-    """Worker processes, for the time of a `with` block; see `engines.Engine`.
+    """Worker processes, for the time of a `with` block; see `work.Engine`.
 
     Args:
         job: what is to be done.
@@ -76,7 +76,9 @@ class LocalEngine:
         prepare: called in each worker first; a function of a module, which can be imported there.
     """
 
-    def __init__(self, job: Job, workers: int, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, job: BatchJob, workers: int, prepare: Callable[[], None] | None = None
+    ) -> None:
         self._job = job
         self._count = workers
         self._prepare = prepare

@@ -7,19 +7,19 @@ NAME.json. Every shard holds the names of its rows, so that it can tell by itsel
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias
 
-from cfclip.errors import InputError, reason_of
+from cfclip.errors import InputError, failing_to
 
 Form: TypeAlias = Literal["folder", "parquet", "webdataset"]
-FORMS: tuple[str, ...] = get_args(Form)
 
 _NAME, _PNG = "name", "png"
-TOLD = (_NAME, "image", "text", "strength", "seed", "psnr", "warnings")
+FIELDS = (_NAME, "image", "text", "strength", "seed", "psnr", "warnings")
 """What a shard tells of a row."""
 
 _AGAIN = "move it away, and its rows are made again"
@@ -31,7 +31,7 @@ class Finished:
 
     name: str
     png: bytes
-    about: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     """What is told of it, as JSON values."""
 
 
@@ -64,7 +64,7 @@ class ParquetPacker:
     """Apache Parquet, for pandas, DuckDB, Spark and their like."""
 
     suffix = ".parquet"
-    columns = (*TOLD, _PNG)
+    columns = (*FIELDS, _PNG)
 
     def pack(self, finished: Sequence[Finished], path: Path) -> None:
         import pyarrow as arrow
@@ -76,7 +76,7 @@ class ParquetPacker:
             *(arrow.list_(arrow.string()), arrow.binary()),
         )
         fields = list(zip(self.columns, types, strict=True))
-        rows = [{**_told(each.about), _NAME: each.name, _PNG: each.png} for each in finished]
+        rows = [{**_as_text(each.metadata), _NAME: each.name, _PNG: each.png} for each in finished]
         table = arrow.Table.from_pylist(rows, arrow.schema(fields))
         # PNGs are compressed already.
         plain = {name: "zstd" for name in self.columns if name not in (_PNG, "warnings")}
@@ -94,23 +94,21 @@ class ParquetPacker:
         import pyarrow as arrow
         from pyarrow import parquet
 
-        try:
+        with failing_to(f"read {path}", _AGAIN, KeyError, arrow.ArrowException):
             # Of the file alone: folders and names of files say nothing here.
             with parquet.ParquetFile(path) as file:
                 column: list[Any] = file.read(columns=[name]).column(name).to_pylist()
-        except (OSError, KeyError, arrow.ArrowException) as error:
-            raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error
-        return column
+            return column
 
 
-def _told(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     """JSON values for Parquet, which asks for text: names of files need not be any, and warnings
     tell of files."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {name: _told(each) for name, each in value.items()}
-    return [_told(each) for each in value] if isinstance(value, list | tuple) else value
+        return {name: _as_text(each) for name, each in value.items()}
+    return [_as_text(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class WebdatasetPacker:
@@ -121,24 +119,27 @@ class WebdatasetPacker:
     def pack(self, finished: Sequence[Finished], path: Path) -> None:
         with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
             for each in finished:
-                about = json.dumps(each.about, allow_nan=False).encode()
-                for suffix, data in ((_PNG, each.png), ("json", about)):
+                metadata = json.dumps(each.metadata, allow_nan=False).encode()
+                for suffix, data in ((_PNG, each.png), ("json", metadata)):
                     member = tarfile.TarInfo(f"{each.name}.{suffix}")
                     member.size = len(data)
                     archive.addfile(member, io.BytesIO(data))
 
     def names(self, path: Path) -> list[str]:
-        try:
-            with tarfile.open(path, "r:") as archive:
-                pngs = [name for name in archive.getnames() if name.endswith(f".{_PNG}")]
-        except (OSError, tarfile.TarError) as error:
-            raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error
-        return [name.removesuffix(f".{_PNG}") for name in pngs]
+        with _reading(path) as archive:
+            pngs = [name for name in archive.getnames() if name.endswith(f".{_PNG}")]
+            return [name.removesuffix(f".{_PNG}") for name in pngs]
 
     def picture(self, path: Path, name: str) -> bytes:
-        try:
-            with tarfile.open(path, "r:") as archive:
-                stream = archive.extractfile(f"{name}.{_PNG}")
-                return b"" if stream is None else stream.read()
-        except (OSError, KeyError, tarfile.TarError) as error:
-            raise InputError(f"cannot read {path}: {reason_of(error)}; {_AGAIN}") from error
+        with _reading(path) as archive:
+            stream = archive.extractfile(f"{name}.{_PNG}")
+            return b"" if stream is None else stream.read()
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tarfile.TarFile]:
+    with (
+        failing_to(f"read {path}", _AGAIN, KeyError, tarfile.TarError),
+        tarfile.open(path, "r:") as archive,
+    ):
+        yield archive

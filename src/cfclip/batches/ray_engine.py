@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Row
 from cfclip.errors import CfclipError, CfclipWarning, InputError, reason_of
 
@@ -37,7 +37,7 @@ _UNABLE = "cfclip cannot work: "
 class _RayWorker:
     """An actor of Ray Data: batches of rows as text in, outcomes out."""
 
-    def __init__(self, job: Job, prepare: Callable[[], None] | None) -> None:
+    def __init__(self, job: BatchJob, prepare: Callable[[], None] | None) -> None:
         if prepare is not None:
             prepare()
         try:
@@ -58,7 +58,7 @@ class _RayWorker:
 
 
 class RayEngine:
-    """Ray Data, for the time of a `with` block; see `engines.Engine`.
+    """Ray Data, for the time of a `with` block; see `work.Engine`.
 
     Args:
         job: what is to be done.
@@ -69,7 +69,7 @@ class RayEngine:
 
     def __init__(
         self,
-        job: Job,
+        job: BatchJob,
         workers: int,
         address: str | None = None,
         prepare: Callable[[], None] | None = None,
@@ -128,7 +128,7 @@ class RayEngine:
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         blocks = -(-len(rows) // self._job.chunk)
-        made = ray.data.from_items(
+        results = ray.data.from_items(
             [{_ROW: row.to_json()} for row in rows], override_num_blocks=blocks
         ).map_batches(
             _RayWorker,
@@ -138,7 +138,7 @@ class RayEngine:
             num_cpus=1,
         )
         try:
-            batches: Iterable[Any] = made.iter_batches(batch_size=None, batch_format="pyarrow")
+            batches: Iterable[Any] = results.iter_batches(batch_size=None, batch_format="pyarrow")
             for batch in batches:
                 yield [_outcome(each) for each in batch.to_pylist()]
                 if stopping():

@@ -122,11 +122,11 @@ def make_rows(
             refused.append(entry)
             continue
         try:
-            made = _rows_of(entry, defaults)
+            more = _rows_of(entry, defaults)
         except InputError as error:
             refused.append(Refused(entry.where, str(error)))
             continue
-        for row in made:
+        for row in more:
             key = row.name.casefold()  # some file systems do not tell capitals from small letters
             if key in taken:
                 reason = f"its result would be {row.name!r}, as that of {taken[key]} is"

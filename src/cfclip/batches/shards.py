@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from cfclip.batches.rows import Entry, Place, Refused
-from cfclip.errors import InputError, reason_of
+from cfclip.errors import InputError, failing_to, reason_of
 from cfclip.images.kinds import is_other_picture, opens_by_name, skipped_line
 
 SUFFIX = ".tar"
@@ -67,12 +67,9 @@ def _entry(path: Path, member: tarfile.TarInfo) -> Entry | Refused:
 
 def read_member(place: Place) -> bytes:
     """The bytes of a picture in a shard. Raises `InputError` if they are not there."""
-    try:
-        with open(place.path, "rb") as stream:
-            stream.seek(place.offset)
-            data = stream.read(place.size)
-    except OSError as error:
-        raise InputError(f"cannot read {place.path}: {error.strerror or error}") from error
+    with failing_to(f"read {place.path}"), open(place.path, "rb") as stream:
+        stream.seek(place.offset)
+        data = stream.read(place.size)
     if len(data) != place.size:
         raise InputError(f"{place.path} ends before its pictures do; get it again")
     return data

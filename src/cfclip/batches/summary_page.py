@@ -14,7 +14,7 @@ from PIL import Image
 from cfclip.batches.openly import open_name, without_folders
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_member
-from cfclip.batches.work import Batch
+from cfclip.batches.work import BatchRows
 from cfclip.editing.session import Session
 from cfclip.errors import InputError
 from cfclip.images.image_files import open_image
@@ -42,7 +42,7 @@ td, figcaption { overflow-wrap: anywhere; }
 
 
 def write_summary(
-    batch: Batch,
+    batch: BatchRows,
     session: Session,
     facts: Mapping[str, str],
     refused: Sequence[str],
@@ -94,7 +94,7 @@ def write_summary(
     write_whole(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _figure(batch: Batch, session: Session, row: Row) -> str:
+def _figure(batch: BatchRows, session: Session, row: Row) -> str:
     size = session.pack.manifest.resolution
     name = open_name(row.image)
     caption = f"{name}: {row.text}" + ("" if row.strength == 1 else f", x{row.strength:g}")

@@ -3,16 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cfclip.batches.batch_folder import BatchFolder
 from cfclip.batches.editing import Outcome
-from cfclip.batches.engines import Engine
 from cfclip.batches.finished import Results
 from cfclip.batches.openly import without_folders
-from cfclip.batches.packing import TOLD
+from cfclip.batches.packing import FIELDS
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.training.runs import RunCallback, RunProgress
 
@@ -20,7 +20,7 @@ DONE, FAILED = "done", "failed"
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchRows:
     """Rows with the folder and the results that they belong to."""
 
     rows: Sequence[Row]
@@ -34,21 +34,21 @@ class Batch:
 
     def failures(self) -> list[tuple[Row, str]]:
         """The rows that were tried and have no result, each with the reason."""
-        told = [(row, self.folder.told(row.name)) for row in self.left]
-        return [(row, str(about["error"])) for row, about in told if about.get("error")]
+        reports = [(row, self.folder.report(row.name)) for row in self.left]
+        return [(row, str(report["error"])) for row, report in reports if report.get("error")]
 
     @property
     def untried(self) -> int:
         """How many rows have neither a result nor a reason."""
         return len(self.left) - len(self.failures())
 
-    def about(self, row: Row) -> dict[str, Any]:
+    def report(self, row: Row) -> dict[str, Any]:
         """What there is to know of a row that was tried, as JSON values."""
-        about = {**self.folder.told(row.name), **outcome_of(row)}
+        report = {**self.folder.report(row.name), **outcome_of(row)}
         if row.name in self.results:
             file = self.results.file(row.name).relative_to(self.folder.path).as_posix()
-            return {**about, "status": DONE, "error": None, "file": file}
-        return {**about, "status": FAILED}
+            return {**report, "status": DONE, "error": None, "file": file}
+        return {**report, "status": FAILED}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,27 @@ class BatchRun:
         return self.done / self.seconds if self.seconds else 0.0
 
 
-def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -> BatchRun:
+class Engine(AbstractContextManager["Engine"], Protocol):
+    """Workers, ready once the block of the engine is entered, and ended with it."""
+
+    def run(
+        self, chunks: Iterator[Sequence[Row]], stopping: Callable[[], bool]
+    ) -> Iterator[list[Outcome]]:
+        """The outcome of every row of every chunk, as they come.
+
+        Once `stopping` is true, no more rows are begun, and it ends when those at hand are done.
+        Rows whose worker was killed are done by another.
+
+        Raises:
+            CfclipError: workers that cannot work at all.
+        """
+
+    def synthesis_rate(self, seconds: float) -> float:
+        """Pictures per second of the generators of all workers at the same time, and nothing
+        else, measured for about so long."""
+
+
+def run_batch(batch: BatchRows, engine: Engine, chunk: int, callback: RunCallback) -> BatchRun:
     """Make the results that are not there yet.
 
     What there is to know of a row is noted before its result is there: a result then always has it,
@@ -85,9 +105,9 @@ def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -
         CfclipError: the workers cannot work.
     """
     # Those that failed before come last: what they do to workers holds up no other.
-    left = sorted(batch.left, key=lambda row: bool(batch.folder.told(row.name).get("error")))
+    left = sorted(batch.left, key=lambda row: bool(batch.folder.report(row.name).get("error")))
     rows = {row.name: row for row in left}
-    facts = _shard_facts(batch)
+    metadata = _shard_metadata(batch)
     total, before = len(batch.rows), len(batch.rows) - len(left)
     done = failed = 0
     stopping = threading.Event()
@@ -96,19 +116,21 @@ def run_batch(batch: Batch, engine: Engine, chunk: int, callback: RunCallback) -
     for outcomes in engine.run(_chunks(left, chunk), stopping.is_set):
         # A row is done once, whatever an engine does about workers that died.
         new = [each for each in outcomes if each.name in rows]
-        batch.folder.tell([_told(rows[each.name], each, batch.folder.path) for each in new])
+        batch.folder.add_reports(
+            [_report(rows[each.name], each, batch.folder.path) for each in new]
+        )
         for each in new:
             row = rows.pop(each.name)
             if each.png is None:
                 failed += 1
                 continue
-            batch.results.add(row.name, each.png, facts)
+            batch.results.add(row.name, each.png, metadata)
             done += 1
         seconds = time.monotonic() - began
         if not _tell(callback, before + done, failed, total, done / seconds):
             stopping.set()
     if not stopping.is_set():
-        batch.results.pack(facts)
+        batch.results.pack(metadata)
     return BatchRun(done, failed, seconds)
 
 
@@ -124,7 +146,7 @@ def _tell(callback: RunCallback, done: int, failed: int, total: int, rate: float
     return callback(RunProgress(done + failed, total, terms, left)) is not False
 
 
-def _told(row: Row, outcome: Outcome, folder: Path) -> dict[str, Any]:
+def _report(row: Row, outcome: Outcome, folder: Path) -> dict[str, Any]:
     known = (row.place.path, folder)
     error = outcome.error
     return outcome_of(
@@ -136,21 +158,21 @@ def _told(row: Row, outcome: Outcome, folder: Path) -> dict[str, Any]:
     )
 
 
-def _shard_facts(batch: Batch) -> Callable[[str], dict[str, Any]]:
+def _shard_metadata(batch: BatchRows) -> Callable[[str], dict[str, Any]]:
     """What a shard tells of a row, by its name."""
     rows = {row.name: row for row in batch.rows}
 
-    def facts(name: str) -> dict[str, Any]:
+    def metadata(name: str) -> dict[str, Any]:
         # What was told may be lost; what the row itself says is not.
         row = outcome_of(rows[name]) if name in rows else {}
-        told = {**batch.folder.told(name), **row}
-        return {name: told.get(name) for name in TOLD}
+        report = {**batch.folder.report(name), **row}
+        return {name: report.get(name) for name in FIELDS}
 
-    return facts
+    return metadata
 
 
-def conclude(batch: Batch) -> Path:
+def conclude(batch: BatchRows) -> Path:
     """Leave one line in the folder for each row that was tried, in their order."""
     failed = {row.name for row, _ in batch.failures()}
     tried = [row for row in batch.rows if row.name in batch.results or row.name in failed]
-    return batch.folder.conclude(map(batch.about, tried))
+    return batch.folder.conclude(map(batch.report, tried))

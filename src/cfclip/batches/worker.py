@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
-from cfclip.batches.editing import Job, Outcome, RowEditor
+from cfclip.batches.editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Row
 from cfclip.errors import CfclipError
 
@@ -46,10 +46,10 @@ class Unable:
 
 
 Request: TypeAlias = Sequence[Row] | Measure | Stop
-Answer: TypeAlias = list[Outcome] | float | Ready | Unable
+WorkerAnswer: TypeAlias = list[Outcome] | float | Ready | Unable
 
 
-def serve(connection: Connection, job: Job, prepare: Callable[[], None] | None) -> None:
+def serve(connection: Connection, job: BatchJob, prepare: Callable[[], None] | None) -> None:
     """Work until asked to stop, or until the process at the other end is gone.
 
     Args:

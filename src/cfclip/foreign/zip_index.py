@@ -34,7 +34,7 @@ _ENCRYPTED = 1
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZipMember:
     """A file in an archive: its bytes, perhaps compressed, are those from `start` to `end`."""
 
     name: str
@@ -43,7 +43,7 @@ class Entry:
     compressed: bool
 
 
-def zip_entries(data: memoryview) -> list[Entry]:
+def zip_entries(data: memoryview) -> list[ZipMember]:
     """The entries of an archive in the order of its directory.
 
     Raises `CheckpointError` that says what "it", the file, does: unless all is as the module says.
@@ -81,7 +81,7 @@ def _directory(data: memoryview) -> tuple[int, int, int]:
     return count, start, end
 
 
-def _entries(data: memoryview, count: int, position: int, end: int) -> Iterator[Entry]:
+def _entries(data: memoryview, count: int, position: int, end: int) -> Iterator[ZipMember]:
     directory = position
     for _ in range(count):
         if position + _CENTRAL.size > end:
@@ -126,11 +126,11 @@ def _widened(extra: memoryview, size: int, stored: int, local: int) -> tuple[int
 
 def _located(
     data: memoryview, name: str, local: int, size: int, directory: int, compressed: bool
-) -> Entry:
+) -> ZipMember:
     if local + _LOCAL.size > directory:
         raise CheckpointError(f"its entry {name[:100]!r} lies outside of it")
     signature, *_, name_size, extra_size = _LOCAL.unpack_from(data, local)
     start = local + _LOCAL.size + name_size + extra_size
     if signature != ZIP_START or start + size > directory:
         raise CheckpointError(f"its entry {name[:100]!r} lies outside of it")
-    return Entry(name, start, start + size, compressed)
+    return ZipMember(name, start, start + size, compressed)
