@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from losses.embeddings import logit_loss
 from PIL import Image
 from tiny_models import tiny_text_map
 from torch import Tensor
@@ -13,7 +14,6 @@ import cfclip
 from cfclip import InputError, PackError, Session, counterfactual_editing
 from cfclip.editors.linear_text_map import save_text_map
 from cfclip.embedders.prompts import fill_templates
-from cfclip.losses.clip_losses import logit_loss
 from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
 from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
 from cfclip.tensors import pil_from_signed

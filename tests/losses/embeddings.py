@@ -1,8 +1,9 @@
-"""Random unit embeddings for the tests of losses."""
+"""Random unit embeddings for the tests of losses, and the logit loss as its formula."""
 
 import torch
 from torch import Tensor
 
+from cfclip.losses.clip_losses import Reduction, text_log_odds
 from cfclip.losses.objective import EditTensors
 from cfclip.tensors import unit
 
@@ -55,3 +56,22 @@ def only_image(t: EditTensors, index: int) -> EditTensors:
         aspect_targets=tuple(each[index : index + 1] for each in t.aspect_targets),
         source_features={name: each[index : index + 1] for name, each in t.source_features.items()},
     )
+
+
+def logit_loss(
+    edited: Tensor,
+    target_texts: Tensor,
+    source_texts: Tensor,
+    unrealistic_texts: Tensor,
+    alpha: float,
+    beta: float,
+    gamma: float,
+    copies: int = 1,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """`-alpha * logit S_t + beta * logit S_t0 + gamma * logit S_tn`, as docs/METHOD.md has it."""
+    texts = (target_texts, source_texts, unrealistic_texts)
+    similarity, diversity, realism = (
+        text_log_odds(edited, each, copies, reduction) for each in texts
+    )
+    return -alpha * similarity + beta * diversity + gamma * realism

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from losses.embeddings import BATCH, COPIES, DIM, edit_tensors, embeddings
+from losses.embeddings import BATCH, COPIES, DIM, edit_tensors, embeddings, logit_loss
 from torch import Tensor
 
 from cfclip.errors import InputError
@@ -14,9 +14,10 @@ from cfclip.losses.clip_losses import (
     clip_nce_loss,
     directional_loss,
     global_clip_loss,
-    logit_loss,
     text_log_odds,
 )
+from cfclip.losses.objective import EditTensors, Objective
+from cfclip.losses.terms import ObjectiveConfig
 
 Loss = Callable[..., Tensor]
 
@@ -175,7 +176,10 @@ def test_log_odds_are_clamped_where_they_would_be_infinite(sign):
 def test_minimising_the_logit_loss_does_what_its_words_say():
     texts = torch.eye(3, dtype=torch.float64)
     edited = torch.full((1, 3), 0.5, dtype=torch.float64, requires_grad=True)
-    logit_loss(edited, texts[:1], texts[1:2], texts[2:], 1.0, 1.0, 1.0).backward()
+    settings = ObjectiveConfig(objective="logit", beta=1.0, gamma=1.0, latent_l2=0.0)
+    tensors = EditTensors(edited, texts[:1], *texts[:2].split(1), edited, texts[2:])
+    total, _ = Objective(settings)(tensors)
+    total.backward()
     assert edited.grad is not None
     down = -edited.grad[0]
     assert down[0] > 0

@@ -3,11 +3,11 @@ from typing import get_args
 
 import pytest
 import torch
-from losses.embeddings import BATCH, DIM, edit_tensors, embeddings, only_image
+from losses.embeddings import BATCH, DIM, edit_tensors, embeddings, logit_loss, only_image
 
 from cfclip.errors import InputError
 from cfclip.losses.changes import latent_l2_loss
-from cfclip.losses.clip_losses import clip_nce_loss, logit_loss
+from cfclip.losses.clip_losses import clip_nce_loss
 from cfclip.losses.objective import Objective
 from cfclip.losses.terms import TERMS, ObjectiveConfig, ObjectiveName
 from cfclip.tensors import unit
