@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -35,37 +36,31 @@ class Unanswered(InputError):
     """A case that a candidate cannot do, such as a prompt that it was not trained for."""
 
 
+@dataclass(frozen=True)
 class Oracle:
     """Knows the true answer: its rendering is inverted, and measured like an edit.
 
     What the generator cannot show, or inversion cannot find, no edit can be expected to reach.
-
-    Args:
-        session: whose models invert.
-        projection: how.
-        folder: where the rendered answers are put.
     """
 
-    name = ORACLE
-
-    def __init__(
-        self, session: Session, projection: ProjectionConfig, folder: BenchmarkFolder
-    ) -> None:
-        self._session = session
-        self._projection = projection
-        self._folder = folder
+    session: Session
+    """Whose models invert."""
+    projection: ProjectionConfig
+    """How."""
+    folder: BenchmarkFolder
+    """Where the rendered answers are put."""
+    name: str = ORACLE
 
     def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
         """The inverted true answers of cases, whose avatars are the subjects.
 
         Raises `KeyboardInterrupt` if it was interrupted.
         """
-        session = self._session
-        resolution = session.generator.resolution
+        session, resolution = self.session, self.session.generator.resolution
         truths = torch.cat([case.truths(resolution)[:1] for case in cases])
         for case, picture in zip(cases, pil_from_signed(truths), strict=True):
-            write_png(picture, self._folder.truth(case.name), overwrite=True)
-        inversion = session.pack.invert(truths, self._projection, session.device)
+            write_png(picture, self.folder.truth(case.name), overwrite=True)
+        inversion = session.pack.invert(truths, self.projection, session.device)
         images = inversion.reconstruction.cpu().split(1)
         return [CaseAnswer(image, stop_reason=INVERTED) for image in images]
 

@@ -111,7 +111,8 @@ def descend(
     last = start.detach().clone()
     best = last
     values = start.detach().clone().requires_grad_(True)
-    optimizer = _make_optimizer(values, settings)
+    kind = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.Adam
+    optimizer = kind([values], lr=settings.lr)
     try:
         for step in range(settings.steps + 1):
             rows = [index for index, image in enumerate(images) if image.stop_reason is None]
@@ -137,16 +138,15 @@ def descend(
                 _stop_all(images, STOPPED)
     except KeyboardInterrupt:
         _stop_all(images, INTERRUPTED)
+    at_best = [settings.keep_best or image.diverged for image in images]
     result = last.clone()
-    steps = []
-    for index, image in enumerate(images):
-        use_best = settings.keep_best or image.diverged
-        if use_best:
-            result[index] = best[index]
-        steps.append(image.best_step if use_best else image.last_step)
+    result[at_best] = best[at_best]
     return DescentResult(
         values=result,
-        steps=tuple(steps),
+        steps=tuple(
+            image.best_step if best_is_kept else image.last_step
+            for image, best_is_kept in zip(images, at_best, strict=True)
+        ),
         history=tuple(image.history for image in images),
         stop_reasons=tuple(image.stop_reason or COMPLETED for image in images),
     )
@@ -182,8 +182,7 @@ class _Image:
             )
             return False
         self.last_step = step
-        first = step == 0
-        self._smooth = total if first else _SMOOTHING * self._smooth + (1 - _SMOOTHING) * total
+        self._smooth = _SMOOTHING * self._smooth + (1 - _SMOOTHING) * total if step else total
         improved = total < self._lowest
         if improved:
             self._lowest, self.best_step = total, step
@@ -205,7 +204,8 @@ class _Image:
         if final:
             self.stop_reason = COMPLETED
             return
-        enough = settings.tolerance * abs(self._lowest_smooth) if self._waited_once else 0.0
+        judged = math.isfinite(self._lowest_smooth)
+        enough = settings.tolerance * abs(self._lowest_smooth) if judged else 0.0
         if self._smooth < self._lowest_smooth - enough:
             self._lowest_smooth, self._waited = self._smooth, 0
         else:
@@ -213,27 +213,12 @@ class _Image:
         if settings.patience and self._waited >= settings.patience:
             self.stop_reason = CONVERGED
 
-    @property
-    def _waited_once(self) -> bool:
-        return math.isfinite(self._lowest_smooth)
-
-
-def _make_optimizer(values: Tensor, settings: DescentSettings) -> torch.optim.Optimizer:
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD([values], lr=settings.lr)
-    return torch.optim.Adam([values], lr=settings.lr)
-
 
 def _columns(totals: Tensor, terms: Mapping[str, Tensor]) -> dict[str, list[float]]:
     """Terms and total as lists of floats over the running images."""
     named = {**terms, TOTAL: totals}
-    return dict(
-        zip(
-            named,
-            torch.stack([term.detach().float() for term in named.values()]).tolist(),
-            strict=True,
-        )
-    )
+    columns = torch.stack([term.detach().float() for term in named.values()]).tolist()
+    return dict(zip(named, columns, strict=True))
 
 
 def _replaced(kept: Tensor, values: Tensor, rows: Tensor) -> Tensor:

@@ -8,10 +8,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from types import MappingProxyType
 from typing import Any
 
 from cfclip.errors import InputError, TrainingError, failing_to
@@ -90,6 +89,7 @@ def _log_rows(out: Path) -> list[dict[str, float]]:
     return rows
 
 
+@dataclass
 class Run:
     """Iterate over the remaining steps of a run, saving `parts` now and then.
 
@@ -117,34 +117,27 @@ class Run:
             cannot be written, or another process that failed.
     """
 
-    def __init__(
-        self,
-        out: Path,
-        parts: Mapping[str, Stateful],
-        steps: int,
-        identity: Mapping[str, Any],
-        callback: RunCallback | None = None,
-        checkpoint_seconds: float = CHECKPOINT_SECONDS,
-        log_seconds: float = LOG_SECONDS,
-        processes: Processes = ALONE,
-        defaults: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
-        if steps < 1:
-            raise InputError(f"steps is {steps}, at least 1 is needed")
-        self.out = out
-        self.parts = dict(parts)
-        self.steps = steps
-        self.identity = dict(identity)
-        self.checkpoint_seconds = checkpoint_seconds
-        self.log_seconds = log_seconds
-        self.processes = processes
-        self._callback = callback
+    out: Path
+    parts: Mapping[str, Stateful]
+    steps: int
+    identity: Mapping[str, Any]
+    callback: RunCallback | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    log_seconds: float = LOG_SECONDS
+    processes: Processes = ALONE
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"steps is {self.steps}, at least 1 is needed")
         self._step_terms: dict[str, float] = {}
         self._logged_terms: dict[str, list[float]] = {}
-        if processes.first:
-            out.mkdir(parents=True, exist_ok=True)
-            remove_partials(out)
-        self._saved_step = read_checkpoint(out, identity, self.parts, processes, defaults)
+        if self.processes.first:
+            self.out.mkdir(parents=True, exist_ok=True)
+            remove_partials(self.out)
+        self._saved_step = read_checkpoint(
+            self.out, self.identity, self.parts, self.processes, self.defaults
+        )
         self.step = self._saved_step or 0
 
     @property
@@ -191,10 +184,10 @@ class Run:
     def _report_progress(self, seconds_per_step: float) -> bool:
         """Whether the callback wants to go on, and those of the other processes too."""
         goes_on = True
-        if self._callback is not None:
+        if self.callback is not None:
             left = (self.steps - self.step) * seconds_per_step
             progress = RunProgress(self.step, self.steps, self._step_terms, left)
-            goes_on = self._callback(progress) is not False
+            goes_on = self.callback(progress) is not False
         return self.processes.agree(goes_on)
 
     def _log(self, speed: float) -> None:

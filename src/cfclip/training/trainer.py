@@ -69,12 +69,12 @@ class TrainingOutcome:
     """Whether curves were written for tensorboard."""
 
 
+@dataclass
 class _Best:
     """The lowest validation loss so far; part of a checkpoint."""
 
-    def __init__(self) -> None:
-        self.loss: float | None = None
-        self.step: int | None = None
+    loss: float | None = None
+    step: int | None = None
 
     def improves(self, loss: float, step: int) -> bool:
         if self.loss is not None and loss >= self.loss:
@@ -83,7 +83,7 @@ class _Best:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "step": self.step}
+        return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.loss, self.step = state["loss"], state["step"]

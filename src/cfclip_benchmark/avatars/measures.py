@@ -47,21 +47,16 @@ class CaseAnswer:
     steps: int = 0
 
 
+@dataclass(frozen=True)
 class Instruments:
-    """What measures.
+    """What measures."""
 
-    Args:
-        probes: that must agree; the features of the first are those of distances.
-        embedder: the CLIP that edits are optimised with.
-        judge: a CLIP that no method sees, if there is one.
-    """
-
-    def __init__(
-        self, probes: Sequence[Probe], embedder: Embedder, judge: Embedder | None = None
-    ) -> None:
-        self._probes = tuple(probes)
-        self._embedder = embedder
-        self._judge = judge
+    probes: Sequence[Probe]
+    """That must agree; the features of the first are those of distances."""
+    embedder: Embedder
+    """The CLIP that edits are optimised with."""
+    judge: Embedder | None = None
+    """A CLIP that no method sees, if there is one."""
 
     def features(self, images: Tensor) -> Tensor:
         """Probe features `(N, d)` of an image tensor, the squares of each of mean 1.
@@ -69,7 +64,7 @@ class Instruments:
         Their length says little, and differs from probe to probe; so a distance tells how unlike
         two pictures are on a scale of its own.
         """
-        features = evaluate_in_batches(self._probes[0].features, images, _BATCH)
+        features = evaluate_in_batches(self.probes[0].features, images, _BATCH)
         return unit(features, _EPS) * features.shape[1] ** 0.5
 
     @torch.no_grad()
@@ -89,7 +84,7 @@ class Instruments:
             [case.record] * len(images),
             reconstruction.expand(len(images), -1, -1, -1),
             torch.cat(images),
-            self._probes,
+            self.probes,
         )
         return MeasuredEdit(
             method=method,
@@ -105,12 +100,10 @@ class Instruments:
             truth_psnr=psnr(answer.image, truths).max().item(),
             inversion_distance=self._distances(reconstruction, subject.original).item(),
             inversion_psnr=subject.psnr,
-            clip_similarity=text_likeness(self._embedder, prompt, answer.image).item(),
-            judge_similarity=(
-                None
-                if self._judge is None
-                else text_likeness(self._judge, prompt, answer.image).item()
-            ),
+            clip_similarity=text_likeness(self.embedder, prompt, answer.image).item(),
+            judge_similarity=None
+            if self.judge is None
+            else text_likeness(self.judge, prompt, answer.image).item(),
             seconds=answer.seconds,
             peak_memory=answer.peak_memory,
             steps=answer.steps,
