@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from cfclip.apps.edit_work import EditPlan, EditWork, Saving, chosen_strengths
+from cfclip.apps.edit_work import EditWork, Saving, chosen_strengths
 from cfclip.apps.options import FaceOptions, Images, PackWork, Paste, PasteOptions, Strengths, Texts
 from cfclip.apps.tasks import check_photos, check_texts, find_tasks
 from cfclip.editing.methods import MAPPER
@@ -58,17 +58,15 @@ class Apply(PackWork):
         tasks, failures = find_tasks(self.images, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
 
-        from cfclip.editing.session import Session
-
         strengths = chosen_strengths(self.strength)
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         method = session.method(MAPPER, [self.run_or_file], strength=strengths[0])
         edits = tuple((prompt,) for prompt in method.choose(self.text, self.all_texts))
         for prompts in edits:
             session.check_edit(method, prompts)
-        paste = self.paste.chosen
-        saving = Saving(self.console, strengths, self.writing(), self.marking(), paste)
-        plan = EditPlan(self.out, edits, saving)
-        plan.check(tasks)
-        work = EditWork(plan, session, method, self.face, self.projection, batch=self.batch)
+        saving = Saving(self, strengths, self.paste.chosen)
+        saving.check(tasks, edits)
+        work = EditWork(
+            saving, edits, session, method, self.face, self.projection, batch=self.batch
+        )
         return work.run(tasks, failures)

@@ -123,11 +123,10 @@ class Batch(OnPack, Marked):
         from cfclip.batches.finished import Results
         from cfclip.batches.packing import packer_of
         from cfclip.batches.work import BatchRows
-        from cfclip.editing.session import Session
 
         console = self.console
         packer = packer_of(self.to)
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         method = self._method(session)
         rows, refused = self._rows(session, method, console)
         folder = BatchFolder(self.out)

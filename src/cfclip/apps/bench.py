@@ -40,12 +40,11 @@ class Bench(BenchWork):
         """Make and measure every edit that is not done yet, then sum up."""
         check_extra()
 
-        from cfclip.editing.session import Session
         from cfclip_benchmark.benchmark_run import summarise_benchmark
         from cfclip_benchmark.summary import COUNTERFACTUAL
         from cfclip_benchmark.variants import read_variants
 
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         benchmark = self._judged(session)
         variants = () if self.variants is None else read_variants(self.variants)
         alone = bool(variants) and not (self.methods or self.files)

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from cfclip.apps.console import uninterrupted
-from cfclip.apps.edit_work import EditPlan, EditWork, Saving, chosen_strengths
+from cfclip.apps.edit_work import EditWork, Saving, chosen_strengths
 from cfclip.apps.options import (
     FAILED,
     OK,
@@ -25,12 +25,11 @@ from cfclip.apps.options import (
     as_settings,
     optimisation_options,
 )
-from cfclip.apps.tasks import Task, check_photos, check_plan, find_tasks, pictures_and_texts
+from cfclip.apps.tasks import Task, check_photos, find_tasks, pictures_and_texts
 from cfclip.editing.defaults import make_config
 from cfclip.editing.methods import OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.photos.face_config import FaceConfig, PasteBack
-from cfclip.provenance.record import edit_files
 
 
 @dataclass(frozen=True)
@@ -92,17 +91,14 @@ class Edit(PackWork):
         tasks, failures = find_tasks(pictures, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
         strengths = chosen_strengths(self.strength, self.settings.strength)
-        paste = self.paste.chosen
-        saving = Saving(self.console, strengths, self.writing(), self.marking(), paste)
-        plan = EditPlan(self.out, (prompts,), saving)
-        plan.check(tasks)
-        return self._work(plan).run(tasks, failures)
+        saving = Saving(self, strengths, self.paste.chosen)
+        saving.check(tasks, (prompts,))
+        return self._work(saving, prompts).run(tasks, failures)
 
-    def _work(self, plan: EditPlan) -> EditWork:
+    def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
         from cfclip.editing.masks import open_mask
-        from cfclip.editing.session import Session
 
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         if self.mask is not None and not self.face.chosen:
             open_mask(self.mask, session.pack.manifest.resolution)
         measure = None
@@ -110,12 +106,12 @@ class Edit(PackWork):
             from cfclip.editing.likeness import IdentityMeasure
 
             measure = IdentityMeasure(self.identity_network, self.device)
-        config = replace(as_settings(self.settings), strength=plan.saving.strengths[0])
+        config = replace(as_settings(self.settings), strength=saving.strengths[0])
         method = session.method(self.method, self.files, config, text_map=self.text_map)
-        (prompts,) = plan.edits
         session.check_edit(method, prompts, self.source_text, self.unrealistic_text)
         return EditWork(
-            plan,
+            saving,
+            (prompts,),
             session,
             method,
             self.face,
@@ -163,11 +159,8 @@ class RerunEdit(Work):
         record = read_record(self.record)
         strengths = tuple(strength for strength, _ in record.outputs)
         paste = None if record.paste_back is None else make_config(PasteBack, record.paste_back)
-        files = edit_files(self.out, self.record.stem, strengths, paste is not None)
-        task = Task(self.record, self.record.stem)
-        writing = self.writing()
-        check_plan([task], [files.all], writing)
-        saving = Saving(console, strengths, writing, self.marking(), paste)
+        task, saving = Task(self.record, self.record.stem), Saving(self, strengths, paste)
+        saving.check([task], [()])
         from cfclip.editing.replay import rerun
 
         with console.progress(f"{task.name}: editing again") as update:
@@ -183,8 +176,8 @@ class RerunEdit(Work):
             )
         if again.result.interrupted:
             raise KeyboardInterrupt
-        with writing, uninterrupted():
-            saving.save(again.result, files, task, again.identical)
+        with saving.writing, uninterrupted():
+            saving.save(again.result, task, identical=again.identical)
         if again.identical:
             console.note("identical to the recorded image")
             return OK

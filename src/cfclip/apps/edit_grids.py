@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from cfclip.apps.edit_work import Count, chosen_strengths
 from cfclip.apps.grid_file import GridFile
 from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts
-from cfclip.apps.tasks import Task, check_texts, find_tasks, interruption, report_failure, summarise
+from cfclip.apps.tasks import Task, check_texts, find_tasks, interruption, recovering, summarise
 from cfclip.editing.methods import METHODS
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.errors import RECOVERABLE, InputError
+from cfclip.errors import InputError
 from cfclip.settings import check_seed
 
 if TYPE_CHECKING:
@@ -123,16 +123,14 @@ class EditGrid(GridFile):
 
             for task, columns in rows:
                 try:
-                    tiles, provenance = self._row(session, task, columns, done)
-                except RECOVERABLE as error:
-                    failures.append(report_failure(self.console, task, error))
-                    continue
+                    with recovering(self.console, task, failures):
+                        tiles, provenance = self._row(session, task, columns, done)
+                        finished.append(tiles)
+                        provenances.append(provenance)
+                        labels.append(_label(task, columns))
                 except KeyboardInterrupt:
                     interrupted = True
                     break
-                finished.append(tiles)
-                provenances.append(provenance)
-                labels.append(_label(task, columns))
         if finished:
             heads = ("source", *(column.head for column in rows[0][1]))
             picture = sheet(finished, heads, labels, self.size)
@@ -192,14 +190,13 @@ class GridStrengths(EditGrid):
         """Edit each picture for each text, and render it at all strengths."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip.editing.session import Session
         from cfclip_benchmark.method_choices import parse_files
 
         strengths = chosen_strengths(self.strength or (_STRENGTHS,))
         names = tuple(parse_files(self.files)) or (_OWN_METHOD,)
         if len(names) > 1:
             raise InputError(f"files are given for {', '.join(names)}; a sweep shows one method")
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         (method,) = self._open_methods(session, names)
         prompts = self._prompts(session)
         rows = [
@@ -225,10 +222,9 @@ class GridCompare(EditGrid):
         """Make each edit once."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip.editing.session import Session
         from cfclip_benchmark.method_choices import parse_files
 
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         names = self.methods or tuple(parse_files(self.files)) or (_OWN_METHOD,)
         methods = self._open_methods(session, names)
         prompts = self._prompts(session)

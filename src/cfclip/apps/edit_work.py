@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import INTERRUPTED
-from cfclip.apps.tasks import Task, check_plan, interruption, picture_of, report_failure, summarise
-from cfclip.apps.writing import Writing
+from cfclip.apps.console import uninterrupted
+from cfclip.apps.options import INTERRUPTED, Work
+from cfclip.apps.tasks import (
+    Task,
+    check_plan,
+    interruption,
+    picture_of,
+    recovering,
+    report_failure,
+    summarise,
+)
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import RECOVERABLE
 from cfclip.photos.face_config import FaceConfig, PasteBack
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
     from cfclip.editing.results import EditResult
     from cfclip.editing.session import Session
     from cfclip.editing.sources import Source
-    from cfclip.provenance.stamping import Marking
 
 
 @dataclass(frozen=True)
@@ -47,34 +53,48 @@ def chosen_strengths(given: Sequence[Sequence[float]], usual: float = 1.0) -> tu
     return chosen
 
 
-@dataclass(frozen=True)
 class Saving:
-    """What holds for all edits of one run of a command."""
+    """Where and how the edits of a command are saved.
 
-    console: Console
-    """Where they are told."""
-    strengths: tuple[float, ...]
-    """Strengths that each is rendered at."""
-    writing: Writing
-    """What puts them in place."""
-    marking: "Marking"
-    """What the pictures tell of how they were made."""
-    paste: PasteBack | None
-    """How each is put back into its photo, if it is."""
+    Args:
+        command: tells where, and what pictures tell of how they were made.
+        strengths: at which each edit is rendered.
+        paste: how each is put back into its photo, if it is.
+    """
+
+    def __init__(
+        self, command: Work, strengths: tuple[float, ...], paste: PasteBack | None
+    ) -> None:
+        self.console, self.out, self.writing = command.console, command.out, command.writing()
+        self.strengths, self._paste, self._marking = strengths, paste, command.marking()
+
+    def files(self, task: Task, prompts: tuple[str, ...]) -> EditFiles:
+        """What is written of a picture; named like its task if there are no prompts."""
+        name = edit_name(task.name, prompts) if prompts else task.name
+        return edit_files(self.out, name, self.strengths, self._paste is not None)
+
+    def check(self, tasks: Sequence[Task], edits: Sequence[tuple[str, ...]]) -> None:
+        """Raise `InputError` before any work if an output cannot be written or must not be."""
+        planned = [self.files(task, prompts).all for task in tasks for prompts in edits]
+        check_plan(tasks, planned, self.writing)
 
     def save(
-        self, result: "EditResult", files: EditFiles, task: Task, identical: bool | None = None
+        self,
+        result: "EditResult",
+        task: Task,
+        prompts: tuple[str, ...] = (),
+        identical: bool | None = None,
     ) -> None:
         """Save the edit of a task and tell where; also if it is `identical` to one recorded before.
 
         Raises `InputError` as `EditResult.save` and `Writing.together` do.
         """
+        files, name = self.files(task, prompts), task.name
         with self.writing.together(files.all) as folder:
-            result.save(
-                folder, files.record.stem, self.strengths, marking=self.marking, paste=self.paste
-            )
+            stem = files.record.stem
+            result.save(folder, stem, self.strengths, marking=self._marking, paste=self._paste)
         for warning in result.warnings:
-            self.console.warning(warning, task.name)
+            self.console.warning(warning, name)
         content = {
             "source": str(task.picture),
             "prompts": result.prompts,
@@ -92,43 +112,19 @@ class Saving:
         }
         self.console.result(content, *map(str, files.all))
         for each in (result.record.get("identity") or {}).get("edited", ()):
+            strength, similarity = each["strength"], each["similarity"]
             self.console.note(
-                f"{task.name}: strength {each['strength']:g} keeps the identity by "
-                f"{each['similarity']:.2f}"
+                f"{name}: strength {strength:g} keeps the identity by {similarity:.2f}"
             )
-
-
-@dataclass(frozen=True)
-class EditPlan:
-    """What is written of the pictures of a command."""
-
-    out: Path
-    edits: tuple[tuple[str, ...], ...]
-    """The prompts of each edit that every picture gets."""
-    saving: Saving
-
-    @property
-    def console(self) -> Console:
-        """Where all is told."""
-        return self.saving.console
-
-    def files(self, task: Task, prompts: tuple[str, ...]) -> EditFiles:
-        """What is written of a picture."""
-        saving = self.saving
-        name = edit_name(task.name, prompts)
-        return edit_files(self.out, name, saving.strengths, saving.paste is not None)
-
-    def check(self, tasks: Sequence[Task]) -> None:
-        """Raise `InputError` before any work if an output cannot be written or must not be."""
-        planned = [self.files(task, prompts).all for task in tasks for prompts in self.edits]
-        check_plan(tasks, planned, self.saving.writing)
 
 
 @dataclass(frozen=True)
 class EditWork:
     """The pictures of one command. Those that fail are named at the end and lose no others."""
 
-    plan: EditPlan
+    saving: Saving
+    edits: tuple[tuple[str, ...], ...]
+    """The prompts of each edit that every picture gets."""
     session: "Session"
     method: "OpenedMethod"
     face: FaceConfig
@@ -144,16 +140,15 @@ class EditWork:
 
     def run(self, tasks: Sequence[Task], failures: list[str]) -> int:
         """Edit all pictures; returns the exit status."""
-        console, total, finished = self.plan.console, len(tasks) + len(failures), 0
+        console, total, finished = self.saving.console, len(tasks) + len(failures), 0
         waiting: list[tuple[Task, Source]] = []
         for warning in self._warnings():
             console.warning(warning)
         try:
-            with self.plan.saving.writing, self._progress(self.plan.out.name or "edits") as update:
+            with self.saving.writing, self._progress(self.saving.out.name or "edits") as update:
                 for done, task in enumerate(tasks, 1):
-                    source = self._invert(task, failures)
-                    if source is not None:
-                        waiting.append((task, source))
+                    with recovering(console, task, failures):
+                        waiting.append((task, self._source(task)))
                     # The last batch is as small as it has to be.
                     if len(waiting) == self.batch or (waiting and done == len(tasks)):
                         finished += self._edit(waiting, failures)
@@ -167,7 +162,7 @@ class EditWork:
         return summarise(console, failures, total)
 
     def _warnings(self) -> list[str]:
-        prompts = tuple(dict.fromkeys(each for edit in self.plan.edits for each in edit))
+        prompts = tuple(dict.fromkeys(each for edit in self.edits for each in edit))
         return [*self.session.text_warnings(prompts), *self.method.warnings(prompts)]
 
     def _progress(
@@ -175,18 +170,7 @@ class EditWork:
     ) -> AbstractContextManager[Callable[[Any], Any] | None]:
         """Tells how far all of it is, for methods without steps, or else one picture."""
         shown = self.method.one_pass == one_pass
-        return self.plan.console.progress(label) if shown else nullcontext()
-
-    def _invert(self, task: Task, failures: list[str]) -> "Source | None":
-        console = self.plan.console
-        try:
-            source = self._source(task)
-        except RECOVERABLE as error:
-            failures.append(report_failure(console, task, error))
-            return None
-        for warning in source.warnings:
-            console.warning(warning, task.name)
-        return source
+        return self.saving.console.progress(label) if shown else nullcontext()
 
     def _source(self, task: Task) -> "Source":
         from cfclip.editing.masks import open_mask
@@ -196,18 +180,20 @@ class EditWork:
             open_mask(self.mask, session.pack.manifest.resolution, [picture])
         with self._progress(f"{task.name}: inverting", one_pass=False) as update:
             source = session.invert(picture, self.projection, update)
-        if not self.tuning.steps:
-            return source
-        from cfclip.editing.tuned_sources import tuned_source
+        if self.tuning.steps:
+            from cfclip.editing.tuned_sources import tuned_source
 
-        with self._progress(f"{task.name}: tuning the generator", one_pass=False) as update:
-            return tuned_source(session.pack, source, self.tuning, session.device, update)
+            with self._progress(f"{task.name}: tuning the generator", one_pass=False) as update:
+                source = tuned_source(session.pack, source, self.tuning, session.device, update)
+        for warning in source.warnings:
+            self.saving.console.warning(warning, task.name)
+        return source
 
     def _edit(self, waiting: "Sequence[tuple[Task, Source]]", failures: list[str]) -> int:
         """Edit and save some pictures; returns how many came through whole."""
-        console = self.plan.console
+        console = self.saving.console
         failed: dict[Task, str] = {}
-        for prompts in self.plan.edits:
+        for prompts in self.edits:
             try:
                 results = self._results([source for _, source in waiting], prompts)
             except RECOVERABLE as error:
@@ -242,7 +228,7 @@ class EditWork:
             raise KeyboardInterrupt
         with uninterrupted():
             if self.measure is not None:
-                result = self.measure.noted(result, self.plan.saving.strengths)
-            self.plan.saving.save(result, self.plan.files(task, prompts), task)
+                result = self.measure.noted(result, self.saving.strengths)
+            self.saving.save(result, task, prompts)
         if result.interrupted:
             raise _Reached

@@ -58,9 +58,8 @@ class FitGlobalDirections(OnPack, TensorFile):
         return OK
 
     def _fit(self, console: Console, partial: Path) -> "FittedChannels":
-        from cfclip.editing.session import Session
         from cfclip.fitting.channels import fit_channels
 
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         with watched_run(console, "measuring channels") as watch:
             return fit_channels(session, partial, self.settings, watch)

@@ -52,11 +52,10 @@ class FitTextMap(OnPack, TensorFile):
         folder = read_captioned_folder(self.folder)
         kept = self.inversions or self.out.with_name(f"{self.out.stem}_inversions")
 
-        from cfclip.editing.session import Session
         from cfclip.editors.linear_text_map import save_text_map
         from cfclip.fitting.text_maps import fit_captioned_folder
 
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         done = 0
         try:
             with console.progress(f"inverting {len(folder.pictures)} pictures") as update:

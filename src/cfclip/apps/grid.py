@@ -10,8 +10,8 @@ import tyro
 from cfclip.apps.edit_grids import GridCompare, GridStrengths
 from cfclip.apps.grid_file import GridFile, check_png
 from cfclip.apps.options import OK, Images, Output
-from cfclip.apps.tasks import Task, find_tasks, report_failure, summarise
-from cfclip.errors import RECOVERABLE, InputError, short_place, shown
+from cfclip.apps.tasks import Task, find_tasks, recovering, summarise
+from cfclip.errors import InputError, short_place, shown
 from cfclip.settings import check_number
 
 if TYPE_CHECKING:
@@ -44,23 +44,19 @@ class GridContact(GridFile):
         check_number("columns", self.columns, 1)
         tasks, failures = find_tasks(self.images, self.pack, once=False)
         marking = self.start(tasks)
-        from cfclip.editing.session import Session
         from cfclip.provenance.metadata import joint_provenance
         from cfclip.viewing.sheets import in_rows, sheet
 
         samples = any(isinstance(task.picture, str) for task in tasks)
-        session = Session.open(self.pack, self.device) if samples else None
+        session = self.open_session() if samples else None
         tiles: list[Tile] = []
         provenances: list[Provenance | None] = []
         total = len(tasks) + len(failures)
         for task in tasks:
-            try:
+            with recovering(self.console, task, failures):
                 tile, provenance = self._tile(task, session)
-            except RECOVERABLE as error:
-                failures.append(report_failure(self.console, task, error))
-                continue
-            tiles.append(tile)
-            provenances.append(provenance)
+                tiles.append(tile)
+                provenances.append(provenance)
         if tiles:
             picture = sheet(in_rows(tiles, self.columns), side=self.size)
             self.finish(picture, joint_provenance(provenances), marking)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from cfclip.photos.face_config import FEATHER, FaceConfig, PasteBack
 from cfclip.settings import EditSettings
 
 if TYPE_CHECKING:
+    from cfclip.editing.session import Session
     from cfclip.provenance.stamping import Marking
     from cfclip.training.training_config import TrainingConfig, TrainingPreset
 
@@ -55,7 +56,7 @@ class Output:
     json: bool = False
     """Results as lines of JSON on stdout."""
 
-    @property
+    @cached_property
     def console(self) -> Console:
         """The console of this run."""
         return Console(self.quiet, self.json)
@@ -129,6 +130,12 @@ class OnPack(Output):
 
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, mps."""
+
+    def open_session(self, device: str | None = None) -> "Session":
+        """The models of the pack, on another device if that is given. Raises as `Session.open`."""
+        from cfclip.editing.session import Session
+
+        return Session.open(self.pack, device or self.device)
 
 
 @dataclass(frozen=True, kw_only=True)

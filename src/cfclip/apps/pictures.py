@@ -57,7 +57,6 @@ class Sample(PackWork):
         sheets = [self.out / f"samples-{seeds[0]}-{seeds[-1]}.png"] if self.count > 1 else []
         writing, marking, console = self.writing(), self.marking(), self.console
         check_written([*paths, *sheets], writing)
-        from cfclip.editing.session import Session
         from cfclip.provenance.metadata import joint_provenance
         from cfclip.provenance.stamping import write_picture
         from cfclip.viewing.sheets import in_rows, sheet
@@ -65,7 +64,7 @@ class Sample(PackWork):
         tiles: list[Tile] = []
         provenances: list[Provenance] = []
         with writing:
-            session = Session.open(self.pack, self.device)
+            session = self.open_session()
             for seed, path in zip(seeds, paths, strict=True):
                 source = session.sample(1, seed, self.truncation)[0]
                 tiles.append((source.image, source.name))
@@ -111,9 +110,7 @@ class Invert(PackWork):
         writing, marking, console = self.writing(), self.marking(), self.console
         check_plan(tasks, [*planned.values()], writing)
         with writing:
-            from cfclip.editing.session import Session
-
-            session = Session.open(self.pack, self.device)
+            session = self.open_session()
 
             def invert(task: Task) -> None:
                 with console.progress(f"{task.name}: inverting") as update:

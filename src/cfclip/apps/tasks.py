@@ -4,7 +4,8 @@ import glob
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -294,14 +295,22 @@ def work_through(
     lines, finished, total = [*failures], 0, len(tasks) + len(failures)
     for task in tasks:
         try:
-            work(task)
-            finished += 1
-        except RECOVERABLE as error:
-            lines.append(report_failure(console, task, error))
+            with recovering(console, task, lines):
+                work(task)
+                finished += 1
         except KeyboardInterrupt as pressed:
             console.error(interruption(finished, total, str(pressed)))
             return INTERRUPTED
     return summarise(console, lines, total)
+
+
+@contextmanager
+def recovering(console: Console, task: Task, failures: list[str]) -> Iterator[None]:
+    """What fails in the block is told and noted in `failures`, and the other pictures go on."""
+    try:
+        yield
+    except RECOVERABLE as error:
+        failures.append(report_failure(console, task, error))
 
 
 def report_failure(console: Console, task: Task, error: Exception) -> str:

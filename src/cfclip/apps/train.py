@@ -95,12 +95,11 @@ class Train(OnPack):
 
     def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
         console = self.console
-        from cfclip.editing.session import Session
         from cfclip.features.term_networks import NetworkFiles
         from cfclip.fitting.mapper_training import check_training
         from cfclip.io.files import alone_in
 
-        session = Session.open(self.pack, device)
+        session = self.open_session(device)
         identity = self.identity_network
         if identity is None and self.settings.identity:
             identity = session.pack.identity_file

@@ -22,10 +22,9 @@ class Tune(BenchWork):
         """Make and measure every trial that is not done yet, then choose."""
         check_extra()
 
-        from cfclip.editing.session import Session
         from cfclip_benchmark.tuning import choose_settings, trials_of
 
-        session = Session.open(self.pack, self.device)
+        session = self.open_session()
         benchmark = self.benchmark(session, "validation")
         methods = self.chosen_methods(session)
         trials = [trial for each in methods for trial in trials_of(each, self.trials, self.seed)]
