@@ -40,7 +40,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     ),
     "Photos": (
         *("cfclip.photos.face_config", "cfclip.photos.photo", "cfclip.photos.landmarks"),
-        "cfclip.photos.paste_back",
+        "cfclip.photos.pasting",
     ),
     "Packs": (
         *("cfclip.packs.pack", "cfclip.packs.manifest", "cfclip.packs.registry"),

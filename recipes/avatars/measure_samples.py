@@ -17,7 +17,7 @@ from cfclip.tensors import signed_from_uint8
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
 from cfclip_benchmark.avatars.palettes import NATURAL_WORDS
-from cfclip_benchmark.avatars.read_back import Readings, read_back
+from cfclip_benchmark.avatars.readings import Readings, read_back
 from cfclip_benchmark.avatars.renderer import render, visibility
 from cfclip_benchmark.probes import evaluate_in_batches
 from recipes.avatars.evaluation import Bench, pixels

@@ -18,8 +18,8 @@ from cfclip.errors import InputError
 from cfclip.images.output_files import write_png
 from cfclip.tensors import pil_from_signed
 from cfclip.training.runs import RunCallback, RunProgress
-from cfclip_benchmark.avatars import judges
 from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
+from cfclip_benchmark.avatars.judges import load_probes
 from cfclip_benchmark.avatars.measures import Instruments, Subject
 from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
@@ -89,7 +89,7 @@ def _run(
     originals = pictures(records, benchmark.session.generator.resolution)
     subjects = _subjects(benchmark, originals, folder, callback)
     instruments = Instruments(
-        list(judges.load_probes().values()), benchmark.session.embedder, benchmark.judge
+        list(load_probes().values()), benchmark.session.embedder, benchmark.judge
     )
 
     def done(name: str, case: Case) -> bool:
@@ -146,7 +146,7 @@ def summarise_benchmark(
     if not rows:
         raise InputError(f"{folder.rows} has no rows yet; go on with --resume")
     description = folder.description()
-    instruments = Instruments(list(judges.load_probes().values()), benchmark.session.embedder)
+    instruments = Instruments(list(load_probes().values()), benchmark.session.embedder)
     resolution = benchmark.session.generator.resolution
     realism = measure_realism(
         rows, folder, benchmark.edits, benchmark.split, instruments, resolution

@@ -11,7 +11,7 @@ from cfclip.apps.cli import parse
 from cfclip.apps.edit import Edit
 from cfclip.encoders.projection_config import TuningConfig
 from cfclip.images.image_files import ENLARGED_WARNING, MAX_PIXELS
-from cfclip.photos import alignment, paste_back
+from cfclip.photos import alignment, pasting
 from cfclip.photos.landmarks import read_quads
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PHOTOS.md").read_text()
@@ -36,7 +36,7 @@ def test_its_numbers() -> None:
     assert f"up to {MAX_PIXELS // 10**6} million pixels" in PAGE
     assert f"less than {alignment.SMALLEST_FACE} pixels" in PAGE
     assert ENLARGED_WARNING == 2.0  # "more than twofold"
-    assert f"by {paste_back._NOTICED} grey levels" in PAGE
+    assert f"by {pasting._NOTICED} grey levels" in PAGE
     config = TuningConfig()
     assert (config.lr, config.locality_weight, config.locality_share) == (1e-3, 0.1, 0.5)
     assert (config.l1_weight, config.mse_weight, config.perceptual_weight) == (1.0, 1.0, 0.5)

@@ -12,7 +12,7 @@ from cfclip.images.output_files import write_png
 from cfclip.photos.alignment import Quad
 from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import quad_of
-from cfclip.photos.paste_back import paste_back
+from cfclip.photos.pasting import paste_back
 from cfclip.photos.photo import Photo, open_photo, photo_at
 
 ORIENTATION = 0x0112

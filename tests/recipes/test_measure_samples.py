@@ -24,7 +24,7 @@ from cfclip_benchmark.avatars.attributes import (
     classes,
     sample_table,
 )
-from cfclip_benchmark.avatars.read_back import Readings, read_back
+from cfclip_benchmark.avatars.readings import Readings, read_back
 from cfclip_benchmark.avatars.renderer import visibility
 from cfclip_benchmark.probes import ARCHITECTURES, Probe
 from recipes.avatars import measure_paths

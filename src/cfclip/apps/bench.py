@@ -73,11 +73,11 @@ class Bench(BenchWork):
             first_in,
         )
         from cfclip.io.files import sha256_of
-        from cfclip_benchmark.avatars import judges
+        from cfclip_benchmark.avatars.judges import CLIP_FOLDER, load_clip_judge
 
-        folder = self.judge_clip or judges.CLIP_FOLDER
+        folder = self.judge_clip or CLIP_FOLDER
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}; give one laid out as a CLIP's")
-        judge = judges.load_clip_judge(folder).to(session.device)
+        judge = load_clip_judge(folder).to(session.device)
         digest = sha256_of(first_in(folder, (*WEIGHTS_FILES, *TRANSFORMERS_WEIGHTS_FILES)))
         return self.benchmark(session, self.split, judge, digest)

@@ -17,7 +17,7 @@ from cfclip.images.output_files import check_outputs
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
 from cfclip.packs.pack import Pack
 from cfclip.photos.face_config import PasteBack
-from cfclip.photos.paste_back import paste_back
+from cfclip.photos.pasting import paste_back
 from cfclip.photos.photo import Photo
 from cfclip.provenance.metadata import provenance_of
 from cfclip.provenance.record import EditFiles, edit_files, edit_name, finished_record, write_json

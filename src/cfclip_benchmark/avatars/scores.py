@@ -28,7 +28,7 @@ from cfclip_benchmark.avatars.attributes import (
     changed,
 )
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
-from cfclip_benchmark.avatars.read_back import colour_masks
+from cfclip_benchmark.avatars.readings import colour_masks
 from cfclip_benchmark.avatars.renderer import render, visibility
 from cfclip_benchmark.probes import Probe
 

@@ -19,7 +19,7 @@ from cfclip_benchmark.avatars.attributes import (
     sample_records,
 )
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.avatars.read_back import colour_masks
+from cfclip_benchmark.avatars.readings import colour_masks
 from cfclip_benchmark.avatars.renderer import render, render_masks
 from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, score_edits
 from cfclip_benchmark.probes import ARCHITECTURES, Probe

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cfclip.errors import InputError
 from cfclip.tensors import signed_from_uint8
-from cfclip_benchmark.avatars import read_back as module
+from cfclip_benchmark.avatars import readings as module
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
@@ -21,7 +21,7 @@ from cfclip_benchmark.avatars.attributes import (
 )
 from cfclip_benchmark.avatars.colours import delta_e, lab_from_rgb
 from cfclip_benchmark.avatars.judges import load_probes
-from cfclip_benchmark.avatars.read_back import Readings, colour_masks, read_back
+from cfclip_benchmark.avatars.readings import Readings, colour_masks, read_back
 from cfclip_benchmark.avatars.renderer import PART_COLOURS, render, render_masks, visibility
 from cfclip_benchmark.probes import ARCHITECTURES, Probe
 

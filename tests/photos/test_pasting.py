@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from cfclip.errors import InputError
 from cfclip.photos.alignment import Quad, align
 from cfclip.photos.face_config import PasteBack
-from cfclip.photos.paste_back import paste_back
+from cfclip.photos.pasting import paste_back
 
 SIDE = 64
 MIDDLE = (24, 24, 39, 39)
