@@ -6,8 +6,17 @@ from typing import Annotated
 
 import tyro
 
-from cfclip.apps.edit_work import EditWork, Saving, chosen_strengths
-from cfclip.apps.options import FaceOptions, Images, PackWork, Paste, PasteOptions, Strengths, Texts
+from cfclip.apps.edit import EditWork, Saving
+from cfclip.apps.options import (
+    FaceOptions,
+    Images,
+    PackWork,
+    Paste,
+    PasteOptions,
+    Strengths,
+    Texts,
+    chosen_strengths,
+)
 from cfclip.apps.tasks import check_photos, check_texts, find_tasks
 from cfclip.editing.methods import MAPPER
 from cfclip.encoders.projection_config import ProjectionConfig

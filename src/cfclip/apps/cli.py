@@ -45,7 +45,7 @@ COMMANDS = {
     "sample": "pictures:Sample",
     "invert": "pictures:Invert",
     "packs": "packs:Packs",
-    "rerun": "edit:RerunEdit",
+    "rerun": "rerun:RerunEdit",
     "fit-text-map": "fit_text_map:FitTextMap",
     "fit-global-directions": "fit_global_directions:FitGlobalDirections",
     "train": "train:Train",

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
 from io import BytesIO, TextIOWrapper
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -41,6 +42,15 @@ class Progress(Protocol):
     def steps(self) -> int: ...
     @property
     def terms(self) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Count:
+    """How much is done."""
+
+    step: int
+    steps: int
+    terms: dict[str, float] = field(default_factory=dict)
 
 
 class Console:

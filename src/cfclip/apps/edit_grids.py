@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from cfclip.apps.edit_work import Count, chosen_strengths
+from cfclip.apps.console import Count
 from cfclip.apps.grid_file import GridFile
-from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts
+from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts, chosen_strengths
 from cfclip.apps.tasks import Task, check_texts, find_tasks, interruption, recovering, summarise
 from cfclip.editing.methods import METHODS
 from cfclip.encoders.projection_config import ProjectionConfig

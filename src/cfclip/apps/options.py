@@ -18,7 +18,7 @@ from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
 from cfclip.photos.face_config import FEATHER, FaceConfig, PasteBack
-from cfclip.settings import EditSettings
+from cfclip.settings import EditSettings, check_strength
 
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
@@ -186,6 +186,14 @@ MethodFiles: TypeAlias = Annotated[
     ),
 ]
 MethodSettings: TypeAlias = Annotated[EditSettings, tyro.conf.arg(name="")]
+
+
+def chosen_strengths(given: Sequence[Sequence[float]], usual: float = 1.0) -> tuple[float, ...]:
+    """The strengths of an option, each once; `usual` if none is given. Raises `InputError`."""
+    chosen = tuple(dict.fromkeys(each for group in given for each in group)) or (usual,)
+    for strength in chosen:
+        check_strength("strength", strength)
+    return chosen
 
 
 def as_options(settings: EditSettings) -> EditSettings:
