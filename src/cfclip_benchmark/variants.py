@@ -10,18 +10,20 @@ files = ["runs/other"]               # what the method takes; may be left out
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cfclip.editing.methods import COMPARED, METHODS
+from cfclip.editing.methods import COMPARED, METHODS, OPTIMISATIONS, method_named
 from cfclip.editors.text_mapper import mapper_runs
 from cfclip.errors import InputError, shown
 from cfclip.io.text_files import read_json, read_toml
 from cfclip.io.text_formats import FormatError, build, field_of, named, repeated
+from cfclip.packs.pack import TEXT_MAP_FILE, Pack
 from cfclip_benchmark.measured_edits import ORACLE
 
+_NEEDS_TEXT_MAP = "logit-text-map"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -87,3 +89,42 @@ def _variant(content: object, where: str) -> Variant:
             raise FormatError(f"method is {shown(method)}, expected one of {', '.join(METHODS)}")
         runs = [str(run) for file in variant.files for run in mapper_runs(file)]
     return replace(variant, files=tuple(runs))
+
+
+def parse_files(given: Sequence[str]) -> dict[str, list[Path]]:
+    """Files of methods, written as `METHOD=PATH`; a folder of trainings stands for all of them.
+
+    >>> parse_files(["cfclip-mapper=runs/all"])["cfclip-mapper"][0].name
+    'all'
+
+    Raises:
+        InputError: a text of another form, or an unknown method.
+    """
+    files: dict[str, list[Path]] = {}
+    for text in given:
+        name, assigned, path = text.partition("=")
+        if not assigned or not path:
+            raise InputError(f"files is {shown(text)}, expected METHOD=PATH")
+        method_named(name)
+        files.setdefault(name, []).extend(mapper_runs(path))
+    return files
+
+
+def choose_variants(
+    pack: Pack, names: Sequence[str], files: Mapping[str, Sequence[Path]]
+) -> list[Variant]:
+    """The methods to compare, by their own names: those named, or else all that the pack and the
+    files allow.
+
+    Raises:
+        InputError: an unknown method, one named twice, or files for a method that is not named.
+    """
+    if not names:
+        texts = TEXT_MAP_FILE in pack.manifest.files
+        without = [name for name in OPTIMISATIONS if texts or name != _NEEDS_TEXT_MAP]
+        names = [name for name in COMPARED if name in without or name in files]
+    elif twice := repeated(method_named(name).name for name in names):
+        raise InputError(f"method {twice[0]} is named twice; name it once")
+    elif unused := sorted(set(files) - set(names)):
+        raise InputError(f"files are given for {unused[0]}, which is not among --methods")
+    return [Variant(name, name, files=tuple(map(str, files.get(name, ())))) for name in names]

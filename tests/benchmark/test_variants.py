@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from cfclip.editing.methods import OPTIMISATIONS
+from cfclip.editing.methods import COMPARED, OPTIMISATIONS
 from cfclip.editing.session import Session
 from cfclip.errors import InputError
+from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
 from cfclip_benchmark.candidates import Editing
-from cfclip_benchmark.variants import Variant, read_variants
+from cfclip_benchmark.variants import Variant, choose_variants, parse_files, read_variants
 
 GOOD = """
 [[variant]]
@@ -100,3 +101,34 @@ def test_a_setting_that_the_method_does_not_have(session: Session, tmp_path: Pat
     (tmp_path / f"{OPTIMISATIONS[0]}.json").write_text('{"settings": {"speed": 1}}')
     with pytest.raises(InputError, match="unknown setting speed"):
         Editing(Variant("mine", OPTIMISATIONS[0]).tuned(tmp_path), session, 0)
+
+
+def test_without_names_all_that_can_be_opened(tiny_pack_copy: Path) -> None:
+    pack = Pack.open(tiny_pack_copy)
+    assert [each.name for each in choose_variants(pack, (), {})] == list(OPTIMISATIONS)
+    files = parse_files(["styleclip-global=a", "cfclip-mapper=b", "cfclip-mapper=c"])
+    assert files["cfclip-mapper"] == [Path("b"), Path("c")]
+    chosen = {each.name: each for each in choose_variants(pack, (), files)}
+    assert list(chosen) == [
+        name for name in COMPARED if name in (*OPTIMISATIONS, "styleclip-global", "cfclip-mapper")
+    ]
+    assert all(each.method == name and not each.settings for name, each in chosen.items())
+    assert chosen["cfclip-mapper"].files == ("b", "c")
+    (tiny_pack_copy / TEXT_MAP_FILE).unlink()
+    without = assemble_pack(tiny_pack_copy, pack.manifest)
+    assert "logit-text-map" not in [each.name for each in choose_variants(without, (), {})]
+
+
+def test_a_folder_of_trainings_stands_for_all_of_them(tmp_path: Path) -> None:
+    for name in ("green-hair/best", "blue-skin/last", "begun/checkpoint"):
+        file = tmp_path / f"{name}.safetensors"
+        file.parent.mkdir()
+        file.touch()
+    given = [f"cfclip-mapper={tmp_path}", f"styleclip-mapper={tmp_path / 'green-hair'}"]
+    assert parse_files(given) == {
+        "cfclip-mapper": [tmp_path / "blue-skin", tmp_path / "green-hair"],
+        "styleclip-mapper": [tmp_path / "green-hair"],
+    }
+    assert parse_files([f"cfclip-mapper={tmp_path / 'begun'}"])["cfclip-mapper"] == [
+        tmp_path / "begun"
+    ]

@@ -103,14 +103,9 @@ class BenchWork(OnPack):
 
     def chosen_methods(self, session: "Session") -> "list[Variant]":
         """The methods that the options name, or all that can be compared. Raises `InputError`."""
-        from cfclip_benchmark.method_choices import choose_methods, parse_files
-        from cfclip_benchmark.variants import Variant
+        from cfclip_benchmark.variants import choose_variants, parse_files
 
-        files = parse_files(self.files)
-        return [
-            Variant(name, name, files=tuple(map(str, files.get(name, ()))))
-            for name in choose_methods(session.pack, self.methods, files)
-        ]
+        return choose_variants(session.pack, self.methods, parse_files(self.files))
 
     def measured(
         self, kind: str, benchmark: "Benchmark", variants: "Sequence[Variant]", oracle: bool = True

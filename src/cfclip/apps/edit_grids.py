@@ -71,19 +71,18 @@ class EditGrid(GridFile):
     def _open_methods(self, session: "Session", names: Sequence[str]) -> "list[OpenedMethod]":
         """Those of these names. Raises `InputError` for what they cannot be opened with."""
         from cfclip.editing.opened_methods import open_method
-        from cfclip_benchmark.method_choices import choose_methods, parse_files
+        from cfclip_benchmark.variants import choose_variants, parse_files
 
-        files = parse_files(self.files)
         steps = {} if self.steps is None else {"steps": self.steps}
         return [
             open_method(
-                name,
+                each.method,
                 session.pack,
-                steps if METHODS[name].optimises else {},
-                files.get(name, ()),
+                steps if METHODS[each.method].optimises else {},
+                each.files,
                 session.device,
             )
-            for name in choose_methods(session.pack, names, files)
+            for each in choose_variants(session.pack, names, parse_files(self.files))
         ]
 
     def _prompts(self, session: "Session") -> tuple[str, ...]:
@@ -190,7 +189,7 @@ class GridStrengths(EditGrid):
         """Edit each picture for each text, and render it at all strengths."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip_benchmark.method_choices import parse_files
+        from cfclip_benchmark.variants import parse_files
 
         strengths = chosen_strengths(self.strength or (_STRENGTHS,))
         names = tuple(parse_files(self.files)) or (_OWN_METHOD,)
@@ -222,7 +221,7 @@ class GridCompare(EditGrid):
         """Make each edit once."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip_benchmark.method_choices import parse_files
+        from cfclip_benchmark.variants import parse_files
 
         session = self.open_session()
         names = self.methods or tuple(parse_files(self.files)) or (_OWN_METHOD,)
