@@ -27,7 +27,7 @@ from cfclip.provenance.stamping import write_picture
 from cfclip.tensors import signed_from_pil
 from cfclip.viewing.sheets import sheet
 from cfclip_benchmark.avatars.attributes import SHAPES, classes
-from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, read_prompts
+from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED_PROMPTS, read_prompts
 from cfclip_benchmark.avatars.judges import load_probes
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
 from cfclip_benchmark.avatars.scores import AvatarEdit
@@ -75,7 +75,7 @@ class Shown:
     """Of each edit, whether both probes read all that the prompt says."""
 
 
-def draw(seed: int, file: Path = SHIPPED) -> tuple[Drawn, ...]:
+def draw(seed: int, file: Path = SHIPPED_PROMPTS) -> tuple[Drawn, ...]:
     """A test prompt of every family and samples for it; the same seed draws the same."""
     rng = random.Random(seed)
     prompts = read_prompts(file).test
@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--prompts",
         type=Path,
-        default=SHIPPED,
+        default=SHIPPED_PROMPTS,
         help="file of prompts; the benchmark's if not given",
     )
     parser.add_argument("--steps", type=int, help="of each edit; the pack's if not given")

@@ -56,7 +56,7 @@ class Evaluate:
     """Natural avatars of the split, for inversion and edits."""
     out: Path
     """Folder for `figures.json`, `edits.jsonl` and grids; finished sections are kept."""
-    probes: Path = judges.SHIPPED / "probes"
+    probes: Path = judges.PROBES_FOLDER
     """Folder of the two probes."""
     judge: Path = judges.CLIP_FOLDER
     """Folder of the CLIP that judges."""

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cfclip.embedders.clip_config import MERGES_FILE
+from cfclip.embedders.clip_config import MERGES_FILE, TOWERS
 from cfclip.embedders.clip_files import (
     build_clip_model,
     load_tokenizer,
@@ -34,7 +34,6 @@ from cfclip.embedders.clip_files import (
     save_clip,
     trim_bpe,
 )
-from cfclip.embedders.towers import NAME, PLAIN_NAME
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
 from cfclip.training.average import Average
 from cfclip_benchmark.avatars.wording import CaptionSplit
@@ -46,7 +45,7 @@ from recipes.avatars.stage_runs import Run, cosine_lr, run_identity, set_lr, ste
 _log = logging.getLogger(__name__)
 
 Role = Literal["pack", "judge"]
-TOWERS: dict[Role, str] = {"pack": NAME, "judge": PLAIN_NAME}
+TOWER_NAMES: dict[Role, str] = dict(zip(("pack", "judge"), TOWERS, strict=True))
 _SPLITS: dict[Role, CaptionSplit] = {"pack": "train", "judge": "judge"}
 
 IMAGE_MEAN = (0.5, 0.5, 0.5)
@@ -113,7 +112,7 @@ class TrainClip:
             "embed_dim": self.embed_dim,
             "vision_cfg": {
                 "image_size": image_size,
-                "timm_model_name": TOWERS[self.role],
+                "timm_model_name": TOWER_NAMES[self.role],
                 "timm_pool": "",
                 "timm_proj": "",
             },

@@ -8,7 +8,7 @@ from cfclip.apps.cli import main
 from cfclip.apps.options import OK
 from cfclip.errors import InputError
 from cfclip.training.saved_state import CHECKPOINT
-from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, prompt_name, read_prompts
+from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED_PROMPTS, prompt_name, read_prompts
 from cfclip_benchmark.avatars.scores import AvatarEdit
 
 _FOLDER = Path(__file__).parent
@@ -53,7 +53,7 @@ class Training:
 
 def trainings() -> Iterator[Training]:
     """Every mapper, those first that tuning needs."""
-    prompts, single = read_prompts(SHIPPED), read_prompts(SINGLE_PROMPTS)
+    prompts, single = read_prompts(SHIPPED_PROMPTS), read_prompts(SINGLE_PROMPTS)
     ablated = read_prompts(ABLATION_PROMPTS).test
     yield Training("validation", prompts.validation, _STEPS_OF_VALIDATION)
     for edits in (single.validation, single.test):

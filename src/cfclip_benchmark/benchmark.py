@@ -15,7 +15,7 @@ from cfclip.errors import InputError
 from cfclip.io.files import sha256_of
 from cfclip_benchmark.avatars.attributes import AvatarRecord
 from cfclip_benchmark.avatars.cases import Case, make_cases
-from cfclip_benchmark.avatars.judges import SHIPPED
+from cfclip_benchmark.avatars.judges import PROBES_FOLDER
 from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import Split
 from cfclip_benchmark.candidates import Editing
@@ -75,7 +75,7 @@ class Benchmark:
 
     def description(self, methods: Sequence[Editing]) -> dict[str, Any]:
         """What decides the rows of methods, for `BenchmarkFolder.claim`."""
-        probes = sorted((SHIPPED / "probes").iterdir())
+        probes = sorted(PROBES_FOLDER.iterdir())
         return {
             "format": FORMAT,
             **circumstances(self.session.pack, self.session.device),

@@ -5,9 +5,8 @@ import timm
 import torch
 
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_config import MERGES_FILE
+from cfclip.embedders.clip_config import MERGES_FILE, TOWERS
 from cfclip.embedders.clip_files import build_clip_model, load_tokenizer, save_clip, trim_bpe
-from cfclip.embedders.towers import NAME, PLAIN_NAME
 
 MEAN = STD = (0.5, 0.5, 0.5)
 SIDE = 32
@@ -33,7 +32,7 @@ def tower_config(vocab_size: int, name: str) -> dict:
     }
 
 
-@pytest.fixture(params=[NAME, PLAIN_NAME])
+@pytest.fixture(params=TOWERS)
 def folder(tmp_path, request):
     torch.manual_seed(0)
     size = trim_bpe(["green hair"], tmp_path / MERGES_FILE)
@@ -75,7 +74,7 @@ def test_gradients_reach_the_image(folder):
     assert images.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", [NAME, PLAIN_NAME])
+@pytest.mark.parametrize("name", TOWERS)
 def test_pretrained_weights_do_not_exist(name):
     with pytest.raises((ValueError, RuntimeError)):
         timm.create_model(name, pretrained=True)
@@ -83,6 +82,6 @@ def test_pretrained_weights_do_not_exist(name):
 
 def test_other_map_layouts_are_refused():
     with pytest.raises(ValueError, match="NHWC"):
-        timm.create_model(NAME, num_classes=4).forward_intermediates(
+        timm.create_model(TOWERS[0], num_classes=4).forward_intermediates(
             torch.zeros(1, 3, SIDE, SIDE), output_fmt="NHWC"
         )

@@ -76,13 +76,13 @@ class BenchWork(OnPack):
         judge_hash: str | None = None,
     ) -> "Benchmark":
         """What is measured, every option and text of it checked. Raises `InputError`."""
-        from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED, read_prompts
+        from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED_PROMPTS, read_prompts
         from cfclip_benchmark.avatars.cases import draw_avatars
         from cfclip_benchmark.benchmark import Benchmark, quick_edits
 
         check_seed(self.seed)
         draw_avatars(split, self.images)  # which knows the limits
-        edits = read_prompts(self.prompts or SHIPPED).of(split)
+        edits = read_prompts(self.prompts or SHIPPED_PROMPTS).of(split)
         projection = self.projection
         if self.quick:
             projection = replace(projection, steps=min(projection.steps, _QUICK_PROJECTION_STEPS))

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from cfclip.embedders.clip_config import TOWERS
 
-NAME, PLAIN_NAME = TOWERS
+_NAME, _PLAIN_NAME = TOWERS
 _WIDTHS = (16, 48, 96, 160)
 _PLAIN_WIDTHS = (24, 64, 128, 192)
 _POOLED_SIDE = 4
@@ -115,14 +115,14 @@ class CompactNet(nn.Module):
 @register_model
 def cfclip_compact_resnet(pretrained: bool = False, **settings: Any) -> CompactNet:
     """timm's entry point; there are no weights to fetch, so `pretrained` must be False."""
-    _refuse(pretrained, NAME)
+    _refuse(pretrained, _NAME)
     return CompactNet(int(settings["num_classes"]), _WIDTHS, HalvingBlock)
 
 
 @register_model
 def cfclip_compact_plain(pretrained: bool = False, **settings: Any) -> CompactNet:
     """timm's entry point; there are no weights to fetch, so `pretrained` must be False."""
-    _refuse(pretrained, PLAIN_NAME)
+    _refuse(pretrained, _PLAIN_NAME)
     return CompactNet(int(settings["num_classes"]), _PLAIN_WIDTHS, _plain_block)
 
 
@@ -133,14 +133,3 @@ def _plain_block(inputs: int, outputs: int) -> nn.Sequential:
 def _refuse(pretrained: bool, name: str) -> None:
     if pretrained:
         raise ValueError(f"{name} has no pretrained weights; load them from a CLIP folder")
-
-
-__all__ = [
-    "NAME",
-    "PLAIN_NAME",
-    "CompactNet",
-    "HalvingBlock",
-    "cfclip_compact_plain",
-    "cfclip_compact_resnet",
-    "conv_norm_relu",
-]

@@ -16,7 +16,7 @@ from cfclip_benchmark.avatars.language import SHAPE_WORDS
 from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import SPLITS, Split
 
-SHIPPED = Path(__file__).with_name("prompts.toml")
+SHIPPED_PROMPTS = Path(__file__).with_name("prompts.toml")
 """The prompts that come with the package; the file tells its own layout."""
 
 
@@ -34,7 +34,7 @@ class PromptSet:
         return self.test if split == "test" else self.validation
 
 
-def read_prompts(path: str | Path = SHIPPED) -> PromptSet:
+def read_prompts(path: str | Path = SHIPPED_PROMPTS) -> PromptSet:
     """Read a file of prompts, laid out as the shipped one.
 
     Raises:

@@ -6,13 +6,13 @@ from cfclip.embedders.clip import load_clip
 from cfclip.embedders.embedder import Embedder
 from cfclip_benchmark.probes import ARCHITECTURES, Architecture, Probe, load_probe
 
-SHIPPED = Path(__file__).parent
-"""Where the judges lie that come with the package."""
-CLIP_FOLDER = SHIPPED / "clip"
+PROBES_FOLDER = Path(__file__).with_name("probes")
+"""The probes that come with the package."""
+CLIP_FOLDER = Path(__file__).with_name("clip")
 """The CLIP that no edit follows: it has another seed, image tower and templates than the pack's."""
 
 
-def load_probes(folder: Path = SHIPPED / "probes") -> dict[Architecture, Probe]:
+def load_probes(folder: Path = PROBES_FOLDER) -> dict[Architecture, Probe]:
     """The two probes of a folder, in evaluation mode, in the order of `ARCHITECTURES`.
 
     Raises:
