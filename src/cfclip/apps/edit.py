@@ -175,10 +175,10 @@ class EditWork:
         return self.saving.console.progress(label) if shown else nullcontext()
 
     def _source(self, task: Task) -> "Source":
-        from cfclip.editing.masks import open_mask
-
         session, picture = self.session, picture_of(task, self.face)
         if self.mask is not None:  # before the work: a photo's mask has to fit it
+            from cfclip.editing.masks import open_mask
+
             open_mask(self.mask, session.pack.manifest.resolution, [picture])
         with self._progress(f"{task.name}: inverting", one_pass=False) as update:
             source = session.invert(picture, self.projection, update)
@@ -300,10 +300,10 @@ class Edit(PackWork):
         return self._work(saving, prompts).run(tasks, failures)
 
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
-        from cfclip.editing.masks import open_mask
-
         session = self.open_session()
         if self.mask is not None and not self.face.chosen:
+            from cfclip.editing.masks import open_mask
+
             open_mask(self.mask, session.pack.manifest.resolution)
         measure = None
         if self.identity_network is not None:

@@ -13,9 +13,11 @@ made: they are held to the sizes of the pack's, and their edits come with a warn
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
+from cfclip.editors.editor import Editor
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_checkpoints import load_released_mapper
 from cfclip.editors.mapper_config import MapperEditConfig
@@ -27,11 +29,15 @@ from cfclip.editors.text_mapper import (
     text_mapper_metadata,
 )
 from cfclip.embedders.prompts import check_prompt
-from cfclip.errors import CheckpointError
+from cfclip.errors import CheckpointError, InputError
 from cfclip.io.text_formats import FormatError, field_of, named
 from cfclip.io.weights import is_model_file
+from cfclip.losses.terms import ObjectiveName, beyond_published
 from cfclip.packs.pack import Pack
 from cfclip.provenance.record import file_origin
+
+if TYPE_CHECKING:
+    from cfclip.editing.opened_methods import Opening
 
 
 def open_mapper(
@@ -86,4 +92,31 @@ def _check_sizes(
         raise CheckpointError(
             f"{path} has ({', '.join(names)}) {tuple(found)}, the models of the pack "
             f"{tuple(expected)}; give the mapper of this pack, or the pack of this mapper"
+        )
+
+
+def mappers(opening: "Opening") -> list[Editor]:
+    """Mappers of any kind; of compared methods CF-CLIP's, which read their text, however they were
+    trained, or StyleCLIP's, which do not and are trained as published."""
+    editors: list[Editor] = []
+    name, published = opening.method.name, opening.method.published
+    for file in opening.files:
+        mapper = open_mapper(opening.pack, file, opening.device, opening.config)
+        if opening.method.compared and mapper.reads_text != (published is None):
+            kind = "text" if published is None else "latent"
+            raise InputError(f"{file} is no {kind} mapper, which {name} takes (--mapper {kind})")
+        if published is not None:
+            _check_published(name, file, published)
+        editors.append(mapper)
+    return editors
+
+
+def _check_published(name: str, file: Path, objective: ObjectiveName) -> None:
+    """A result of ours must not go by the name of a published method."""
+    settings = text_mapper_metadata(mapper_file(file)).get("settings")
+    beyond = list(beyond_published(settings if isinstance(settings, dict) else {}, objective))
+    if beyond:
+        raise InputError(
+            f"{file} was trained with {', '.join(beyond)}, which {name} does not take; train it "
+            f"with --preset {name}"
         )

@@ -109,7 +109,7 @@ class Method:
 _OPTIMISED = "cfclip.editors.optimisation_config:LatentOptimisationConfig"
 _MAPPED = "cfclip.editors.mapper_config:MapperEditConfig"
 _OPTIMISE = "cfclip.editing.opened_methods:optimisation"
-_MAPPERS = "cfclip.editing.opened_methods:mappers"
+_MAPPERS = "cfclip.editing.mappers:mappers"
 _RUNS = "runs of `cfclip train`, or files of mappers"
 
 

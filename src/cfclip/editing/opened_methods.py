@@ -10,24 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editing.mappers import open_mapper
 from cfclip.editing.methods import Method, method_named
-from cfclip.editors.channel_statistics import channel_report
 from cfclip.editors.editor import BatchEdit, Editor, EditRequest
-from cfclip.editors.global_directions import GlobalDirections
 from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.mapper_editor import choose_prompts
 from cfclip.editors.optimisation_config import parse_layers
-from cfclip.editors.text_mapper import mapper_file, text_mapper_metadata
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.io.text_formats import field_of
-from cfclip.losses.terms import ObjectiveName, beyond_published
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.provenance.record import file_origin
 from cfclip.settings import EditSettings
-from cfclip.training.runs import logged_seconds
 
 
 @dataclass(frozen=True)
@@ -98,6 +91,8 @@ class OpenedMethod:
     def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
         """The prompts that given texts mean, cleaned; see `Editor.choose`."""
         if len(self.editors) > 1:
+            from cfclip.editors.mapper_editor import choose_prompts
+
             return choose_prompts(texts, every, self.prompts)
         return self.editors[0].choose(texts, every)
 
@@ -224,42 +219,21 @@ def optimisation(opening: Opening) -> list[Editor]:
     return [LatentOptimisation(generator, embedder, config, text_map)]
 
 
-def mappers(opening: Opening) -> list[Editor]:
-    """Mappers of any kind; of compared methods CF-CLIP's, which read their text, however they were
-    trained, or StyleCLIP's, which do not and are trained as published."""
-    editors: list[Editor] = []
-    name, published = opening.method.name, opening.method.published
-    for file in opening.files:
-        mapper = open_mapper(opening.pack, file, opening.device, opening.config)
-        if opening.method.compared and mapper.reads_text != (published is None):
-            kind = "text" if published is None else "latent"
-            raise InputError(f"{file} is no {kind} mapper, which {name} takes (--mapper {kind})")
-        if published is not None:
-            _check_published(name, file, published)
-        editors.append(mapper)
-    return editors
-
-
 def global_directions(opening: Opening) -> list[Editor]:
     """Global directions, with the statistics of their file."""
+    from cfclip.editors.global_directions import GlobalDirections
+
     (file,) = opening.files
     statistics = opening.pack.channel_statistics(file, opening.device)
     return [GlobalDirections(*opening.models, statistics, opening.config)]
 
 
-def _check_published(name: str, file: Path, objective: ObjectiveName) -> None:
-    """A result of ours must not go by the name of a published method."""
-    found = text_mapper_metadata(mapper_file(file)).get("settings")
-    beyond = list(beyond_published(found if isinstance(found, dict) else {}, objective))
-    if beyond:
-        raise InputError(
-            f"{file} was trained with {', '.join(beyond)}, which {name} does not take; train it "
-            f"with --preset {name}"
-        )
-
-
 def _seconds_of(file: Path, editor: Editor) -> float | None:
     """Seconds of work that made a file, if it or its training tells."""
+    from cfclip.editors.channel_statistics import channel_report
+    from cfclip.editors.global_directions import GlobalDirections
+    from cfclip.training.runs import logged_seconds
+
     if isinstance(editor, GlobalDirections):
         fitted: float | None = field_of(channel_report(file), "seconds", float | None, None)
         return fitted

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
-from cfclip.editing.masks import mask_tensor, open_mask
 from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.opened_methods import OpenedMethod, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
@@ -216,7 +215,12 @@ class Session:
         one = isinstance(image, Editable)
         images = [image] if isinstance(image, Editable) else image
         size = self.pack.manifest.resolution
-        confined = None if mask is None else open_mask(mask, size, images)
+        confined = tensor = None
+        if mask is not None:
+            from cfclip.editing.masks import mask_tensor, open_mask
+
+            confined = open_mask(mask, size, images)
+            tensor = mask_tensor(confined)
         sources = self._sources.sources_of(images, projection)
         facts = {
             **circumstances(self.pack, self.device),
@@ -242,7 +246,7 @@ class Session:
             latents=torch.stack([source.latents for source in sources]).to(self.device),
             seed=seed,
             indices=indices,
-            mask=None if confined is None else mask_tensor(confined),
+            mask=tensor,
         )
         editor = method.editor_of(texts.prompts)
         at_once = min(batch, self.generator.images_at_once) if editor.one_pass else len(sources)
