@@ -14,8 +14,7 @@ from pathlib import Path
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
 from cfclip.images.output_files import check_outputs
-from cfclip.provenance.metadata import joint_provenance, provenance_of
-from cfclip.provenance.stamping import write_picture
+from cfclip.provenance.stamping import joint_provenance, provenance_of, write_picture
 from cfclip.viewing.sheets import sheet
 
 AVATARS = Path(__file__).parent / "avatars"

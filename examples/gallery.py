@@ -22,8 +22,7 @@ from cfclip.apps.console import Console
 from cfclip.images.output_files import check_outputs
 from cfclip.io.files import atomic_write
 from cfclip.packs.manifest import PackManifest
-from cfclip.provenance.metadata import GENERATED, Provenance
-from cfclip.provenance.stamping import write_picture
+from cfclip.provenance.stamping import GENERATED, Provenance, write_picture
 from cfclip.tensors import signed_from_pil
 from cfclip.viewing.sheets import sheet
 from cfclip_benchmark.avatars.attributes import SHAPES, classes

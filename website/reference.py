@@ -54,8 +54,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "Measuring": ("cfclip_benchmark.benchmark", "cfclip_benchmark.tuning"),
     "Provenance": (
         *("cfclip.provenance.record", "cfclip.provenance.recorded_edits"),
-        *("cfclip.provenance.metadata", "cfclip.provenance.stamping"),
-        "cfclip.provenance.c2pa",
+        *("cfclip.provenance.stamping", "cfclip.provenance.c2pa"),
     ),
     "Looking": ("cfclip.viewing.sheets", "cfclip.viewing.sweeps", "cfclip.viewing.heat_maps"),
 }

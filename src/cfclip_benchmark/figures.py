@@ -8,8 +8,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from cfclip.provenance.metadata import COMPOSED, Provenance
-from cfclip.provenance.stamping import write_picture
+from cfclip.provenance.stamping import COMPOSED, Provenance, write_picture
 from cfclip.viewing.charts import Point, Series, chart, svg_of
 from cfclip.viewing.sheets import sheet
 from cfclip_benchmark.avatars.cases import case_name

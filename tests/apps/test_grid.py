@@ -9,8 +9,7 @@ from refusals import refused
 
 from cfclip.apps.cli import main
 from cfclip.editing.session import Session
-from cfclip.provenance.metadata import COMPOSED, GENERATED
-from cfclip.provenance.stamping import inspect_picture
+from cfclip.provenance.stamping import COMPOSED, GENERATED, inspect_picture
 from cfclip.training.runs import LOG
 
 GAP, SIDE, LINE = 8, 64, 20

@@ -24,7 +24,7 @@ from cfclip.apps.cli import main
 from cfclip.apps.console import Console, library_logs, tell
 from cfclip.errors import LONGEST_LINE, one_line, plain, shortened
 from cfclip.packs.manifest import MANIFEST_FILE
-from cfclip.provenance.metadata import XMP_KEYWORD, Provenance, xmp_packet
+from cfclip.provenance.stamping import XMP_KEYWORD, Provenance, xmp_packet
 
 ACTING = (
     "\x1b]0;title\x07\x1b[2J\b\r\x7f\v\f\t"  # a terminal's commands, C0 and DEL

@@ -17,7 +17,7 @@ from cfclip.batches.shards import read_shard
 from cfclip.editing.session import Session
 from cfclip.errors import CheckpointError, PackError
 from cfclip.images.image_files import read_xmp
-from cfclip.provenance.metadata import COMPOSED, GENERATED
+from cfclip.provenance.stamping import COMPOSED, GENERATED
 from cfclip.provenance.xmp import read_packet
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cfclip.apps.cli import COMMANDS
 from cfclip.images.image_files import MAX_PIXELS
-from cfclip.provenance.metadata import COMPOSED, Provenance, xmp_packet
+from cfclip.provenance.stamping import COMPOSED, Provenance, xmp_packet
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

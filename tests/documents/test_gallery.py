@@ -8,8 +8,7 @@ from PIL import Image
 from tiny_pack import RESOLUTION
 
 from cfclip.packs.pack import Pack
-from cfclip.provenance.metadata import GENERATED
-from cfclip.provenance.stamping import inspect_picture
+from cfclip.provenance.stamping import GENERATED, inspect_picture
 from cfclip_benchmark.avatars.attributes import sample_records
 from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
 from cfclip_benchmark.avatars.judges import load_probes

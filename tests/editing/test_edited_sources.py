@@ -10,8 +10,7 @@ from PIL import Image, ImageChops
 
 from cfclip import EditResult, ProjectionConfig, Session, rerun
 from cfclip.editing.edited_sources import source_of
-from cfclip.provenance.metadata import COMPOSED, GENERATED, provenance_of
-from cfclip.provenance.stamping import inspect_picture
+from cfclip.provenance.stamping import COMPOSED, GENERATED, inspect_picture, provenance_of
 
 QUICK = ProjectionConfig(steps=2)
 

@@ -15,8 +15,14 @@ from cfclip.apps.cli import main
 from cfclip.errors import InputError
 from cfclip.images.image_files import read_xmp
 from cfclip.provenance.c2pa import PictureSigner, read_credentials
-from cfclip.provenance.metadata import COMPOSED, GENERATED, Provenance
-from cfclip.provenance.stamping import Marking, inspect_picture, write_picture
+from cfclip.provenance.stamping import (
+    COMPOSED,
+    GENERATED,
+    Marking,
+    Provenance,
+    inspect_picture,
+    write_picture,
+)
 
 pytest.importorskip("c2pa")
 from cryptography.hazmat.primitives import serialization

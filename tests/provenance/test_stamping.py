@@ -16,8 +16,15 @@ from cfclip.apps.cli import main
 from cfclip.errors import InputError
 from cfclip.images.image_files import read_xmp
 from cfclip.provenance.c2pa import credentials_available
-from cfclip.provenance.metadata import COMPOSED, GENERATED, Provenance, xmp_packet
-from cfclip.provenance.stamping import Marking, inspect_picture, write_picture
+from cfclip.provenance.stamping import (
+    COMPOSED,
+    GENERATED,
+    Marking,
+    Provenance,
+    inspect_picture,
+    write_picture,
+    xmp_packet,
+)
 from cfclip.version import __version__
 
 STATEMENT = Provenance(COMPOSED, ("green <hair>",), "tiny", "1", "a" * 64, 3)

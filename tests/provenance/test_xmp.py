@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from tiny_process import environment
 
-from cfclip.provenance.metadata import XMP_KEYWORD
+from cfclip.provenance.stamping import XMP_KEYWORD
 from cfclip.provenance.xmp import MAX_PACKET_CHARACTERS
 
 MOST_SECONDS = 5.0

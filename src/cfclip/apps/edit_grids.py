@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cfclip.editing.opened_methods import OpenedMethod
     from cfclip.editing.results import EditResult
     from cfclip.editing.session import Session
-    from cfclip.provenance.metadata import Provenance
+    from cfclip.provenance.stamping import Provenance
     from cfclip.viewing.sheets import Tile
 
 _STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
@@ -103,7 +103,7 @@ class EditGrid(GridFile):
 
     def _draw(self, rows: Sequence[GridRow], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
-        from cfclip.provenance.metadata import joint_provenance
+        from cfclip.provenance.stamping import joint_provenance
         from cfclip.viewing.sheets import sheet
 
         marking = self.marking()
@@ -149,7 +149,7 @@ class EditGrid(GridFile):
     ) -> "tuple[list[Tile], Provenance]":
         """The tiles of a row, the source first, and what they tell of how they were made."""
         from cfclip.editing.results import circumstances
-        from cfclip.provenance.metadata import provenance_of
+        from cfclip.provenance.stamping import provenance_of
 
         source = session.invert(task.picture, self.projection)
         for warning in source.warnings:

@@ -16,7 +16,7 @@ from cfclip.settings import check_number
 
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
-    from cfclip.provenance.metadata import Provenance
+    from cfclip.provenance.stamping import Provenance
     from cfclip.viewing.charts import Series
     from cfclip.viewing.sheets import Tile
 
@@ -44,7 +44,7 @@ class GridContact(GridFile):
         check_number("columns", self.columns, 1)
         tasks, failures = find_tasks(self.images, self.pack, once=False)
         marking = self.start(tasks)
-        from cfclip.provenance.metadata import joint_provenance
+        from cfclip.provenance.stamping import joint_provenance
         from cfclip.viewing.sheets import in_rows, sheet
 
         samples = any(isinstance(task.picture, str) for task in tasks)
@@ -68,7 +68,7 @@ class GridContact(GridFile):
         name = "" if self.no_names else task.name
         if session is not None and isinstance(task.picture, str):
             from cfclip.editing.results import circumstances
-            from cfclip.provenance.metadata import provenance_of
+            from cfclip.provenance.stamping import provenance_of
 
             source = session.invert(task.picture)
             facts = {**circumstances(session.pack, session.device), "source": dict(source.origin)}

@@ -15,8 +15,7 @@ from cfclip.settings import check_number
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cfclip.provenance.metadata import Provenance
-    from cfclip.provenance.stamping import Marking
+    from cfclip.provenance.stamping import Marking, Provenance
 
 _SMALLEST, _LARGEST = 16, 2048
 _PNG = ".png"

@@ -11,8 +11,7 @@ from cfclip.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from cfclip.provenance.c2pa import Credentials
-    from cfclip.provenance.metadata import Provenance
-    from cfclip.provenance.stamping import Inspection
+    from cfclip.provenance.stamping import Inspection, Provenance
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _of_picture(inspection: "Inspection") -> Iterator[tuple[str, str]]:
 
 
 def _of_provenance(provenance: "Provenance | None") -> Iterator[tuple[str, str]]:
-    from cfclip.provenance.metadata import COMPOSED, GENERATED
+    from cfclip.provenance.stamping import COMPOSED, GENERATED
 
     if provenance is None:
         yield "provenance", "none: the picture does not tell how it was made"

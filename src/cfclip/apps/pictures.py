@@ -23,8 +23,7 @@ from cfclip.photos.face_config import FaceConfig
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
     from cfclip.editing.sources import Source
-    from cfclip.provenance.metadata import Provenance
-    from cfclip.provenance.stamping import Marking
+    from cfclip.provenance.stamping import Marking, Provenance
     from cfclip.viewing.sheets import Tile
 
 _SHEET_COLUMNS = 6
@@ -57,8 +56,7 @@ class Sample(PackWork):
         sheets = [self.out / f"samples-{seeds[0]}-{seeds[-1]}.png"] if self.count > 1 else []
         writing, marking, console = self.writing(), self.marking(), self.console
         check_written([*paths, *sheets], writing)
-        from cfclip.provenance.metadata import joint_provenance
-        from cfclip.provenance.stamping import write_picture
+        from cfclip.provenance.stamping import joint_provenance, write_picture
         from cfclip.viewing.sheets import in_rows, sheet
 
         tiles: list[Tile] = []
@@ -129,7 +127,7 @@ class Invert(PackWork):
 
 def _provenance(session: "Session", source: "Source") -> "Provenance":
     from cfclip.editing.results import circumstances
-    from cfclip.provenance.metadata import provenance_of
+    from cfclip.provenance.stamping import provenance_of
 
     return provenance_of(
         {**circumstances(session.pack, session.device), "source": dict(source.origin)}

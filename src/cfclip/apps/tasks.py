@@ -71,8 +71,11 @@ def find_tasks(images: Sequence[str], pack: str, once: bool = True) -> tuple[lis
 
 def _pictures(image: str, pack: str) -> tuple[Sequence[str | Path], str | None]:
     """What an argument names, and a line about what of it cannot be opened."""
-    from cfclip.editing.latent_sources import CodeReader, is_latents_spec
     from cfclip.editing.sources import is_sample_spec, parse_sample_spec
+
+    if is_sample_spec(image):
+        return [f"sample:{seed}" for seed in parse_sample_spec(image)], None
+    from cfclip.editing.latent_sources import CodeReader, is_latents_spec
     from cfclip.images.kinds import list_pictures
 
     if is_latents_spec(image):
@@ -81,8 +84,6 @@ def _pictures(image: str, pack: str) -> tuple[Sequence[str | Path], str | None]:
         sizes = generator_config(pack)
         codes = CodeReader(sizes.num_ws, sizes.w_dim).codes(image)
         return [code.spec for code in codes], None
-    if is_sample_spec(image):
-        return [f"sample:{seed}" for seed in parse_sample_spec(image)], None
     listing = list_pictures(image)
     return listing.pictures, listing.complaint
 
@@ -112,11 +113,12 @@ def _distinct_names(places: Sequence[str]) -> dict[str, str]:
 
 def _choices(place: str) -> tuple[str, ...]:
     """What the results of a picture may be called after, from the plainest to one of its own."""
-    from cfclip.editing.latent_sources import name_of_code
     from cfclip.editing.sources import is_sample_spec
 
     if is_sample_spec(place):
         return (place.replace(":", "-"),)
+    from cfclip.editing.latent_sources import name_of_code
+
     if (code := name_of_code(place)) is not None:
         return code, f"{code}-{short_hash(place)}"
     path = Path(place)

@@ -26,8 +26,7 @@ from cfclip.editing.sources import SourceMaker, sample_origin
 from cfclip.editors.editor import OnePassEditor
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import RECOVERABLE, CheckpointError, PackError, failure_line
-from cfclip.provenance.metadata import provenance_of
-from cfclip.provenance.stamping import Marking, encode_picture
+from cfclip.provenance.stamping import Marking, encode_picture, provenance_of
 from cfclip.settings import EditSettings
 from cfclip.tensors import pil_from_signed
 

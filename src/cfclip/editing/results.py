@@ -19,9 +19,8 @@ from cfclip.packs.pack import Pack
 from cfclip.photos.face_config import PasteBack
 from cfclip.photos.pasting import paste_back
 from cfclip.photos.photo import Photo
-from cfclip.provenance.metadata import provenance_of
 from cfclip.provenance.record import EditFiles, edit_files, edit_name, finished_record, write_json
-from cfclip.provenance.stamping import MARKED, Marking, write_picture
+from cfclip.provenance.stamping import MARKED, Marking, provenance_of, write_picture
 from cfclip.settings import check_strength
 from cfclip.tensors import pil_from_signed
 from cfclip.version import __version__

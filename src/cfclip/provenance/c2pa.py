@@ -17,7 +17,7 @@ from PIL import Image
 
 from cfclip.errors import InputError, failing_to, reason_of
 from cfclip.io.text_formats import FormatError, field_of, parse_json
-from cfclip.provenance.metadata import GENERATED, Provenance
+from cfclip.provenance.stamping import GENERATED, Provenance
 
 _PNG = "image/png"
 _LARGEST_KEY_BYTES = 1_000_000

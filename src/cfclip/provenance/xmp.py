@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from xml.parsers import expat
 
 from cfclip.errors import InputError
-from cfclip.provenance.metadata import NAMESPACES, Provenance, limited_prompts
+from cfclip.provenance.stamping import NAMESPACES, Provenance, limited_prompts
 
 MAX_PACKET_CHARACTERS = 1_000_000
 """Longer XMP is not read: it is no statement on one picture, and parsing takes memory."""

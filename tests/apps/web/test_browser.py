@@ -14,9 +14,8 @@ from web_window import PATIENCE_SECONDS, PHONE, Window, launched_browser
 
 from cfclip import Session, rerun
 from cfclip.fitting.mapper_training import find_latents, train_mapper
-from cfclip.provenance.metadata import COMPOSED, GENERATED
 from cfclip.provenance.record import image_sha256
-from cfclip.provenance.stamping import inspect_picture
+from cfclip.provenance.stamping import COMPOSED, GENERATED, inspect_picture
 from cfclip.training.training_config import TrainingConfig
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 from cfclip.apps.web.pieces import DOWNLOADS
 from cfclip.editing.results import EditResult
 from cfclip.errors import InputError
-from cfclip.provenance.metadata import provenance_of
+from cfclip.provenance.stamping import provenance_of
 from cfclip.viewing.sweeps import write_sweep
 
 

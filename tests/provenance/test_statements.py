@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfclip.errors import InputError
-from cfclip.provenance.metadata import (
+from cfclip.provenance.stamping import (
     COMPOSED,
     GENERATED,
     XMP_KEYWORD,
