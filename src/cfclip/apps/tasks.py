@@ -14,6 +14,7 @@ from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, INTERRUPTED, OK
 from cfclip.apps.writing import Writing
 from cfclip.errors import RECOVERABLE, CfclipError, InputError, failure_line, shown
+from cfclip.io.files import split_latents_spec
 from cfclip.photos.face_config import FaceConfig, PasteBack
 from cfclip.provenance.record import short_hash
 
@@ -75,15 +76,15 @@ def _pictures(image: str, pack: str) -> tuple[Sequence[str | Path], str | None]:
 
     if is_sample_spec(image):
         return [f"sample:{seed}" for seed in parse_sample_spec(image)], None
-    from cfclip.editing.latent_sources import CodeReader, is_latents_spec
-    from cfclip.images.kinds import list_pictures
-
-    if is_latents_spec(image):
+    if split_latents_spec(image):
+        from cfclip.editing.latent_sources import CodeReader
         from cfclip.packs.pack import generator_config
 
         sizes = generator_config(pack)
         codes = CodeReader(sizes.num_ws, sizes.w_dim).codes(image)
         return [code.spec for code in codes], None
+    from cfclip.images.kinds import list_pictures
+
     listing = list_pictures(image)
     return listing.pictures, listing.complaint
 
@@ -174,12 +175,11 @@ def check_texts(texts: Sequence[str]) -> None:
 
 def _names_pictures(given: str, bare_folders: bool = True) -> bool:
     """Whether a word is a file or a folder, fits one, asks for samples, or ends as pictures do."""
-    from cfclip.editing.latent_sources import is_latents_spec
     from cfclip.editing.sources import is_sample_spec
     from cfclip.images.kinds import SUFFIXES
 
     path = Path(given)
-    if is_sample_spec(given) or is_latents_spec(given) or path.suffix.lower() in SUFFIXES:
+    if is_sample_spec(given) or split_latents_spec(given) or path.suffix.lower() in SUFFIXES:
         return True
     try:
         if path.is_dir() and path.name == given:
@@ -191,11 +191,10 @@ def _names_pictures(given: str, bare_folders: bool = True) -> bool:
 
 def _holds_pictures(given: str) -> bool:
     """Whether what a word names may be worked on, as far as names tell."""
-    from cfclip.editing.latent_sources import is_latents_spec
     from cfclip.editing.sources import is_sample_spec
     from cfclip.images.kinds import list_pictures, opens_by_name
 
-    if is_sample_spec(given) or is_latents_spec(given):
+    if is_sample_spec(given) or split_latents_spec(given):
         return True
     try:
         return any(map(opens_by_name, list_pictures(given).pictures))

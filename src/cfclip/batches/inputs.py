@@ -7,11 +7,12 @@ from cfclip.batches import manifests, shards
 from cfclip.batches.manifests import latents_place, read_manifest, sample_place
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.batches.shards import read_shard
-from cfclip.editing.latent_sources import CodeReader, is_latents_spec
+from cfclip.editing.latent_sources import CodeReader
 from cfclip.editing.sources import is_sample_spec, parse_sample_spec
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.images.kinds import list_pictures
+from cfclip.io.files import split_latents_spec
 
 
 def find_entries(
@@ -40,7 +41,7 @@ def find_entries(
                 place, stem = sample_place(seed)
                 yield Entry(f"sample:{seed}", f"sample:{seed}", place, stem)
             continue
-        if is_latents_spec(each):
+        if split_latents_spec(each):
             if generator is None:
                 raise InputError(f"{each} cannot be used without a pack; give pictures or samples")
             for code in CodeReader(generator.num_ws, generator.w_dim).codes(each):

@@ -134,11 +134,6 @@ def name_of_code(spec: str | Path) -> str | None:
     return f"{stem}-{plain}" if plain == own else f"{stem}-{plain}-{short_hash(own)}"
 
 
-def is_latents_spec(image: object) -> bool:
-    """Whether a text or a path names a file of latents, or codes in one."""
-    return isinstance(image, str | Path) and split_latents_spec(image) is not None
-
-
 def latents_origin(latents: Tensor) -> dict[str, Any]:
     """The record's form of latents (CPU, float32); `latents_of` reads it back exactly."""
     numbers = latents.numpy().astype(_LATENTS_DTYPE).tobytes()
