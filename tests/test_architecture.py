@@ -34,7 +34,7 @@ _ARROWS = {
         "encoders photos viewing packs training"
     ),
     "batches": (
-        "io losses images embedders generators provenance editors encoders training editing"
+        "io losses optim images embedders generators provenance editors encoders training editing"
     ),
     "cfclip_benchmark": (
         "io optim images embedders provenance editors encoders viewing packs training editing"

@@ -16,7 +16,7 @@ from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
 from cfclip.fitting.mapper_training import TrainingLatents, find_latents, train_mapper
 from cfclip.io.files import atomic_write
-from cfclip.training.runs import RunProgress
+from cfclip.optim.descent import Progress
 from cfclip.training.training_config import TrainingConfig
 from cfclip.viewing.charts import Point, Series, chart, svg_of
 from recipes.avatars.evaluation import parse_settings
@@ -121,7 +121,7 @@ def _train(
 ) -> tuple[int, float]:
     """One piece of the training: the step it came to, and its seconds."""
 
-    def go_on(progress: RunProgress) -> bool:
+    def go_on(progress: Progress) -> bool:
         return progress.step % config.every != 0
 
     began = time.monotonic()

@@ -13,11 +13,12 @@ from statistics import fmean
 
 import torch
 
-from cfclip.editing.inversions import InversionProgress, Inversions
+from cfclip.editing.inversions import Inversions
 from cfclip.errors import InputError
 from cfclip.images.output_files import write_png
+from cfclip.optim.descent import Progress
 from cfclip.tensors import pil_from_signed
-from cfclip.training.runs import RunCallback, RunProgress
+from cfclip.training.runs import RunCallback
 from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
 from cfclip_benchmark.avatars.judges import load_probes
 from cfclip_benchmark.avatars.measures import Instruments, Subject
@@ -122,7 +123,7 @@ def _run(
         rows.append(measured)
         outcome.step += len(batch)
         spent[candidate.name] += [(time.monotonic() - began) / len(batch)] * len(batch)
-        progress = RunProgress(outcome.step, outcome.steps, {}, _seconds_left(left, spent))
+        progress = Progress(outcome.step, outcome.steps, {}, _seconds_left(left, spent))
         if callback is not None and callback(progress) is False:
             break
     return outcome
@@ -200,16 +201,8 @@ def _subjects(
     for picture, file in zip(pil_from_signed(originals), files.values(), strict=True):
         write_png(picture, file, overwrite=True)
 
-    def watch(progress: InversionProgress) -> None:
-        # Before the first row there is nothing to keep: to stop here is to be interrupted.
-        if callback is not None and progress.terms:
-            step = RunProgress(
-                progress.step, progress.steps, progress.terms, progress.seconds_left or 0.0
-            )
-            if callback(step) is False:
-                raise KeyboardInterrupt
-
-    inverted, failures = store.invert_all(files, watch)
+    # Before the first row there is nothing to keep: to stop here is to be interrupted.
+    inverted, failures = store.invert_all(files, callback)
     if failures:
         raise InputError(failures[0])
     subjects = []

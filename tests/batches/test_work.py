@@ -18,7 +18,7 @@ from cfclip.batches.rows import Place, Row
 from cfclip.batches.summary_page import write_summary
 from cfclip.batches.work import BatchRows, conclude, run_batch
 from cfclip.editing.session import Session
-from cfclip.training.runs import RunProgress
+from cfclip.optim.descent import Progress
 
 
 class ThisProcess:
@@ -65,7 +65,7 @@ def opened(path: Path, rows: Sequence[Row]) -> BatchRows:
 
 
 def test_what_is_left_is_done_once(tmp_path: Path, job: BatchJob) -> None:
-    seen: list[RunProgress] = []
+    seen: list[Progress] = []
     first = opened(tmp_path, GOOD)
     done = run_batch(first, ThisProcess(job), 4, lambda each: seen.append(each) or each.step < 4)
     assert (done.done, done.failed) == (4, 0)

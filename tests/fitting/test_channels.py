@@ -23,8 +23,9 @@ from cfclip.fitting.channels import (
     remove_checkpoints,
     style_spread,
 )
+from cfclip.optim.descent import Progress
 from cfclip.packs.pack import GENERATOR_FILE
-from cfclip.training.runs import LOG, RunProgress, logged_seconds
+from cfclip.training.runs import LOG, logged_seconds
 from cfclip.training.saved_state import CHECKPOINT
 
 CONFIG = ChannelFitConfig(images=2, batch=40)
@@ -85,7 +86,7 @@ def test_the_spread_of_a_linear_generator_is_that_of_its_noise() -> None:
 def test_two_pictures_for_every_channel_of_every_sample(session: Session, tmp_path: Path) -> None:
     embedder = session.embedder
     images, texts = embedder.image_calls, embedder.text_calls
-    seen: list[RunProgress] = []
+    seen: list[Progress] = []
     fitted = fit_channels(session, tmp_path, CONFIG, seen.append)
     assert fitted.statistics is not None
     assert embedder.image_calls - images == 2 * 2 * len(fitted.statistics.spread)
@@ -115,7 +116,7 @@ def test_a_power_cut_costs_what_came_after_the_checkpoint(
 ) -> None:
     with pytest.raises(PowerCut):
         fit_channels(session, tmp_path, CONFIG, cut_after(6), checkpoint_seconds=0.0)
-    seen: list[RunProgress] = []
+    seen: list[Progress] = []
     assert_same(fit_channels(session, tmp_path, CONFIG, seen.append), whole)
     assert seen[0].step == 7
 

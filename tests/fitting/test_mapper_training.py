@@ -6,7 +6,6 @@ import pytest
 import torch
 from tiny_training import stop_after, tiny_config
 
-from cfclip.editing.inversions import InversionProgress
 from cfclip.editing.session import Session
 from cfclip.editors.text_mapper import load_text_mapper, text_mapper_metadata
 from cfclip.encoders.projection_config import ProjectionConfig
@@ -17,6 +16,7 @@ from cfclip.fitting.mapper_training import (
     find_latents,
     train_mapper,
 )
+from cfclip.optim.descent import Progress
 from cfclip.packs.pack import assemble_pack
 from cfclip.training.runs import RunCallback
 from cfclip.training.training_config import TrainingConfig
@@ -141,7 +141,7 @@ def test_a_start_for_other_models_is_refused(
 def test_a_folder_of_pictures_is_inverted_once(
     session: Session, pictures: Path, tmp_path: Path
 ) -> None:
-    seen: list[InversionProgress] = []
+    seen: list[Progress] = []
     config = tiny_config()
     kept = tmp_path / "kept"
     found = find_latents(session, config, pictures, kept, PROJECTION, seen.append)

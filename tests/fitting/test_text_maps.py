@@ -7,13 +7,13 @@ import pytest
 import torch
 from captioned import write_captioned_folder
 
-from cfclip.editing.inversions import InversionProgress
 from cfclip.editing.session import Session
 from cfclip.editors.optimisation_config import TextMapFitConfig
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.fitting.captioned_pictures import read_captioned_folder
 from cfclip.fitting.text_maps import FittedTextMap, fit_captioned_folder
+from cfclip.optim.descent import Progress
 
 PROJECTION = ProjectionConfig(steps=1, warn_below_psnr=0.0)
 
@@ -33,7 +33,7 @@ def fit(
     session: Session,
     folder: Path,
     projection: ProjectionConfig = PROJECTION,
-    progress: list[InversionProgress] | None = None,
+    progress: list[Progress] | None = None,
     config: TextMapFitConfig | None = None,
 ) -> FittedTextMap:
     seen = progress if progress is not None else []
@@ -48,7 +48,7 @@ def fit(
 
 
 def test_the_map_fits_the_pack_and_the_pictures(session: Session, folder: Path) -> None:
-    progress: list[InversionProgress] = []
+    progress: list[Progress] = []
     fitted = fit(session, folder, progress=progress)
     assert (fitted.report.pictures, fitted.report.captions) == (24, 24)
     assert fitted.failures == ()
@@ -70,7 +70,7 @@ def test_a_rerun_goes_on_from_what_is_kept(session: Session, folder: Path) -> No
     kept[0].unlink()
     kept[1].write_text("{")  # damaged, and so made again
     kept[2].write_text(json.dumps({**written, "latents": {"float32": "", "shape": [0]}}))
-    progress: list[InversionProgress] = []
+    progress: list[Progress] = []
     before = session.embedder.image_calls
     again = fit(session, folder, progress=progress)
     assert torch.equal(again.text_map.weight, first.text_map.weight)
@@ -90,7 +90,7 @@ def test_other_settings_are_other_inversions(session: Session, folder: Path) -> 
 
 def test_pictures_that_fail_are_left_out_and_named(session: Session, folder: Path) -> None:
     (folder / "images" / "3.png").write_bytes(b"no picture")
-    progress: list[InversionProgress] = []
+    progress: list[Progress] = []
     fitted = fit(session, folder, progress=progress)
     (failure,) = fitted.failures
     assert "3.png is not a picture" in failure
@@ -156,7 +156,7 @@ def test_captions_that_clip_cannot_read_are_refused_before_the_work(
 
 
 def test_ctrl_c_keeps_what_is_inverted(session: Session, folder: Path) -> None:
-    def press(progress: InversionProgress) -> None:
+    def press(progress: Progress) -> None:
         if progress.step == 5:
             raise KeyboardInterrupt
 

@@ -102,15 +102,15 @@ def main(out: Path, options: dict[str, Any]) -> int:
     from tiny_training import tensors_of, tiny_run
 
     from cfclip.errors import CfclipError, InputError
+    from cfclip.optim.descent import Progress
     from cfclip.training.processes import joined
-    from cfclip.training.runs import RunProgress
 
     index, step, deed = options.pop("at_step", (0, -1, ""))
     seconds = options.pop("checkpoint_seconds", 1e9)
     try:
         with joined("cpu") as (processes, _):
 
-            def watch(progress: RunProgress) -> bool:
+            def watch(progress: Progress) -> bool:
                 print(json.dumps({"step": progress.step, "terms": progress.terms}), flush=True)
                 if (processes.index, progress.step) != (index, step):
                     return True

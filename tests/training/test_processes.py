@@ -13,11 +13,12 @@ from tiny_training import assert_same_mappers, stop_after, tiny_config, tiny_gen
 
 from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
 from cfclip.errors import InputError
+from cfclip.optim.descent import Progress
 from cfclip.training.board import FOLDER
 from cfclip.training.latents import sampled_latents, shared_latents
 from cfclip.training.launch import Launch
 from cfclip.training.processes import ALONE, JoinedProcesses, Processes, joined
-from cfclip.training.runs import LOG, RunProgress
+from cfclip.training.runs import LOG
 from cfclip.training.saved_state import CHECKPOINT
 
 # Three latents of a step and four to validate: shares of two processes that differ in size.
@@ -36,7 +37,7 @@ def alone(out: Path, stop: int | None = None) -> list[dict[str, float]]:
     """The curve of a run, or of the rest of it, in this process."""
     curve: list[dict[str, float]] = []
 
-    def watch(progress: RunProgress) -> bool:
+    def watch(progress: Progress) -> bool:
         curve.append(progress.terms)
         return stop is None or bool(stop_after(stop)(progress))
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError, TrainingError
 from cfclip.io.files import atomic_write
+from cfclip.optim.descent import Progress
 from cfclip.training.average import Average
 from cfclip.training.draws import Draws
-from cfclip.training.runs import LOG, Run, RunCallback, RunProgress, read_log
+from cfclip.training.runs import LOG, Run, RunCallback, read_log
 from cfclip.training.saved_state import CHECKPOINT
 
 STEPS = 7
@@ -113,7 +114,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    def spoil(progress: RunProgress) -> None:
+    def spoil(progress: Progress) -> None:
         if progress.step == 4:
             with torch.no_grad():
                 training.model[0].weight.fill_(torch.inf)
@@ -127,7 +128,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path: Path
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
-    def spoil_the_update(progress: RunProgress) -> None:
+    def spoil_the_update(progress: Progress) -> None:
         if progress.step == 4:  # the loss of the next step is still finite
             training.optimizer.param_groups[0]["weight_decay"] = torch.inf
 
@@ -138,7 +139,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_progress_estimates_the_time_left(tmp_path: Path) -> None:
-    seen: list[RunProgress] = []
+    seen: list[Progress] = []
     Training(tmp_path, seen.append).train()
     assert [each.step for each in seen] == list(range(1, STEPS + 1))
     assert {each.steps for each in seen} == {STEPS}

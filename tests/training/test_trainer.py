@@ -33,11 +33,12 @@ from cfclip.editors.text_mapper import (
     text_mapper_metadata,
 )
 from cfclip.errors import CheckpointError, InputError, TrainingError
+from cfclip.optim.descent import Progress
 from cfclip.training import board
 from cfclip.training.initial import new_mapper
 from cfclip.training.latents import sampled_latents
 from cfclip.training.mapper_objective import TOTAL, MapperTask
-from cfclip.training.runs import LOG, RunProgress
+from cfclip.training.runs import LOG
 from cfclip.training.saved_state import CHECKPOINT
 from cfclip.training.trainer import GRADIENT, MapperTrainer, train
 
@@ -246,7 +247,7 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    def spoil(progress: RunProgress) -> None:
+    def spoil(progress: Progress) -> None:
         if progress.step == 2:
             with torch.no_grad():
                 trainer.mapper.fusion.bias.fill_(torch.nan)

@@ -21,7 +21,7 @@ from cfclip.errors import CfclipWarning, one_line, plain, shortened
 if TYPE_CHECKING:
     from types import FrameType
 
-    from cfclip.training.runs import RunCallback, RunProgress
+    from cfclip.training.runs import RunCallback
 
 PROGRAM = "cfclip"
 LINE_SECONDS = 10.0
@@ -229,7 +229,7 @@ def watched_run(console: Console, title: str) -> Iterator["RunCallback"]:
     """The callback of a run, which ends it with a checkpoint when the user asks to stop."""
     with stop_requests() as asked, console.progress(title) as update:
 
-        def watch(progress: "RunProgress") -> bool:
+        def watch(progress: Progress) -> bool:
             update(progress)
             return not asked.is_set()
 

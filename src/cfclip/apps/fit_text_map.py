@@ -14,8 +14,8 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig
 
 if TYPE_CHECKING:
-    from cfclip.editing.inversions import InversionProgress
     from cfclip.fitting.text_maps import FittedTextMap
+    from cfclip.optim.descent import Progress
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class FitTextMap(OnPack, TensorFile):
         try:
             with console.progress(f"inverting {len(folder.pictures)} pictures") as update:
 
-                def watch(progress: "InversionProgress") -> None:
+                def watch(progress: "Progress") -> None:
                     nonlocal done
                     done = progress.step
                     update(progress)

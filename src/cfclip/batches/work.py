@@ -14,7 +14,8 @@ from cfclip.batches.finished import Results
 from cfclip.batches.openly import without_folders
 from cfclip.batches.packing import FIELDS
 from cfclip.batches.rows import Row, outcome_of
-from cfclip.training.runs import RunCallback, RunProgress
+from cfclip.optim.descent import Progress
+from cfclip.training.runs import RunCallback
 
 DONE, FAILED = "done", "failed"
 
@@ -143,7 +144,7 @@ def _tell(callback: RunCallback, done: int, failed: int, total: int, rate: float
     """Whether the callback wants to go on."""
     terms = {"per_second": rate, **({"failed": float(failed)} if failed else {})}
     left = (total - done - failed) / rate if rate else 0.0
-    return callback(RunProgress(done + failed, total, terms, left)) is not False
+    return callback(Progress(done + failed, total, terms, left)) is not False
 
 
 def _report(row: Row, outcome: Outcome, folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from cfclip.images.image_files import open_image
 from cfclip.images.output_files import check_outputs
 from cfclip.io.text_files import read_json
 from cfclip.io.text_formats import field_of
+from cfclip.optim.descent import Progress
 from cfclip.packs.pack import ENCODER_FILE
 from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import landmarks_file
@@ -48,18 +49,9 @@ class Inverted:
     """How many faces its photo has, if one was cut from it."""
 
 
-@dataclass(frozen=True)
-class InversionProgress:
-    """What a callback sees after each picture."""
-
-    step: int
-    """Pictures done."""
-    steps: int
-    """Pictures in all."""
-    terms: dict[str, float]
-    """"psnr" of the picture, in decibels; empty if it could not be used."""
-    seconds_left: float | None
-    """Estimate from the pictures that were inverted so far; None if none was."""
+InversionCallback: TypeAlias = Callable[[Progress], bool | None]
+"""Called after each picture; the terms are the "psnr" of it in decibels, or none if it could not be
+used. Returning False ends the work as Ctrl-C does."""
 
 
 class Inversions:
@@ -131,7 +123,7 @@ class Inversions:
     def invert_all(
         self,
         pictures: Mapping[str, Path],
-        callback: Callable[[InversionProgress], None] | None = None,
+        callback: InversionCallback | None = None,
     ) -> tuple[dict[str, Inverted], list[str]]:
         """The inversions of pictures by name, and a line for each that cannot be used.
 
@@ -156,7 +148,8 @@ class Inversions:
             if callback is not None:
                 left = len(pictures) - done
                 estimate = left * seconds / worked if worked else None
-                callback(InversionProgress(done, len(pictures), terms, estimate))
+                if callback(Progress(done, len(pictures), terms, estimate)) is False:
+                    raise KeyboardInterrupt
         return found, failures
 
     def _key(self, digest: str, face: Mapping[str, Any] | None = None) -> str:

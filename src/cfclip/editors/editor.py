@@ -16,7 +16,7 @@ from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.optim.descent import COMPLETED
+from cfclip.optim.descent import COMPLETED, DescentStep
 from cfclip.settings import EditSettings, check_seed
 
 
@@ -107,26 +107,15 @@ class EditRequest(EditTexts):
         return self.mask.to(self.latents).expand(len(self.latents), -1, -1, -1)
 
 
-@dataclass(frozen=True)
-class EditProgress:
-    """What a callback sees after each step.
+@dataclass(frozen=True, kw_only=True)
+class EditProgress(DescentStep):
+    """What a callback sees after each step."""
 
-    Attributes:
-        step: updates done so far, 0 before the first.
-        steps: updates at most.
-        terms: the objective's terms, unweighted, and "total", mean over the images still running.
-        running: images still running, those that end with this step included.
-        seconds: since the edit began.
-        images: call it for the current images `(batch, 3, R, R)` at the result's strength; costs
-            one rendering, so call it as often as a preview needs.
-    """
-
-    step: int
-    steps: int
-    terms: dict[str, float]
-    running: int
     seconds: float
+    """Since the edit began."""
     images: Callable[[], Tensor]
+    """Call it for the current images `(batch, 3, R, R)` at the result's strength; costs one
+    rendering, so call it as often as a preview needs."""
 
 
 EditCallback = Callable[[EditProgress], bool | None]

@@ -208,14 +208,7 @@ class _Run:
             return None
         offset = self.offset
         return self._callback(
-            EditProgress(
-                step=step.step,
-                steps=step.steps,
-                terms=step.terms,
-                running=step.running,
-                seconds=self.seconds(),
-                images=lambda: self.render(offset),
-            )
+            EditProgress(**vars(step), seconds=self.seconds(), images=lambda: self.render(offset))
         )
 
 

@@ -1,7 +1,7 @@
 """Training a text mapper with a session: prompts, latents and a folder for the run."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cfclip.editing.defaults import projection_settings, training_settings
-from cfclip.editing.inversions import InversionProgress, Inversions, face_warnings
+from cfclip.editing.inversions import InversionCallback, Inversions, face_warnings
 from cfclip.editing.mappers import open_mapper
 from cfclip.editing.session import Session
 from cfclip.editors.mapper_editor import MapperEdit
@@ -70,7 +70,7 @@ def find_latents(
     source: str | Path | None = None,
     inversions: str | Path | None = None,
     projection: ProjectionConfig | None = None,
-    callback: Callable[[InversionProgress], None] | None = None,
+    callback: InversionCallback | None = None,
     face: FaceConfig | None = None,
 ) -> TrainingLatents:
     """The latents to train on: sampled, of a file, or of a folder of pictures, which are inverted.

@@ -1,13 +1,12 @@
 """A linear text map from a folder of pictures with captions: inverted, embedded, fitted."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from cfclip.editing.defaults import projection_settings
-from cfclip.editing.inversions import InversionProgress, Inversions, face_warnings
+from cfclip.editing.inversions import InversionCallback, Inversions, face_warnings
 from cfclip.editing.session import Session
 from cfclip.editors.linear_text_map import LinearTextMap
 from cfclip.editors.optimisation_config import TextMapFitConfig
@@ -41,7 +40,7 @@ def fit_captioned_folder(
     inversions: str | Path,
     config: TextMapFitConfig | None = None,
     projection: ProjectionConfig | None = None,
-    callback: Callable[[InversionProgress], None] | None = None,
+    callback: InversionCallback | None = None,
     face: FaceConfig | None = None,
 ) -> FittedTextMap:
     """Fit a text map for the pack of a session to captioned pictures.

@@ -35,21 +35,29 @@ least 1) above it. CLIP-NCE may double within a few steps of a healthy edit."""
 
 
 @dataclass(frozen=True)
-class DescentStep:
-    """What a callback sees after each evaluation.
-
-    Attributes:
-        step: updates done so far, 0 at the first evaluation.
-        steps: updates at most.
-        terms: each term and `TOTAL`, mean over the images that were evaluated (without those that
-            failed, unless all did).
-        running: number of images that were evaluated.
-    """
+class Progress:
+    """What callbacks of whatever takes several steps are given."""
 
     step: int
+    """Steps done; of an optimisation the updates so far, 0 at the first evaluation."""
     steps: int
+    """Steps in all, or at most."""
     terms: dict[str, float]
+    """What is known of the last step, such as the terms of an objective, unweighted."""
+    seconds_left: float | None = None
+    """Estimate, where there is a better one than the steps give."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescentStep(Progress):
+    """What a callback sees after each evaluation.
+
+    The terms are those of the objective and `TOTAL`, mean over the images that were evaluated
+    (without those that failed, unless all did).
+    """
+
     running: int
+    """Images that were evaluated, those that end with this step included."""
 
 
 Callback = Callable[[DescentStep], bool | None]
@@ -259,7 +267,7 @@ def _describe(
     count = len(columns[TOTAL])
     used = [i for i, total in enumerate(columns[TOTAL]) if math.isfinite(total)] or range(count)
     means = {name: sum(column[i] for i in used) / len(used) for name, column in columns.items()}
-    return DescentStep(step, settings.steps, means, count)
+    return DescentStep(step, settings.steps, means, running=count)
 
 
 def _stop_all(images: list[_Image], reason: str) -> None:

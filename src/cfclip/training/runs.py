@@ -17,6 +17,7 @@ from cfclip.errors import InputError, TrainingError, failing_to
 from cfclip.io.files import remove_partials
 from cfclip.io.text_files import read_lines
 from cfclip.io.text_formats import FormatError, field_of, fit, named, parse_json
+from cfclip.optim.descent import Progress
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.saved_state import Stateful, read_checkpoint, write_checkpoint
 
@@ -25,21 +26,7 @@ LOG_SECONDS = 15.0
 CHECKPOINT_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class RunProgress:
-    """What a callback sees after each step."""
-
-    step: int
-    """Steps done."""
-    steps: int
-    """Steps in all."""
-    terms: dict[str, float]
-    """What was reported of this step."""
-    seconds_left: float
-    """Estimate from the steps since this process began with the run."""
-
-
-RunCallback = Callable[[RunProgress], bool | None]
+RunCallback = Callable[[Progress], bool | None]
 """Called after each step; returning False ends the run with a checkpoint, to be resumed."""
 
 
@@ -186,7 +173,7 @@ class Run:
         goes_on = True
         if self.callback is not None:
             left = (self.steps - self.step) * seconds_per_step
-            progress = RunProgress(self.step, self.steps, self._step_terms, left)
+            progress = Progress(self.step, self.steps, self._step_terms, left)
             goes_on = self.callback(progress) is not False
         return self.processes.agree(goes_on)
 
