@@ -23,7 +23,7 @@ from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.measures import CaseAnswer, Subject
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.measured_edits import ORACLE
-from cfclip_benchmark.memory import peak_memory
+from cfclip_benchmark.memory_use import peak_memory
 from cfclip_benchmark.variants import Variant
 
 INVERTED = "inverted"

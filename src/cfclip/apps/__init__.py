@@ -1,1 +1,1 @@
-"""Programs on top of the library; the only part that prints."""
+"""The command line, and in `web` the web app; the only part that prints."""

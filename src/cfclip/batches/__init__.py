@@ -1,1 +1,1 @@
-"""Editing any number of pictures, one result each, whatever happens on the way."""
+"""Many pictures, one result each, whatever happens on the way: rows, workers, shards, resuming."""

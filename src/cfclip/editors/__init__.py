@@ -1,0 +1,1 @@
+"""Methods of editing: latent optimisation, mappers, global directions; text maps; latent spaces."""

@@ -1,0 +1,1 @@
+"""Inversion: encoders, projection by optimisation, pivotal tuning of the generator."""

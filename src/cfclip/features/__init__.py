@@ -1,1 +1,1 @@
-"""Trained networks that images are compared by, or encoded with."""
+"""Networks that pictures are compared by: IR-SE50 (identity) and VGG19."""

@@ -1,1 +1,1 @@
-"""Image generators: StyleGAN2 and the checkpoint formats it is loaded from."""
+"""Image generators: StyleGAN2, its formats and key mappings, opening any of them by content."""

@@ -1,1 +1,1 @@
-"""Losses on embeddings and latents. They take tensors, never models."""
+"""Losses on embeddings, features and offsets, and the weighted objective; they see no models."""

@@ -1,1 +1,1 @@
-"""Model packs: a folder with everything one kind of picture needs, checked before it is used."""
+"""Model packs: the format, opening and making them, downloads; `avatars` is shipped."""

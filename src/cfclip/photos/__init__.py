@@ -1,1 +1,1 @@
-"""Photographs of people: faces found, cut as FFHQ's pictures were, and put back after the edit."""
+"""Photographs: faces found, cut as FFHQ's pictures were, and put back after the edit."""

@@ -1,1 +1,1 @@
-"""Training of text mappers, and the parts of any training: runs, checkpoints, averages."""
+"""Trainings of mappers, and the parts of any: runs, saved states, averages, several processes."""

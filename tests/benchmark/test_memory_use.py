@@ -7,7 +7,7 @@ import pytest
 
 _PEAKS = """
 import json, torch
-from cfclip_benchmark.memory import peak_memory
+from cfclip_benchmark.memory_use import peak_memory
 
 def peak(mebibytes):
     with peak_memory(torch.device("cpu")) as found:
