@@ -8,12 +8,11 @@ import pytest
 import torch
 from tiny_methods import BLUE, GREEN, files, opened
 
-from cfclip.editing.methods import METHODS
+from cfclip.editing.methods import METHODS, styleclip_optimisation
 from cfclip.editing.opened_methods import open_method
 from cfclip.editing.session import Session
 from cfclip.editors.editor import EditRequest
 from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.presets import styleclip_optimisation
 from cfclip.editors.text_mapper import LAST, load_text_mapper
 from cfclip.errors import CheckpointError, InputError, PackError
 from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack

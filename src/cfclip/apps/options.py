@@ -94,13 +94,16 @@ class Marked(Output):
 
     def marking(self) -> "Marking":
         """What the pictures shall tell. Raises `InputError` for what cannot be signed with."""
-        from cfclip.provenance.c2pa import PictureSigner
         from cfclip.provenance.stamping import Marking
 
         certificate, key = self.c2pa_certificate, self.c2pa_key
         if (certificate is None) != (key is None):
             raise InputError("to sign, give both --c2pa-certificate and --c2pa-key")
-        signer = PictureSigner(certificate, key) if certificate and key else None
+        signer = None
+        if certificate is not None and key is not None:
+            from cfclip.provenance.c2pa import PictureSigner
+
+            signer = PictureSigner(certificate, key)
         return Marking(not self.no_metadata, signer)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from PIL import Image
 
+from cfclip.editing.methods import LOGIT_TEXT_MAP
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Picture
-from cfclip.editors.presets import LOGIT_TEXT_MAP
 from cfclip.settings import Optimizer
 
 

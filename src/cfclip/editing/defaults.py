@@ -11,12 +11,12 @@ from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError, PackError, shown, shown_name
 from cfclip.settings import GivenSettings, all_given
-from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from cfclip.packs.manifest import PackManifest
+    from cfclip.training.training_config import TrainingConfig, TrainingPreset
 
 Config = TypeVar("Config", bound="DataclassInstance")
 """A dataclass of settings."""
@@ -56,10 +56,10 @@ def projection_settings(
 
 def training_settings(
     manifest: "PackManifest",
-    preset: TrainingPreset = "pack",
-    config: TrainingConfig | None = None,
+    preset: "TrainingPreset" = "pack",
+    config: "TrainingConfig | None" = None,
     **overrides: Any,
-) -> TrainingConfig:
+) -> "TrainingConfig":
     """Settings of a training for a pack, then what `config` gives, then `overrides`.
 
     The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it; a published
@@ -67,6 +67,8 @@ def training_settings(
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
+    from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
+
     own = manifest.defaults.training
     defaults = own if preset == "pack" else asdict(TRAINING_PRESETS[preset])
     return layered_settings(TrainingConfig, manifest.name, defaults, _given(config), overrides)

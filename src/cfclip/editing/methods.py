@@ -15,18 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cfclip.editing.defaults import layered_settings
-from cfclip.editors.presets import (
-    LOGIT_TEXT_MAP,
-    directional_optimisation,
-    styleclip_optimisation,
-)
 from cfclip.errors import InputError, shown
-from cfclip.losses.terms import ObjectiveName
+from cfclip.losses.terms import CONFINING_TERMS, UNPUBLISHED_TERMS, ObjectiveName
 from cfclip.packs.manifest import PackManifest
 from cfclip.settings import EditSettings
+
+if TYPE_CHECKING:
+    from cfclip.generators.generator import Generator
 
 OPTIMISATION = "optimisation"
 """The method that edits if none is named."""
@@ -104,6 +102,66 @@ class Method:
         defaults = manifest.defaults.edit if self.of_pack else {}
         given = {} if config is None else config.given_values
         return layered_settings(kind, manifest.name, defaults, {**preset, **given}, overrides)
+
+
+STYLECLIP_L2 = 0.008
+"""Weight of the *sum* of squares of the offset in W+ (Patashnik et al., ICCV 2021, section 4)."""
+
+LOGIT_TEXT_MAP: Mapping[str, Any] = MappingProxyType(
+    {
+        "objective": "logit",
+        "start": "text-map",
+        "steps": 100,
+        # Scores move little, so that the plain gradient takes a large rate.
+        "lr": 1.0,
+        "optimizer": "sgd",
+        # The procedure has no terms that keep an edit small. At this rate those of a pack, whose
+        # weights are found for Adam, throw the descent off (avatars, weight of aspects 30).
+        **dict.fromkeys(CONFINING_TERMS, 0.0),
+        "ramp_up": 0.0,
+        "ramp_down": 0.0,
+        "patience": 0,
+    }
+)
+"""Plain gradient of the logit objective from the source fused with the text, at a constant rate,
+without terms that confine the edit and without stopping early; laid over the defaults of a pack."""
+
+
+def styleclip_optimisation(generator: "Generator") -> dict[str, Any]:
+    """StyleCLIP's latent optimisation, all that decides it; laid over no defaults of a pack.
+
+    Minimises `1 - cos(E(x'), E(t)) + STYLECLIP_L2 * |w' - w|^2`, a sum over the entries of W+ where
+    the engine takes the mean: the weight is multiplied by their number, `num_ws * w_dim` of the
+    generator. It is the same number in space "w", whose offset moves every layer.
+    """
+    return {
+        "objective": "global",
+        "space": "w_plus",
+        "bare_prompt": True,
+        "steps": 300,
+        "lr": 0.1,
+        "optimizer": "adam",
+        "clip_weight": 1.0,
+        **dict.fromkeys(UNPUBLISHED_TERMS, 0.0),
+        "latent_l2": STYLECLIP_L2 * generator.num_ws * generator.w_dim,
+        "augmentations": 1,
+        "distortion": 0.0,
+        "ramp_up": 0.05,
+        "ramp_down": 0.25,
+        "patience": 0,
+    }
+
+
+def directional_optimisation(generator: "Generator") -> dict[str, Any]:
+    """`styleclip_optimisation` with StyleGAN-NADA's loss: the objective is all that differs.
+
+    Its texts are in the pack's templates, over which the loss takes the mean.
+    """
+    return {
+        **styleclip_optimisation(generator),
+        "objective": "directional",
+        "bare_prompt": False,
+    }
 
 
 _OPTIMISED = "cfclip.editors.optimisation_config:LatentOptimisationConfig"

@@ -6,14 +6,14 @@ import pytest
 import torch
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 
-from cfclip.editors.editor import EditRequest
-from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.editors.presets import (
+from cfclip.editing.methods import (
     LOGIT_TEXT_MAP,
     directional_optimisation,
     styleclip_optimisation,
 )
+from cfclip.editors.editor import EditRequest
+from cfclip.editors.latent_optimisation import LatentOptimisation
+from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.embedders.prompts import fill_templates
 from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
