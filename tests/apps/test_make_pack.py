@@ -8,8 +8,8 @@ from domain_files import write_domain
 from http_server import cut, serving
 
 from cfclip.apps.cli import main
-from cfclip.packs.addresses import PUBLISHED
 from cfclip.packs.pack import Pack
+from cfclip.packs.published import PUBLISHED
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from cfclip.apps.make_pack import DEFAULT_CLIP, PacksDownload
 from cfclip.apps.packs import Packs
 from cfclip.editing.defaults import edit_settings
 from cfclip.editing.session import Session
-from cfclip.packs.addresses import PUBLISHED
 from cfclip.packs.downloads import PINS_FILE
+from cfclip.packs.published import PUBLISHED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "YOUR-OWN-DOMAIN.md").read_text()
 

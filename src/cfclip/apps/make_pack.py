@@ -10,7 +10,7 @@ from cfclip.apps.console import Console
 from cfclip.apps.options import INTERRUPTED, OK, Output
 from cfclip.embedders.clip_sources import find_clip
 from cfclip.errors import InputError
-from cfclip.packs.addresses import PublishedGenerator, published_generator
+from cfclip.packs.published import PublishedGenerator, published_generator
 from cfclip.packs.registry import PACKS_VARIABLE, free_folder
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class PacksDownload(Output):
                 f"{published.licence_address} and give --accept-license if you accept it"
             )
         from cfclip.packs.downloads import Downloads
-        from cfclip.packs.fetching import downloads_folder, fetch_generator, published_parts
+        from cfclip.packs.published import downloads_folder, fetch_generator, published_parts
 
         name = self.name or published.name
         free_folder(self.out, name)

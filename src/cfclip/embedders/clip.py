@@ -198,16 +198,13 @@ def open_clip_model(source: str | Path) -> OpenedClip:
             cannot be used.
         DownloadError: what cannot be downloaded.
     """
-    from cfclip.embedders.clip_sources import find_clip
-
     if os.path.isdir(source):
         return _from_folder(Path(source), Path(source).resolve().name)
-    found = find_clip(source)
-    if found.path.is_dir():
-        return _from_folder(found.path, found.origin)
+    from cfclip.embedders.clip_sources import find_clip
     from cfclip.embedders.clip_weights import open_weights
 
-    return open_weights(found)
+    found = find_clip(source)
+    return _from_folder(found.path, found.origin) if found.path.is_dir() else open_weights(found)
 
 
 def _from_folder(folder: Path, origin: str) -> OpenedClip:

@@ -29,7 +29,6 @@ from cfclip.embedders.clip_config import (
     read_config,
 )
 from cfclip.errors import CheckpointError, InputError, reason_of, shown
-from cfclip.foreign.state_dicts import network_of
 from cfclip.io.files import atomic_write
 from cfclip.io.weights import build_with, read_tensors, save_tensors, shapes_of, unwrapped
 
@@ -163,6 +162,7 @@ def state_dict_in(path: str | Path) -> dict[str, Tensor]:
 
     Raises `CheckpointError` when the file is missing, damaged, or holds none.
     """
+    from cfclip.foreign.state_dicts import network_of
     from cfclip.foreign.torch_files import read_torch_file
 
     return network_of(read_torch_file(path), str(path))
