@@ -17,7 +17,6 @@ from cfclip.images.output_files import check_outputs
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
 from cfclip.packs.pack import Pack
 from cfclip.photos.face_config import PasteBack
-from cfclip.photos.pasting import paste_back
 from cfclip.photos.photo import Photo
 from cfclip.provenance.record import EditFiles, edit_files, edit_name, finished_record, write_json
 from cfclip.provenance.stamping import MARKED, Marking, provenance_of, write_picture
@@ -89,6 +88,8 @@ class EditResult:
 
         Raises `InputError` if no face was cut from a photo.
         """
+        from cfclip.photos.pasting import paste_back
+
         photo = self._photo_to_paste()
         return paste_back(photo.image, photo.quad, self.image, self.reconstruction, paste)
 
