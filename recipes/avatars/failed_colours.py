@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cfclip.editors.clip_views import embed_aspects
 from cfclip.embedders.embedder import Embedder
 from cfclip.losses.aspects import readings
 from cfclip.packs.pack import Pack
@@ -91,6 +90,6 @@ def _sees(clip: Embedder, images: Tensor, texts: Sequence[str], word: str) -> li
         texts: of an aspect: a colour word and the part it is of.
         word: the colour that was asked for.
     """
-    (aspect,) = embed_aspects(clip, [texts], 1.0)
+    (aspect,) = clip.embed_aspects([texts], 1.0)
     read = readings(clip.embed_images(images), aspect).argmax(1)
     return [texts[place].split()[0] == word for place in read.tolist()]

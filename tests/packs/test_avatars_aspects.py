@@ -5,7 +5,6 @@ import random
 import pytest
 
 from cfclip import Session
-from cfclip.editors.clip_views import embed_aspects, embed_prompt
 from cfclip.losses.aspects import spoken_aspects
 
 PAIRS = 60
@@ -20,9 +19,9 @@ def session() -> Session:
 
 def spoken(session: Session, prompt: str) -> set[str]:
     manifest, embedder = session.pack.manifest, session.embedder
-    named = embed_aspects(embedder, tuple(manifest.aspects.values()), 1.0)
+    named = embedder.embed_aspects(tuple(manifest.aspects.values()), 1.0)
     texts = [
-        embed_prompt(embedder, manifest.templates, text) for text in (prompt, manifest.source_text)
+        embedder.embed_prompt(manifest.templates, text) for text in (prompt, manifest.source_text)
     ]
     said = spoken_aspects(*texts, named)
     return {

@@ -6,7 +6,6 @@ from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 from tiny_training import TASK, tiny_config
 from torch import Tensor
 
-from cfclip.editors.clip_views import embed_prompt, embed_views
 from cfclip.errors import InputError
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.clip_losses import clip_nce_loss
@@ -54,8 +53,8 @@ def test_the_total_is_that_of_the_paper(latents: Tensor, edited: Tensor) -> None
     torch.testing.assert_close(values[TOTAL], expected)
     torch.testing.assert_close(values["latent_l2"], (edited - latents).square().mean((1, 2)))
     generator, embedder = tiny_generator(), tiny_embedder()
-    views = embed_views(embedder, RandomPerspective(2), generator.synthesis(edited[:1]), 7, 2, [0])
-    texts = [embed_prompt(embedder, TEMPLATES, text) for text in ("blue skin", "a face")]
+    views = embedder.embed_views(RandomPerspective(2), generator.synthesis(edited[:1]), 7, 2, [0])
+    texts = [embedder.embed_prompt(TEMPLATES, text) for text in ("blue skin", "a face")]
     source = embedder.embed_images(generator.synthesis(latents[:1]))
     torch.testing.assert_close(
         values["clip_nce"][:1], clip_nce_loss(views, source, *texts, reduction="none"), **ROUNDING
@@ -73,8 +72,8 @@ def test_choices_of_clip_nce_reach_the_loss(
     values, *_ = objective(**changes)(latents, edited, prompts, 7, 2, range(4))
     generator, embedder = tiny_generator(), tiny_embedder()
     images = generator.synthesis(edited)
-    views = embed_views(embedder, RandomPerspective(2), images, 7, 2, range(4))
-    texts = [embed_prompt(embedder, TEMPLATES, text) for text in (TASK.prompts[0], "a face")]
+    views = embedder.embed_views(RandomPerspective(2), images, 7, 2, range(4))
+    texts = [embedder.embed_prompt(TEMPLATES, text) for text in (TASK.prompts[0], "a face")]
     source = embedder.embed_images(generator.synthesis(latents))
     expected = clip_nce_loss(views, source, *texts, reduction="none", **changes)
     torch.testing.assert_close(values["clip_nce"], expected, **ROUNDING)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from cfclip.editors.channel_statistics import ChannelStatistics
-from cfclip.editors.clip_views import embed_prompt
 from cfclip.editors.editor import EditTexts, OnePassEditor
 from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.spaces import StyleSpace, is_to_rgb, style_widths
@@ -78,9 +77,9 @@ class GlobalDirections(OnePassEditor):
         models, or a prompt that the embedder cannot read.
         """
         self.statistics.check_fits(self.generator, self.embedder)
-        source = embed_prompt(self.embedder, texts.templates, texts.source_text)
+        source = self.embedder.embed_prompt(texts.templates, texts.source_text)
         directions = [
-            direction((embed_prompt(self.embedder, texts.templates, prompt) - source).mean(0))
+            direction((self.embedder.embed_prompt(texts.templates, prompt) - source).mean(0))
             for prompt in texts.prompts
         ]
         text = direction(torch.stack(directions).mean(0))

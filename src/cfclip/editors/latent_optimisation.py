@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
 from cfclip.editors.editor import (
     BatchEdit,
     EditCallback,
@@ -146,7 +145,7 @@ class _Run:
         aspects = spoken_aspects(
             self._texts["target_texts"],
             self._texts["source_texts"],
-            embed_aspects(embedder, request.aspects, config.aspects),
+            embedder.embed_aspects(request.aspects, config.aspects),
         )
         self._aspects = tuple(each.values for each in aspects)
         self._objective = objective
@@ -169,8 +168,8 @@ class _Run:
             images = self.space.render(offset, rows).float()
             if self.mask is not None:
                 images = confine(images, self.source_images[rows], self.mask[rows])
-            edited = embed_views(
-                self._embedder, self._augment, images, self._seed, self._evaluations, identities
+            edited = self._embedder.embed_views(
+                self._augment, images, self._seed, self._evaluations, identities
             )
         self._evaluations += 1
         self.offset = self.offset.index_copy(0, rows, offset.detach())
@@ -219,7 +218,7 @@ def _text_tensors(
     templates = chosen_templates(texts.templates, config.bare_prompt)
 
     def embed(text: str) -> Tensor:
-        return embed_prompt(embedder, templates, text)
+        return embedder.embed_prompt(templates, text)
 
     tensors = {
         "target_texts": torch.stack([embed(prompt) for prompt in texts.prompts]),

@@ -3,13 +3,17 @@
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from cfclip.embedders.prompts import check_prompt, fill_templates
 from cfclip.errors import InputError
 from cfclip.tensors import check_images, resize_images, unit
+
+Augment: TypeAlias = Callable[[Tensor, int, int, Sequence[int]], Tensor]
+"""Images, seed, step and identities to A views of each."""
 
 TEXT_CACHE_SIZE = 8192
 """Texts whose features are kept: about a hundred prompts in 79 templates, 16 MB at 512 floats."""
@@ -119,6 +123,37 @@ class Embedder(nn.Module, ABC):
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """`text_features` at unit length."""
         return unit(self.text_features(texts))
+
+    def embed_prompt(self, templates: Sequence[str], text: str) -> Tensor:
+        """Unit embeddings `(K, dim)` of a text in K templates; `InputError` for a bad text."""
+        return self.embed_texts(fill_templates(templates, check_prompt(text)))
+
+    def embed_aspects(self, aspects: Sequence[Sequence[str]], weight: float) -> tuple[Tensor, ...]:
+        """Unit embeddings `(values, dim)` of the texts that name the values of each aspect.
+
+        The texts are bare: a template adds little to a softmax of them. None if the aspects have no
+        `weight`; raises `InputError` if they have one and there are none.
+        """
+        if not weight:
+            return ()
+        if not aspects:
+            raise InputError(
+                f"aspects is {weight}, but the pack names no aspects; set its weight to 0"
+            )
+        return tuple(self.embed_texts(list(texts)) for texts in aspects)
+
+    def embed_views(
+        self, augment: Augment, images: Tensor, seed: int, step: int, identities: Sequence[int]
+    ) -> Tensor:
+        """Unit embeddings `(A * B, dim)` of A random perspectives of each image `(B, 3, R, R)`.
+
+        Row `a * B + b` is of image `b`; differentiable in `images`. The rest is as in
+        `cfclip.losses.augmentation.RandomPerspective`.
+        """
+        # CLIP sees no more pixels than its own size: warping more would only take time.
+        if images.shape[-1] > self.image_size:
+            images = resize_images(images, self.image_size)
+        return self.embed_images(augment(images, seed, step, identities))
 
     def _resized(self, images: Tensor) -> Tensor:
         check_images(images)

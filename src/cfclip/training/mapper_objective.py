@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfclip.editors.clip_views import embed_aspects, embed_prompt, embed_views
 from cfclip.embedders.embedder import Embedder
 from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError, shown
@@ -95,12 +94,12 @@ class MapperObjective:
         templates = chosen_templates(task.templates, config.bare_prompt)
 
         def embed(text: str) -> Tensor:
-            return embed_prompt(embedder, templates, text)
+            return embedder.embed_prompt(templates, text)
 
         self._targets = [embed(prompt) for prompt in task.prompts]
         self._source_texts = embed(task.source_text)
         self._unrealistic = embed(task.unrealistic_text) if task.unrealistic_text else None
-        named = embed_aspects(embedder, task.aspects, config.aspects)
+        named = embedder.embed_aspects(task.aspects, config.aspects)
         self._aspects = [
             spoken_aspects(target, self._source_texts, named) for target in self._targets
         ]
@@ -133,7 +132,7 @@ class MapperObjective:
         """
         source = self.look(latents)
         images = self._generator.synthesis(edited)
-        views = embed_views(self._embedder, self._augment, images, seed, step, identities)
+        views = self._embedder.embed_views(self._augment, images, seed, step, identities)
         views = views.unflatten(0, (-1, len(images)))
         offset = edited - latents
         order, parts = [], []
