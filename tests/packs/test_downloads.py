@@ -14,7 +14,8 @@ import pytest
 from http_server import Handler, Reply, Server, cut, serving, stall, status
 
 from cfclip.errors import DownloadError, InputError
-from cfclip.packs.downloads import DownloadProgress, Downloads
+from cfclip.optim.descent import Progress
+from cfclip.packs.downloads import Downloads
 from cfclip.packs.http_answers import _Redirects, opener, request
 
 CONTENT = random.Random(0).randbytes(700_000)
@@ -50,7 +51,7 @@ def refused(downloads: Downloads, server: Server) -> str:
 
 
 def test_a_file_comes_once(server: Server, downloads: Downloads) -> None:
-    seen: list[DownloadProgress] = []
+    seen: list[Progress] = []
     path = downloads.fetch(server.address, NAME, seen.append)
     assert path.read_bytes() == CONTENT
     assert names(downloads) == {NAME}
@@ -258,7 +259,7 @@ def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None
 
 
 def test_an_interrupt_keeps_what_came(server: Server, downloads: Downloads) -> None:
-    def stop(progress: DownloadProgress) -> None:
+    def stop(progress: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

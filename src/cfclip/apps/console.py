@@ -11,16 +11,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
 from io import BytesIO, TextIOWrapper
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cfclip.errors import CfclipWarning, one_line, plain, shortened
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from cfclip.optim.descent import Progress
     from cfclip.training.runs import RunCallback
 
 PROGRAM = "cfclip"
@@ -28,29 +28,6 @@ LINE_SECONDS = 10.0
 _LONGEST_LABEL = 28
 _BAR_WIDTH = 10
 _SOON = 0.5  # seconds
-
-
-class Progress(Protocol):
-    """What the callbacks of inversions and edits are given.
-
-    It may have `seconds_left`, an estimate that knows more than the steps tell.
-    """
-
-    @property
-    def step(self) -> int: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def terms(self) -> dict[str, float]: ...
-
-
-@dataclass(frozen=True)
-class Count:
-    """How much is done."""
-
-    step: int
-    steps: int
-    terms: dict[str, float] = field(default_factory=dict)
 
 
 class Console:
@@ -116,11 +93,11 @@ class Console:
         tell([f"{PROGRAM}: error: {one_line(text)}"], sys.stderr)
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Callable[[Progress], None]]:
+    def progress(self, label: str) -> Iterator[Callable[["Progress"], None]]:
         """Give the callback to a task, and it is shown how far that is; nothing when quiet."""
         label, pace = plain(label), _Pace()
 
-        def update(progress: Progress) -> None:
+        def update(progress: "Progress") -> None:
             how_far = pace.how_far(progress)
             if monotonic() - self._last_line >= LINE_SECONDS:
                 self.note(f"{label}: {how_far}  {terms_text(progress.terms)}".rstrip())
@@ -229,7 +206,7 @@ def watched_run(console: Console, title: str) -> Iterator["RunCallback"]:
     """The callback of a run, which ends it with a checkpoint when the user asks to stop."""
     with stop_requests() as asked, console.progress(title) as update:
 
-        def watch(progress: Progress) -> bool:
+        def watch(progress: "Progress") -> bool:
             update(progress)
             return not asked.is_set()
 
@@ -245,7 +222,7 @@ def _draws() -> bool:
 
 
 @contextmanager
-def _bar(label: str, pace: "_Pace") -> Iterator[Callable[[Progress], None]]:
+def _bar(label: str, pace: "_Pace") -> Iterator[Callable[["Progress"], None]]:
     """Step, steps and time left come first: whatever else there is gets the room behind them."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -264,7 +241,7 @@ def _bar(label: str, pace: "_Pace") -> Iterator[Callable[[Progress], None]]:
     with bars:
         task = bars.add_task(label, total=None, how_far="starting")
 
-        def update(progress: Progress) -> None:
+        def update(progress: "Progress") -> None:
             bars.update(
                 task,
                 completed=progress.step,
@@ -282,14 +259,14 @@ class _Pace:
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
-    def how_far(self, progress: Progress) -> str:
+    def how_far(self, progress: "Progress") -> str:
         """Such as "step 30 of 100, 0:12 left"."""
         step, steps = progress.step, progress.steps
         left = self._seconds_left(progress)
         time_left = "" if left is None else f", {clock_time(left)} left"
         return f"step {step} of {steps}{time_left}"
 
-    def _seconds_left(self, progress: Progress) -> float | None:
+    def _seconds_left(self, progress: "Progress") -> float | None:
         now = monotonic()
         if self._first is None:
             self._first = progress.step, now

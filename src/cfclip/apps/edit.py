@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cfclip.apps.console import Count, uninterrupted
+from cfclip.apps.console import uninterrupted
 from cfclip.apps.options import (
     INTERRUPTED,
     FaceOptions,
@@ -142,6 +142,8 @@ class EditWork:
 
     def run(self, tasks: Sequence[Task], failures: list[str]) -> int:
         """Edit all pictures; returns the exit status."""
+        from cfclip.optim.descent import Progress
+
         console, total, finished = self.saving.console, len(tasks) + len(failures), 0
         waiting: list[tuple[Task, Source]] = []
         for warning in self._warnings():
@@ -156,7 +158,7 @@ class EditWork:
                         finished += self._edit(waiting, failures)
                         waiting = []
                     if update is not None:
-                        update(Count(done, len(tasks)))
+                        update(Progress(done, len(tasks)))
         except KeyboardInterrupt as error:
             saved = "; what it had reached is saved" if isinstance(error, _Reached) else ""
             console.error(interruption(finished, total, saved))

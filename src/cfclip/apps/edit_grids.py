@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from cfclip.apps.console import Count
 from cfclip.apps.grid_file import GridFile
 from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts, chosen_strengths
 from cfclip.apps.tasks import Task, check_texts, find_tasks, interruption, recovering, summarise
@@ -103,6 +102,7 @@ class EditGrid(GridFile):
 
     def _draw(self, rows: Sequence[GridRow], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
+        from cfclip.optim.descent import Progress
         from cfclip.provenance.stamping import joint_provenance
         from cfclip.viewing.sheets import sheet
 
@@ -111,13 +111,13 @@ class EditGrid(GridFile):
         finished: list[list[Tile]] = []
         provenances: list[Provenance] = []
         labels: list[str] = []
-        edits = Count(0, sum(len({each.edit for each in columns}) for _, columns in rows))
+        edits = Progress(0, sum(len({each.edit for each in columns}) for _, columns in rows))
         interrupted = False
         with self.console.progress(self.out.name) as update:
 
             def done() -> None:
                 nonlocal edits
-                edits = Count(edits.step + 1, edits.steps)
+                edits = Progress(edits.step + 1, edits.steps)
                 update(edits)
 
             for task, columns in rows:

@@ -42,7 +42,7 @@ class Progress:
     """Steps done; of an optimisation the updates so far, 0 at the first evaluation."""
     steps: int
     """Steps in all, or at most."""
-    terms: dict[str, float]
+    terms: dict[str, float] = field(default_factory=dict)
     """What is known of the last step, such as the terms of an objective, unweighted."""
     seconds_left: float | None = None
     """Estimate, where there is a better one than the steps give."""

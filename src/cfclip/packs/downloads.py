@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -37,6 +37,9 @@ from cfclip.packs.http_answers import (
     request,
 )
 
+if TYPE_CHECKING:
+    from cfclip.optim.descent import Progress
+
 PINS_FILE = "pins.json"
 MOST_BYTES = 8 << 30
 """No generator is larger; a server that never ends should not fill the disk."""
@@ -51,15 +54,6 @@ _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
-class DownloadProgress:
-    """How far a download is, in megabytes."""
-
-    step: int
-    steps: int
-    terms: dict[str, float]
-
-
-@dataclass(frozen=True)
 class _Notes:
     """What is known of a file that is not there whole yet."""
 
@@ -71,7 +65,8 @@ class _Notes:
 _Pins = Mapping[str, Mapping[str, str]]
 _PASSING = (BrokenAnswer, URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
 
-Callback = Callable[[DownloadProgress], None]
+Callback = Callable[["Progress"], None]
+"""Told how far a download is, in megabytes."""
 
 
 class Downloads:
@@ -304,7 +299,9 @@ def _reason(error: Exception) -> str:
     return str(inner).strip().partition("\n")[0] or type(inner).__name__
 
 
-def _progress(have: int, total: int | None, rate: float) -> DownloadProgress:
+def _progress(have: int, total: int | None, rate: float) -> "Progress":
+    from cfclip.optim.descent import Progress  # which takes a second
+
     megabytes = round(have / _MEGABYTE)
     steps = megabytes if total is None else max(round(total / _MEGABYTE), megabytes)
-    return DownloadProgress(megabytes, steps, {"MB/s": rate / _MEGABYTE})
+    return Progress(megabytes, steps, {"MB/s": rate / _MEGABYTE})
