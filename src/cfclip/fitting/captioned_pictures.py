@@ -19,8 +19,8 @@ from pathlib import Path
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError, shown
 from cfclip.images.kinds import list_pictures, skipped_line
-from cfclip.io.text_files import read_lines
-from cfclip.io.text_formats import FormatError, build, named, parse_json
+from cfclip.io.text_files import parse_lines
+from cfclip.io.text_formats import FormatError, build, parse_json
 
 IMAGES_FOLDER = "images"
 CAPTIONS_FILE = "captions.jsonl"
@@ -64,7 +64,11 @@ def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
             f"{CAPTIONS_FILE} beside it"
         )
     listed = list_pictures(images)
-    captions = _read_captions(file)
+    captions = list(parse_lines(file, _parse_caption))
+    if not captions:
+        raise InputError(
+            f'{file} has no captions; write one a line: {{"image": "NAME.png", "text": "..."}}'
+        )
     pictures: dict[str, Path] = {}
     for line, caption in captions:
         for name in filter(None, (caption.image, caption.source)):
@@ -78,22 +82,6 @@ def read_captioned_folder(folder: str | Path) -> CaptionedFolder:
         uncaptioned=tuple(path.name for path in listed.pictures if path.name not in pictures),
         skipped=skipped_line(path.name for path in listed.skipped if path.name not in pictures),
     )
-
-
-def _read_captions(file: Path) -> list[tuple[int, Caption]]:
-    """The captions with the numbers of their lines."""
-    captions: list[tuple[int, Caption]] = []
-    for number, line in read_lines(file):
-        with named(f"{file}:{number}"):
-            if isinstance(line, FormatError):
-                raise line
-            if line.strip():
-                captions.append((number, _parse_caption(line)))
-    if not captions:
-        raise InputError(
-            f'{file} has no captions; write one a line: {{"image": "NAME.png", "text": "..."}}'
-        )
-    return captions
 
 
 def _parse_caption(line: str) -> Caption:

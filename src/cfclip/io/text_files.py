@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from cfclip.errors import reason_of, short_place
-from cfclip.io.text_formats import LONGEST_TOML, FormatError, parse_json, parse_toml
+from cfclip.io.text_formats import LONGEST_TOML, FormatError, named, parse_json, parse_toml
 
 LONGEST = 32 << 20
 """Characters of a file that is read as a whole; the record of 100,000 steps has 20 million."""
@@ -46,6 +46,21 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, str | FormatError]]:
     Raises `FormatError` for a file that is none.
     """
     return _read(path, partial(map, _without_break))
+
+
+def parse_lines(path: str | Path, parse: Callable[[str], Value]) -> Iterator[tuple[int, Value]]:
+    """What `parse` makes of the lines that are not blank, by their numbers.
+
+    Raises `InputError`, naming file and line, where it raises one or a line is no text.
+    """
+    for number, line in read_lines(path):
+        with named(f"{path}:{number}"):
+            if isinstance(line, FormatError):
+                raise line
+            if not line.strip():
+                continue
+            value = parse(line)
+        yield number, value
 
 
 def read_csv(path: str | Path) -> Iterator[tuple[int, list[str] | FormatError]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError, shown
-from cfclip.io.text_files import read_lines
-from cfclip.io.text_formats import FormatError, named, repeated
+from cfclip.io.text_files import parse_lines
+from cfclip.io.text_formats import repeated
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,12 @@ def gather_prompts(texts: Sequence[str], file: str | Path | None = None) -> Prom
     """
     given = [check_prompt(text) for text in texts]
     if file is not None:
-        given += _lines(Path(file))
+        given += [prompt for _, prompt in parse_lines(file, check_prompt)]
     if not given:
         where = "" if file is None else f" in {file}"
         raise InputError(f'no prompt{where}; describe the edit, for example "green hair"')
     prompts = tuple(dict.fromkeys(given))
     return Prompts(prompts, tuple(_repetitions(given)))
-
-
-def _lines(file: Path) -> Iterable[str]:
-    for number, line in read_lines(file):
-        with named(f"{file}:{number}"):
-            if isinstance(line, FormatError):
-                raise line
-            prompt = check_prompt(line) if line.strip() else ""
-        if prompt:
-            yield prompt
 
 
 def _repetitions(given: Sequence[str]) -> Iterable[str]:
