@@ -8,8 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
-from cfclip.generators.checkpoints import load_generator_file, save_generator
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.generators.stylegan2 import (
+    StyleGAN2,
+    StyleGAN2Config,
+    load_generator_file,
+    save_generator,
+)
 from cfclip.io.files import atomic_write
 from cfclip.io.weights import load_tensors, read_tensors, save_tensors
 from cfclip_benchmark.avatars.renderer import face_weight

@@ -12,7 +12,7 @@ from refusals import refused
 from tiny_models import tiny_generator
 
 from cfclip.apps.cli import main
-from cfclip.generators.checkpoints import FORMAT, load_generator_file
+from cfclip.generators.stylegan2 import FORMAT, load_generator_file
 from cfclip.io.weights import read_metadata
 from recipes.rehearsal.forms import tensorflow_pickle
 

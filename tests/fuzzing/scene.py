@@ -78,8 +78,7 @@ def _weights() -> None:
     from cfclip.editors.text_mapper import TextMapper
     from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
     from cfclip.features.vgg import VGG19Features
-    from cfclip.generators.checkpoints import save_generator
-    from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+    from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config, save_generator
 
     folder = Path("weights")
     for kind in ("generators", "encoders", "mappers"):

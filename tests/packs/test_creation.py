@@ -13,8 +13,7 @@ from full_disk import room_for
 from cfclip.editing.session import Session
 from cfclip.embedders.clip import load_clip
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.generators.checkpoints import save_generator
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import StyleGAN2, save_generator
 from cfclip.packs.capabilities import capabilities_of
 from cfclip.packs.creation import PackParts, create_pack
 from cfclip.packs.pack import Pack

@@ -208,8 +208,7 @@ def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None
     from cfclip.encoders.opening import save_encoder
     from cfclip.encoders.projection_config import ProjectionConfig
     from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
-    from cfclip.generators.checkpoints import save_generator
-    from cfclip.generators.stylegan2 import StyleGAN2
+    from cfclip.generators.stylegan2 import StyleGAN2, save_generator
 
     manifest = Pack.open(tiny_pack_copy).manifest
     config = replace(Pack.open(tiny_pack_copy).generator().config, w_dim=128)

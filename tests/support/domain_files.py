@@ -9,8 +9,7 @@ from tiny_models import tiny_generator
 from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
 from cfclip.encoders.opening import save_encoder
 from cfclip.features.identity_network import IdentityNetwork
-from cfclip.generators.checkpoints import save_generator
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import StyleGAN2, save_generator
 
 
 def centred_generator() -> StyleGAN2:

@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from cfclip.generators.checkpoints import FORMAT
 from cfclip.generators.layouts import NVIDIA, ROSINALITY, Layout
 from cfclip.generators.ops import fir_filter
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import FORMAT, StyleGAN2
 from recipes.rehearsal.forms import State, nvidia_pickle
 
 

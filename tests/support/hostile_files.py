@@ -23,8 +23,7 @@ from foreign_files import nvidia_pickle, nvidia_state, rosinality_file, rosinali
 from safetensors.torch import save
 from torch import Tensor
 
-from cfclip.generators.checkpoints import FORMAT
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import FORMAT, StyleGAN2
 
 TRAP = "cfclip_trap"
 SPARSE_BYTES = 3 << 30

@@ -11,8 +11,7 @@ from cfclip.editors.linear_text_map import save_text_map
 from cfclip.embedders.clip_files import build_clip_model, save_clip, trim_bpe
 from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
 from cfclip.encoders.opening import save_encoder
-from cfclip.generators.checkpoints import save_generator
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config, save_generator
 from cfclip.packs.manifest import PackDefaults, PackManifest
 from cfclip.packs.pack import (
     CLIP_FOLDER,

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.checkpoints import build_generator
 from cfclip.generators.ops import fir_filter
 from cfclip.generators.stylegan2 import (
     MAPPING_LR_MULTIPLIER,
@@ -20,6 +19,7 @@ from cfclip.generators.stylegan2 import (
     START_RESOLUTION,
     StyleGAN2,
     StyleGAN2Config,
+    build_generator,
 )
 from cfclip.io.weights import check_tensors, shapes_of
 

@@ -13,7 +13,6 @@ from cfclip.errors import CheckpointError, InputError, failing_to, shown_name
 from cfclip.foreign.state_dicts import networks_in, part_of, state_dict_of, value_in
 from cfclip.foreign.torch_files import read_torch_object
 from cfclip.foreign.torch_layout import LEGACY_START
-from cfclip.generators.checkpoints import FORMAT, load_generator_file, save_generator
 from cfclip.generators.layouts import (
     AVERAGE_SAMPLES,
     NOISE_SEED,
@@ -28,7 +27,7 @@ from cfclip.generators.nvidia_files import (
     read_nvidia_pickle,
     state_of_network,
 )
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import FORMAT, StyleGAN2, load_generator_file, save_generator
 from cfclip.io.files import sha256_of
 from cfclip.io.weights import is_model_file, read_metadata
 

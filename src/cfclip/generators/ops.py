@@ -1,4 +1,4 @@
-"""The operations of StyleGAN2, as pure torch on any device.
+"""The operations and layers of StyleGAN2, as pure torch on any device.
 
 Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020).
 """
@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cfclip.generators.generator import NoiseMode
+
+KERNEL_SIZE = 3
 LEAK = 0.2
 ACTIVATION_GAIN = math.sqrt(2.0)
 """Keeps the second moment of a leaky ReLU's output at about one."""
@@ -119,3 +122,71 @@ class EqualLinear(nn.Module):
         """`(..., in_features)` to `(..., out_features)`, in the precision of the weight."""
         inputs = inputs.to(self.weight.dtype)
         return functional.linear(inputs, self.weight * self.gain, self.bias * self.lr_multiplier)
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, demodulation, noise, bias, leaky ReLU; `up` doubles the side."""
+
+    fir: Tensor
+    noise_const: Tensor
+
+    def __init__(
+        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: bool
+    ) -> None:
+        super().__init__()
+        shape = (out_channels, in_channels, KERNEL_SIZE, KERNEL_SIZE)
+        self.weight = nn.Parameter(torch.randn(shape))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.affine = EqualLinear(w_dim, in_channels, bias=1.0)
+        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("fir", fir_filter(), persistent=False)
+        self.up = up
+        self.gain = 1.0 / math.sqrt(math.prod(shape[1:]))
+
+    def forward(self, features: Tensor, style: Tensor, noise_mode: NoiseMode) -> Tensor:
+        """`(batch, in, side, side)` and a style `(batch, in)` to `(batch, out, side', side')`."""
+        with full_precision(features.device):
+            scale = demodulation(self.weight, style, self.gain) * (self.gain * ACTIVATION_GAIN)
+            shift = self._shift(len(style), noise_mode)
+        features = features * style[:, :, None, None].to(features.dtype)
+        if self.up:
+            features = upsampling_conv(features, self.weight, self.fir)
+        else:
+            features = functional.conv2d(features, self.weight, padding=KERNEL_SIZE // 2)
+        scale = scale[:, :, None, None].to(features.dtype)
+        # Not addcmul: its backward multiplies the features by one more time.
+        features = (features * scale).add_(shift.to(features.dtype))
+        return functional.leaky_relu(features, LEAK, inplace=True)
+
+    def _shift(self, batch: int, noise_mode: NoiseMode) -> Tensor:
+        """Bias plus noise, times the activation's gain: broadcastable to the output."""
+        shift = (self.bias * ACTIVATION_GAIN)[None, :, None, None]
+        # A strength that is being trained must stay in the graph even while it is zero.
+        learning = self.noise_strength.requires_grad and torch.is_grad_enabled()
+        if noise_mode == "none" or (not learning and float(self.noise_strength) == 0.0):
+            return shift
+        noise = self.noise_const
+        if noise_mode == "random":
+            noise = torch.randn(batch, 1, *noise.shape, dtype=noise.dtype, device=noise.device)
+        return shift + noise * (self.noise_strength * ACTIVATION_GAIN)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to the image's channels, without demodulation."""
+
+    def __init__(self, in_channels: int, img_channels: int, w_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(img_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(img_channels))
+        self.affine = EqualLinear(w_dim, in_channels, bias=1.0)
+        self.gain = 1.0 / math.sqrt(in_channels)
+
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """`(batch, in, side, side)` and `(batch, in)` to `(batch, img_channels, side, side)`."""
+        # Only a few output channels: a matrix per image is cheaper than scaling the features. The
+        # products are on channels-last rows, so that the gradient has the features' layout.
+        weight = self.weight[:, :, 0, 0] * (style * self.gain)[:, None, :]
+        pixels = features.permute(0, 2, 3, 1).flatten(1, 2) @ weight.to(features.dtype).mT
+        image = pixels.mT.unflatten(2, features.shape[2:]).contiguous()
+        return image + self.bias[:, None, None]

@@ -4,40 +4,42 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (
 convolutions with demodulation, the `skip` architecture (each resolution adds to an up-sampled RGB
 image), equalised learning rates. Nothing is computed per sample that can be shared: the style
 multiplies the activations before a shared convolution, the demodulation those after it.
+
+On disk a generator is one safetensors file that holds the tensors and the sizes they fit.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cfclip.errors import InputError
+from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.generator import Generator, NoiseMode
 from cfclip.generators.ops import (
-    ACTIVATION_GAIN,
-    LEAK,
     EqualLinear,
-    demodulation,
-    fir_filter,
+    StyledConv,
+    ToRGB,
     full_precision,
     normalise_second_moment,
     scaled_leaky_relu,
     upsample_image,
-    upsampling_conv,
 )
+from cfclip.io.text_formats import build
+from cfclip.io.weights import ModelFormat, build_with, read_config, read_model, save_model
 from cfclip.tensors import RGB_CHANNELS, check_latents
 
+FORMAT = ModelFormat("cfclip.stylegan2.v1", "generator")
 START_RESOLUTION = 4
 MIN_RESOLUTION = 8
 MAX_RESOLUTION = 1024
 MAX_WIDTH = 1 << 14
 MAX_MAPPING_LAYERS = 64
 """Far above any model: sizes that a damaged file claims are refused before memory is asked for."""
-KERNEL_SIZE = 3
 MAPPING_LR_MULTIPLIER = 0.01
 """The mapping network's learning-rate multiplier, in the paper and in every released model."""
 
@@ -102,74 +104,6 @@ class StyleGAN2Config:
     def num_ws(self) -> int:
         """Rows of a W+ code: one per convolution, and one for the last to-RGB."""
         return 2 * len(self.resolutions)
-
-
-class StyledConv(nn.Module):
-    """Modulated 3x3 convolution, demodulation, noise, bias, leaky ReLU; `up` doubles the side."""
-
-    fir: Tensor
-    noise_const: Tensor
-
-    def __init__(
-        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: bool
-    ) -> None:
-        super().__init__()
-        shape = (out_channels, in_channels, KERNEL_SIZE, KERNEL_SIZE)
-        self.weight = nn.Parameter(torch.randn(shape))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.affine = EqualLinear(w_dim, in_channels, bias=1.0)
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
-        self.register_buffer("fir", fir_filter(), persistent=False)
-        self.up = up
-        self.gain = 1.0 / math.sqrt(math.prod(shape[1:]))
-
-    def forward(self, features: Tensor, style: Tensor, noise_mode: NoiseMode) -> Tensor:
-        """`(batch, in, side, side)` and a style `(batch, in)` to `(batch, out, side', side')`."""
-        with full_precision(features.device):
-            scale = demodulation(self.weight, style, self.gain) * (self.gain * ACTIVATION_GAIN)
-            shift = self._shift(len(style), noise_mode)
-        features = features * style[:, :, None, None].to(features.dtype)
-        if self.up:
-            features = upsampling_conv(features, self.weight, self.fir)
-        else:
-            features = functional.conv2d(features, self.weight, padding=KERNEL_SIZE // 2)
-        scale = scale[:, :, None, None].to(features.dtype)
-        # Not addcmul: its backward multiplies the features by one more time.
-        features = (features * scale).add_(shift.to(features.dtype))
-        return functional.leaky_relu(features, LEAK, inplace=True)
-
-    def _shift(self, batch: int, noise_mode: NoiseMode) -> Tensor:
-        """Bias plus noise, times the activation's gain: broadcastable to the output."""
-        shift = (self.bias * ACTIVATION_GAIN)[None, :, None, None]
-        # A strength that is being trained must stay in the graph even while it is zero.
-        learning = self.noise_strength.requires_grad and torch.is_grad_enabled()
-        if noise_mode == "none" or (not learning and float(self.noise_strength) == 0.0):
-            return shift
-        noise = self.noise_const
-        if noise_mode == "random":
-            noise = torch.randn(batch, 1, *noise.shape, dtype=noise.dtype, device=noise.device)
-        return shift + noise * (self.noise_strength * ACTIVATION_GAIN)
-
-
-class ToRGB(nn.Module):
-    """Modulated 1x1 convolution to the image's channels, without demodulation."""
-
-    def __init__(self, in_channels: int, img_channels: int, w_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(img_channels, in_channels, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(img_channels))
-        self.affine = EqualLinear(w_dim, in_channels, bias=1.0)
-        self.gain = 1.0 / math.sqrt(in_channels)
-
-    def forward(self, features: Tensor, style: Tensor) -> Tensor:
-        """`(batch, in, side, side)` and `(batch, in)` to `(batch, img_channels, side, side)`."""
-        # Only a few output channels: a matrix per image is cheaper than scaling the features. The
-        # products are on channels-last rows, so that the gradient has the features' layout.
-        weight = self.weight[:, :, 0, 0] * (style * self.gain)[:, None, :]
-        pixels = features.permute(0, 2, 3, 1).flatten(1, 2) @ weight.to(features.dtype).mT
-        image = pixels.mT.unflatten(2, features.shape[2:]).contiguous()
-        return image + self.bias[:, None, None]
 
 
 class StyleGAN2(Generator):
@@ -312,3 +246,54 @@ class StyleGAN2(Generator):
                 raise InputError(
                     f"style {index} has shape {tuple(style.shape)}, expected (batch, {width})"
                 )
+
+
+def save_generator(
+    generator: StyleGAN2,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write weights and configuration to one safetensors file, atomically.
+
+    Matrices and kernels are stored as `dtype`, of which float16 halves the file; vectors and
+    scalars stay as they are. `metadata` is kept beside them for whoever reads the file.
+    Raises `InputError` for a reserved metadata key, `CheckpointError` when a weight is not finite
+    as stored.
+    """
+    save_model(generator, asdict(generator.config), FORMAT, path, metadata, dtype)
+
+
+def load_generator_file(path: str | Path, device: str | torch.device = "cpu") -> StyleGAN2:
+    """Read a generator that `save_generator` wrote, as packs hold it: float32, eval mode, frozen.
+
+    Raises `CheckpointError` when the file is missing, damaged, of another kind, or holds unknown,
+    missing, misshapen or non-finite tensors (it names them).
+    """
+    config, tensors = read_model(path, FORMAT, partial(build, StyleGAN2Config))
+    return build_generator(config, tensors, str(path)).to(device)
+
+
+def read_generator_config(path: str | Path) -> StyleGAN2Config:
+    """The sizes in a file of `save_generator`, without reading the tensors.
+
+    Raises `CheckpointError` when it is missing, damaged or of another kind.
+    """
+    return read_config(path, FORMAT, partial(build, StyleGAN2Config))
+
+
+def build_generator(
+    config: StyleGAN2Config, tensors: Mapping[str, Tensor], source: str
+) -> StyleGAN2:
+    """A `StyleGAN2` with these tensors, by its own names: float32, eval mode, no gradients.
+
+    Raises `CheckpointError` that starts with `source` unless names and shapes match exactly and
+    all values are finite.
+    """
+    generator = build_with(lambda: StyleGAN2(config), tensors, source)
+    if whole := [name for name, value in tensors.items() if not value.is_floating_point()]:
+        raise CheckpointError(
+            f"{source} holds {tensors[whole[0]].dtype} in {whole[0]}, expected floating point "
+            "numbers; save it anew"
+        )
+    return generator.eval().requires_grad_(False)

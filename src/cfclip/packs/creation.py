@@ -20,14 +20,13 @@ from cfclip.encoders.opening import load_encoder, save_encoder
 from cfclip.encoders.style_encoder import StyleEncoderKind
 from cfclip.errors import CheckpointError, PackError
 from cfclip.features.identity_network import load_identity, save_identity
-from cfclip.generators.checkpoints import save_generator
 from cfclip.generators.latent_statistics import (
     LatentStatistics,
     measure_latents,
     save_latent_statistics,
 )
 from cfclip.generators.opening import OpenedGenerator, open_generator
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators.stylegan2 import StyleGAN2, save_generator
 from cfclip.io.files import sha256_of
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import (

@@ -118,7 +118,7 @@ class Pack:
 
     def generator(self, device: "str | torch.device" = "cpu") -> "Generator":
         """The generator on `device`. Raises `CheckpointError`; `PackError` if it does not fit."""
-        from cfclip.generators.checkpoints import load_generator_file
+        from cfclip.generators.stylegan2 import load_generator_file
 
         generator = self._once(GENERATOR_FILE, device, load_generator_file)
         if generator.resolution != self.manifest.resolution:
@@ -287,7 +287,7 @@ def generator_config(name_or_folder: str | Path) -> "StyleGAN2Config":
 
     Raises `PackError` for no such pack, `CheckpointError` for one without a generator.
     """
-    from cfclip.generators.checkpoints import read_generator_config
+    from cfclip.generators.stylegan2 import read_generator_config
 
     return read_generator_config(resolve(name_or_folder) / GENERATOR_FILE)
 
