@@ -4,7 +4,6 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tiny_process import environment
 from cfclip.apps import console
 from cfclip.apps.cli import main
 from cfclip.apps.console import Console, clock_time
+from cfclip.optim.descent import Progress
 
 HOW_FAR = r"step \d+ of \d+(, (\d+:)?\d+:\d\d left)?"
 LONG = "a picture with a name as long as those of photographs that were shared more than once"
@@ -65,18 +65,8 @@ def test_at_80_columns_step_and_time_left_come_first(
 # Elsewhere
 
 
-@dataclass
-class Step:
-    """Progress of a task that does not tell the time left."""
-
-    step: int
-    steps: int = 100
-    terms: dict[str, float] = field(default_factory=lambda: {"total": 0.5})
-
-
-@dataclass
-class Knowing(Step):
-    seconds_left: float | None = None
+def at(step: int, seconds_left: float | None = None) -> Progress:
+    return Progress(step, 100, {"total": 0.5}, seconds_left)
 
 
 @pytest.fixture
@@ -94,7 +84,7 @@ def test_a_line_comes_every_ten_seconds(
     for name in ("a", "b"):  # the clock goes on through short tasks
         with output.progress(name) as update:
             for step in range(13):
-                update(Step(step))
+                update(at(step))
                 seconds[0] += 1.0
     assert capsys.readouterr().err.splitlines() == [
         "a: step 10 of 100, 1:30 left  total 0.500",
@@ -106,7 +96,7 @@ def test_the_time_left_is_the_tasks_own_if_it_tells_any(
     seconds: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Console(quiet=False, as_json=False).progress("a") as update:
-        for each in (Knowing(50, seconds_left=4000.0), Knowing(50), Knowing(60, seconds_left=0.0)):
+        for each in (at(50, seconds_left=4000.0), at(50), at(60, seconds_left=0.0)):
             seconds[0] += 10.0
             update(each)
     lines = capsys.readouterr().err.splitlines()

@@ -270,9 +270,8 @@ class _Pace:
         now = monotonic()
         if self._first is None:
             self._first = progress.step, now
-        known: float | None = getattr(progress, "seconds_left", None)
-        if known:
-            return known
+        if progress.seconds_left:
+            return progress.seconds_left
         # A task may go on where an earlier one has ended.
         begun, began = self._first
         done = progress.step - begun

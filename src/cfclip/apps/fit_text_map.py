@@ -76,10 +76,10 @@ class FitTextMap(OnPack, TensorFile):
             return INTERRUPTED
         with uninterrupted():
             save_text_map(fitted.text_map, self.out, asdict(fitted.report))
-        self._tell(console, fitted)
+        self._report(console, fitted)
         return summarise(console, fitted.failures, len(folder.pictures))
 
-    def _tell(self, console: Console, fitted: "FittedTextMap") -> None:
+    def _report(self, console: Console, fitted: "FittedTextMap") -> None:
         for warning in fitted.warnings:
             console.warning(warning)
         report = fitted.report

@@ -81,7 +81,7 @@ class PacksCreate(Output):
             licence=self.licence or UNSTATED,
             attribution=self.attribution,
         )
-        tell_created(self.console, create_pack(parts, self.out, self.console.note))
+        _report(self.console, create_pack(parts, self.out, self.console.note))
         return OK
 
 
@@ -124,7 +124,7 @@ class PacksDownload(Output):
         """Show the licence; if it is accepted: fetch, check, make the pack."""
         console = self.console
         published = published_generator(self.generator)
-        for line in _about(published):
+        for line in _description(published):
             console.note(line)
         if not self.accept_licence:
             raise InputError(
@@ -151,11 +151,11 @@ class PacksDownload(Output):
 
         parts = published_parts(published, path, name, self.clip)
         parts = replace(parts, encoder=self.encoder, identity=self.identity)
-        tell_created(console, create_pack(parts, self.out, console.note))
+        _report(console, create_pack(parts, self.out, console.note))
         return OK
 
 
-def tell_created(console: Console, created: "CreatedPack") -> None:
+def _report(console: Console, created: "CreatedPack") -> None:
     """Folder of a pack that was made, what it can and cannot do, and how it is used."""
     from cfclip.packs.capabilities import capabilities_of
 
@@ -178,7 +178,7 @@ def tell_created(console: Console, created: "CreatedPack") -> None:
     )
 
 
-def _about(published: PublishedGenerator) -> list[str]:
+def _description(published: PublishedGenerator) -> list[str]:
     return [
         f"{published.name}: {published.shows}",
         f"from         {published.address}",

@@ -122,7 +122,7 @@ class Train(OnPack):
         if latents is None:
             return INTERRUPTED
         trained = self._train(session, console, given.prompts, latents, networks, processes)
-        self._tell(console, trained, latents)
+        self._report(console, trained, latents)
         if not trained.outcome.finished:
             console.error(
                 f"stopped at step {trained.outcome.step} of {self.settings.steps}; the same "
@@ -195,7 +195,9 @@ class Train(OnPack):
                 processes=processes,
             )
 
-    def _tell(self, console: Console, trained: "TrainedMapper", latents: "TrainingLatents") -> None:
+    def _report(
+        self, console: Console, trained: "TrainedMapper", latents: "TrainingLatents"
+    ) -> None:
         warnings = (*latents.warnings, *trained.warnings)
         for warning in warnings:
             console.warning(warning)

@@ -128,7 +128,10 @@ def run_batch(batch: BatchRows, engine: Engine, chunk: int, callback: RunCallbac
             batch.results.add(row.name, each.png, metadata)
             done += 1
         seconds = time.monotonic() - began
-        if not _tell(callback, before + done, failed, total, done / seconds):
+        rate, tried = done / seconds, before + done + failed
+        terms = {"per_second": rate, **({"failed": float(failed)} if failed else {})}
+        left_seconds = (total - tried) / rate if rate else 0.0
+        if callback(Progress(tried, total, terms, left_seconds)) is False:
             stopping.set()
     if not stopping.is_set():
         batch.results.pack(metadata)
@@ -138,13 +141,6 @@ def run_batch(batch: BatchRows, engine: Engine, chunk: int, callback: RunCallbac
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
-
-
-def _tell(callback: RunCallback, done: int, failed: int, total: int, rate: float) -> bool:
-    """Whether the callback wants to go on."""
-    terms = {"per_second": rate, **({"failed": float(failed)} if failed else {})}
-    left = (total - done - failed) / rate if rate else 0.0
-    return callback(Progress(done + failed, total, terms, left)) is not False
 
 
 def _report(row: Row, outcome: Outcome, folder: Path) -> dict[str, Any]:
