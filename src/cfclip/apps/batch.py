@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from cfclip.apps.console import Console, silence_pillow, watched_run
+from cfclip.apps.console import silence_pillow, watched_run
 from cfclip.apps.options import (
     FAILED,
     INTERRUPTED,
@@ -128,7 +128,7 @@ class Batch(OnPack, Marked):
         packer = packer_of(self.to)
         session = self.open_session()
         method = self._method(session)
-        rows, refused = self._rows(session, method, console)
+        rows, refused = self._rows(session, method)
         folder = BatchFolder(self.out)
         with folder.alone():
             job = self._job(session, method, folder)
@@ -173,7 +173,7 @@ class Batch(OnPack, Marked):
         return session.method(self.method, self.files, as_settings(self.settings))
 
     def _rows(
-        self, session: "Session", method: "OpenedMethod", console: Console
+        self, session: "Session", method: "OpenedMethod"
     ) -> "tuple[Sequence[Row], Sequence[Refused]]":
         """The rows of the input, and a line for each part of it that is none."""
         from cfclip.batches.inputs import find_entries
@@ -186,14 +186,14 @@ class Batch(OnPack, Marked):
             session.check_edit(method, text)  # which refuses what it cannot read
         strength = method.config.strength if self.strength is None else self.strength
         check_strength("strength", strength)
-        entries = find_entries(self.inputs, self.root, console.warning, session.generator)
+        entries = find_entries(self.inputs, self.root, self.console.warning, session.generator)
         rows, refused = make_rows(entries, RowDefaults(texts, strength, self.seed))
         if not rows:
             first = f": {refused[0].line}" if refused else ""
             raise InputError(f"{', '.join(self.inputs)} has no usable row{first}")
         used = tuple(dict.fromkeys(row.text for row in rows))
         for warning in (*session.text_warnings(used), *method.warnings(used)):
-            console.warning(warning)
+            self.console.warning(warning)
         return rows, refused
 
     def _job(self, session: "Session", method: "OpenedMethod", folder: "BatchFolder") -> "BatchJob":

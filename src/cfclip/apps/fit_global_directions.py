@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, uninterrupted, watched_run
+from cfclip.apps.console import uninterrupted, watched_run
 from cfclip.apps.options import INTERRUPTED, OK, OnPack, TensorFile
 from cfclip.editors.global_config import ChannelFitConfig
 
 if TYPE_CHECKING:
-    from cfclip.fitting.channels import FittedChannels
+    pass
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,12 @@ class FitGlobalDirections(OnPack, TensorFile):
         partial = self.out.with_name(f"{self.out.stem}_partial")
 
         from cfclip.editors.channel_statistics import save_channel_statistics
-        from cfclip.fitting.channels import remove_checkpoints
+        from cfclip.fitting.channels import fit_channels, remove_checkpoints
         from cfclip.training.saved_state import writing
 
-        fitted = self._fit(console, partial)
+        session = self.open_session()
+        with watched_run(console, "measuring channels") as watch:
+            fitted = fit_channels(session, partial, self.settings, watch)
         if fitted.statistics is None:
             console.error(
                 f"stopped at step {fitted.step} of {fitted.steps}, which is kept in {partial}; the "
@@ -56,10 +58,3 @@ class FitGlobalDirections(OnPack, TensorFile):
         channels = fitted.statistics.config.channels
         console.note(f"{channels} channels, measured on {self.settings.images} pictures")
         return OK
-
-    def _fit(self, console: Console, partial: Path) -> "FittedChannels":
-        from cfclip.fitting.channels import fit_channels
-
-        session = self.open_session()
-        with watched_run(console, "measuring channels") as watch:
-            return fit_channels(session, partial, self.settings, watch)

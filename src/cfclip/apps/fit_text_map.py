@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, uninterrupted
+from cfclip.apps.console import uninterrupted
 from cfclip.apps.options import INTERRUPTED, FaceOptions, OnPack, TensorFile
 from cfclip.apps.tasks import summarise
 from cfclip.editors.optimisation_config import TextMapFitConfig
@@ -76,12 +76,12 @@ class FitTextMap(OnPack, TensorFile):
             return INTERRUPTED
         with uninterrupted():
             save_text_map(fitted.text_map, self.out, asdict(fitted.report))
-        self._report(console, fitted)
+        self._report(fitted)
         return summarise(console, fitted.failures, len(folder.pictures))
 
-    def _report(self, console: Console, fitted: "FittedTextMap") -> None:
+    def _report(self, fitted: "FittedTextMap") -> None:
         for warning in fitted.warnings:
-            console.warning(warning)
+            self.console.warning(warning)
         report = fitted.report
         content = {
             "text_map": str(self.out),
@@ -89,10 +89,10 @@ class FitTextMap(OnPack, TensorFile):
             "failures": fitted.failures,
             "warnings": fitted.warnings,
         }
-        console.result(content, str(self.out))
+        self.console.result(content, str(self.out))
         shares = [f"{report.captions} captions of {report.pictures} pictures"]
         if report.explained is not None and report.explained > 0:
             shares.append(f"explain {report.explained:.1%} of those that were held out")
         if report.fusion_loss is not None:
             shares.append(f"concatenation fitted to {report.edits} edits")
-        console.note("; ".join(shares))
+        self.console.note("; ".join(shares))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cfclip.apps.console import Console, stop_requests, watched_run
+from cfclip.apps.console import stop_requests, watched_run
 from cfclip.apps.options import (
     DEFAULT_PRESET,
     INTERRUPTED,
@@ -21,7 +21,6 @@ from cfclip.training.training_config import TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.editing.session import Session
-    from cfclip.features.term_networks import NetworkFiles
     from cfclip.fitting.mapper_training import TrainedMapper, TrainingLatents
     from cfclip.training.processes import Processes
     from cfclip.training.prompt_files import Prompts
@@ -96,7 +95,7 @@ class Train(OnPack):
     def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
         console = self.console
         from cfclip.features.term_networks import NetworkFiles
-        from cfclip.fitting.mapper_training import check_training
+        from cfclip.fitting.mapper_training import check_training, train_mapper
         from cfclip.io.files import alone_in
 
         session = self.open_session(device)
@@ -118,72 +117,13 @@ class Train(OnPack):
             for warning in (*given.warnings, *warnings):
                 console.warning(warning)
         processes.agree()  # before work that may take hours
-        latents = self._latents(session, console, processes)
+        latents = self._latents(session, processes)
         if latents is None:
             return INTERRUPTED
-        trained = self._train(session, console, given.prompts, latents, networks, processes)
-        self._report(console, trained, latents)
-        if not trained.outcome.finished:
-            console.error(
-                f"stopped at step {trained.outcome.step} of {self.settings.steps}; the same "
-                "command with --resume goes on from there"
-            )
-            return INTERRUPTED
-        return summarise(console, latents.failures, latents.pictures)
-
-    def _latents(
-        self, session: "Session", console: Console, processes: "Processes"
-    ) -> "TrainingLatents | None":
-        """Those that the first process finds, for all; None after Ctrl-C."""
-        from cfclip.fitting.mapper_training import TrainingLatents
-        from cfclip.io.files import alone_in
-        from cfclip.training.latents import shared_latents
-
-        latents = None
-        if processes.first:
-            try:
-                with alone_in(self.out):
-                    latents = self._find_latents(session, console)
-            except KeyboardInterrupt:
-                console.error("interrupted; inverted pictures are kept, the same command goes on")
-            goes_on = processes.agree(latents is not None)
-        else:
-            with stop_requests():  # which is for the first one to follow
-                goes_on = processes.agree()
-        if not goes_on:
-            return None
-        sets = shared_latents(latents.sets if latents else None, processes)
-        return replace(latents, sets=sets) if latents else TrainingLatents(sets)
-
-    def _find_latents(self, session: "Session", console: Console) -> "TrainingLatents":
-        from cfclip.fitting.mapper_training import find_latents
-
-        with console.progress("finding latents") as update:
-            return find_latents(
-                session,
-                self.settings,
-                self.latents,
-                self.inversions or self.out / _INVERSIONS,
-                self.projection,
-                update,
-                self.face,
-            )
-
-    def _train(
-        self,
-        session: "Session",
-        console: Console,
-        prompts: tuple[str, ...],
-        latents: "TrainingLatents",
-        networks: "NetworkFiles",
-        processes: "Processes",
-    ) -> "TrainedMapper":
-        from cfclip.fitting.mapper_training import train_mapper
-
         with watched_run(console, self.out.name or "training") as watch:
-            return train_mapper(
+            trained = train_mapper(
                 session,
-                prompts,
+                given.prompts,
                 latents.sets,
                 self.out,
                 self.settings,
@@ -194,13 +134,51 @@ class Train(OnPack):
                 checkpoint_seconds=self.checkpoint_seconds,
                 processes=processes,
             )
+        self._report(trained, latents)
+        if not trained.outcome.finished:
+            console.error(
+                f"stopped at step {trained.outcome.step} of {self.settings.steps}; the same "
+                "command with --resume goes on from there"
+            )
+            return INTERRUPTED
+        return summarise(console, latents.failures, latents.pictures)
 
-    def _report(
-        self, console: Console, trained: "TrainedMapper", latents: "TrainingLatents"
-    ) -> None:
+    def _latents(self, session: "Session", processes: "Processes") -> "TrainingLatents | None":
+        """Those that the first process finds, for all; None after Ctrl-C."""
+        from cfclip.fitting.mapper_training import TrainingLatents, find_latents
+        from cfclip.io.files import alone_in
+        from cfclip.training.latents import shared_latents
+
+        latents = None
+        if processes.first:
+            try:
+                with alone_in(self.out), self.console.progress("finding latents") as update:
+                    latents = find_latents(
+                        session,
+                        self.settings,
+                        self.latents,
+                        self.inversions or self.out / _INVERSIONS,
+                        self.projection,
+                        update,
+                        self.face,
+                    )
+            except KeyboardInterrupt:
+                self.console.error(
+                    "interrupted; inverted pictures are kept, the same command goes on"
+                )
+            goes_on = processes.agree(latents is not None)
+        else:
+            with stop_requests():  # which is for the first one to follow
+                goes_on = processes.agree()
+        if not goes_on:
+            return None
+        sets = shared_latents(latents.sets if latents else None, processes)
+        return replace(latents, sets=sets) if latents else TrainingLatents(sets)
+
+    def _report(self, trained: "TrainedMapper", latents: "TrainingLatents") -> None:
         warnings = (*latents.warnings, *trained.warnings)
         for warning in warnings:
-            console.warning(warning)
+            self.console.warning(warning)
         outcome = trained.outcome
         content = {
             "mapper": str(trained.file),
@@ -208,6 +186,8 @@ class Train(OnPack):
             "failures": latents.failures,
             "warnings": warnings,
         }
-        console.result(content, str(trained.file))
+        self.console.result(content, str(trained.file))
         if outcome.best_loss is not None:
-            console.note(f"validation loss {outcome.best_loss:.4f}, at step {outcome.best_step}")
+            self.console.note(
+                f"validation loss {outcome.best_loss:.4f}, at step {outcome.best_step}"
+            )
