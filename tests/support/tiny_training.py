@@ -9,15 +9,15 @@ from safetensors.torch import load_file
 from tiny_models import TEMPLATES, tiny_embedder, tiny_generator
 from torch import Tensor
 
+from cfclip.editors.editor import EditTexts
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, text_mapper_metadata
 from cfclip.training.latents import sampled_latents
-from cfclip.training.mapper_objective import MapperTask
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import RunCallback
 from cfclip.training.trainer import MapperTrainer, train
 from cfclip.training.training_config import TrainingConfig
 
-TASK = MapperTask(
+TASK = EditTexts(
     prompts=("green hair", "blue skin"),
     source_text="a face",
     templates=TEMPLATES,
@@ -33,7 +33,7 @@ def tiny_config(**changes: Any) -> TrainingConfig:
 
 
 def tiny_trainer(
-    task: MapperTask = TASK,
+    task: EditTexts = TASK,
     start: TextMapper | None = None,
     networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
     processes: Processes = ALONE,

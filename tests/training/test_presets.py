@@ -8,13 +8,14 @@ import torch
 from tiny_models import tiny_embedder
 from tiny_training import TASK, assert_same_mappers, stop_after, tiny_run, tiny_trainer
 
+from cfclip.editors.editor import EditTexts
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.text_mapper import BEST, LAST, load_text_mapper
 from cfclip.errors import InputError
-from cfclip.training.mapper_objective import TOTAL, MapperTask
+from cfclip.training.mapper_objective import TOTAL
 from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
 
-ONE = MapperTask(("green hair",), TASK.source_text, TASK.templates)
+ONE = EditTexts(prompts=("green hair",), source_text=TASK.source_text, templates=TASK.templates)
 SHAPE = {"mapper": "latent", "task": ONE}
 
 

@@ -24,6 +24,7 @@ from tiny_training import (
     tiny_trainer,
 )
 
+from cfclip.editors.editor import EditTexts
 from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.editors.text_mapper import (
     BEST,
@@ -37,7 +38,7 @@ from cfclip.optim.descent import Progress
 from cfclip.training import board
 from cfclip.training.initial import new_mapper
 from cfclip.training.latents import sampled_latents
-from cfclip.training.mapper_objective import TOTAL, MapperTask
+from cfclip.training.mapper_objective import TOTAL
 from cfclip.training.runs import LOG
 from cfclip.training.saved_state import CHECKPOINT
 from cfclip.training.trainer import GRADIENT, MapperTrainer, train
@@ -91,7 +92,7 @@ def test_seeds_decide_the_weights() -> None:
 
 
 def test_prompts_take_turns_and_latents_are_drawn() -> None:
-    task = MapperTask(("a", "b", "c", "d"), "a face", TEMPLATES)
+    task = EditTexts(prompts=("a", "b", "c", "d"), source_text="a face", templates=TEMPLATES)
     trainer = tiny_trainer(task, batch=3)
     turns = Counter(p for step in range(8) for p in trainer.batch(step)[1].tolist())
     assert turns == {0: 6, 1: 6, 2: 6, 3: 6}
@@ -308,7 +309,7 @@ def test_a_disk_too_full_for_the_best_mapper_keeps_the_one_before(
 
 def test_a_training_can_start_from_an_earlier_one(whole: tuple[Path, MapperTrainer]) -> None:
     start = load_text_mapper(whole[0] / LAST)
-    more = MapperTask((*TASK.prompts, "a smile"), "a face", TEMPLATES)
+    more = EditTexts(prompts=(*TASK.prompts, "a smile"), source_text="a face", templates=TEMPLATES)
     trainer = tiny_trainer(more, start, steps=2)
     for name, value in start.state_dict().items():
         assert torch.equal(trainer.mapper.state_dict()[name], value)

@@ -31,6 +31,7 @@ from cfclip.generators.generator import Generator
 from cfclip.losses.aspects import aspect_targets, spoken_aspects
 from cfclip.losses.augmentation import RandomPerspective
 from cfclip.losses.objective import EditTensors, Objective
+from cfclip.losses.terms import ObjectiveConfig
 from cfclip.optim.descent import DescentStep, descend
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
@@ -67,7 +68,7 @@ class LatentOptimisation(Editor):
 
     def read(self, texts: EditTexts) -> dict[str, Tensor]:
         """The text embeddings of `EditTensors`, in their templates; the embedder keeps them."""
-        return _text_tensors(self.embedder, self.config, texts)
+        return text_tensors(self.embedder, self.config, texts)
 
     def edit(self, request: EditRequest, callback: EditCallback | None = None) -> BatchEdit:
         """Optimise the offset of every image of the request.
@@ -141,7 +142,7 @@ class _Run:
         self.space = SPACES[config.space](
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
-        self._texts = _text_tensors(embedder, config, request)
+        self._texts = text_tensors(embedder, config, request)
         aspects = spoken_aspects(
             self._texts["target_texts"],
             self._texts["source_texts"],
@@ -211,10 +212,13 @@ class _Run:
         )
 
 
-def _text_tensors(
-    embedder: Embedder, config: LatentOptimisationConfig, texts: EditTexts
+def text_tensors(
+    embedder: Embedder, config: ObjectiveConfig, texts: EditTexts
 ) -> dict[str, Tensor]:
-    """The text embeddings of `EditTensors`."""
+    """The text embeddings of `EditTensors`, each prompt's in a row of `target_texts`.
+
+    Raises `InputError` for a bad text, or a text of unrealistic images that is needed and missing.
+    """
     templates = chosen_templates(texts.templates, config.bare_prompt)
 
     def embed(text: str) -> Tensor:

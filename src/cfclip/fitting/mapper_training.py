@@ -13,6 +13,7 @@ from cfclip.editing.defaults import projection_settings, training_settings
 from cfclip.editing.inversions import InversionCallback, Inversions, face_warnings
 from cfclip.editing.mappers import open_mapper
 from cfclip.editing.session import Session
+from cfclip.editors.editor import EditTexts
 from cfclip.editors.mapper_editor import MapperEdit
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper
 from cfclip.embedders.prompts import check_prompt
@@ -29,7 +30,7 @@ from cfclip.training.latents import (
     sampled_latents,
     split_latents,
 )
-from cfclip.training.mapper_objective import MapperObjective, MapperTask
+from cfclip.training.mapper_objective import MapperObjective
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, RunCallback
 from cfclip.training.saved_state import CHECKPOINT
@@ -258,7 +259,7 @@ def _first(begun: MapperEdit | None) -> TextMapper | None:
     raise InputError("the mapper to start from takes no text (StyleCLIP); start from another one")
 
 
-def _warnings(session: Session, task: MapperTask, begun: MapperEdit | None) -> tuple[str, ...]:
+def _warnings(session: Session, task: EditTexts, begun: MapperEdit | None) -> tuple[str, ...]:
     warnings = session.text_warnings(task.prompts)
     lost = [p for p in begun.prompts if p not in task.prompts] if begun is not None else []
     if lost:
@@ -269,9 +270,9 @@ def _warnings(session: Session, task: MapperTask, begun: MapperEdit | None) -> t
     return warnings
 
 
-def _task(session: Session, prompts: Sequence[str]) -> MapperTask:
+def _task(session: Session, prompts: Sequence[str]) -> EditTexts:
     manifest = session.pack.manifest
-    return MapperTask(
+    return EditTexts(
         prompts=tuple(check_prompt(prompt) for prompt in prompts),
         source_text=manifest.source_text,
         templates=manifest.templates,
@@ -282,7 +283,7 @@ def _task(session: Session, prompts: Sequence[str]) -> MapperTask:
 
 def _identity(
     session: Session,
-    task: MapperTask,
+    task: EditTexts,
     latents: LatentSets,
     config: TrainingConfig,
     begun: MapperEdit | None,

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cfclip.editors.editor import EditTexts
+from cfclip.editors.latent_optimisation import text_tensors
 from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import chosen_templates
 from cfclip.errors import InputError, shown
 from cfclip.generators.generator import Generator
 from cfclip.losses.aspects import aspect_targets, spoken_aspects
@@ -20,29 +21,6 @@ from cfclip.losses.objective import EditTensors, Objective
 from cfclip.training.training_config import TrainingConfig
 
 TOTAL = "total"
-
-
-@dataclass(frozen=True)
-class MapperTask:
-    """What a mapper shall learn. Raises `InputError` without prompts or with repeated ones.
-
-    Attributes:
-        prompts: one edit each; a latent of a step is edited by one of them.
-        source_text: what the images show, such as "face".
-        templates: prompt templates, each with one `{}`.
-        unrealistic_text: a text of unrealistic images, for the logit objective.
-        aspects: for each aspect of an image, the texts that name its values; for the aspects term.
-    """
-
-    prompts: tuple[str, ...]
-    source_text: str
-    templates: tuple[str, ...]
-    unrealistic_text: str | None = None
-    aspects: tuple[tuple[str, ...], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.prompts or len(set(self.prompts)) != len(self.prompts):
-            raise InputError(f"prompts are {shown(self.prompts)}, expected one or more, each once")
 
 
 @dataclass(frozen=True)
@@ -60,7 +38,7 @@ class MapperObjective:
 
     Args:
         generator, embedder: on one device, in eval mode, without gradients.
-        task: the prompts and what goes with them.
+        task: the prompts, an edit each, of which each latent of a step gets one.
         config: objective, weights and perspectives.
         networks: of the terms that compare images by one, see `Objective`.
 
@@ -69,17 +47,19 @@ class MapperObjective:
 
     Raises:
         InputError: a text that the embedder cannot read, a weight without its network or aspects,
-            or several prompts for a mapper that reads none.
+            a prompt that is there twice, or several for a mapper that reads none.
     """
 
     def __init__(
         self,
         generator: Generator,
         embedder: Embedder,
-        task: MapperTask,
+        task: EditTexts,
         config: TrainingConfig,
         networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
     ) -> None:
+        if len(set(task.prompts)) != len(task.prompts):
+            raise InputError(f"prompts are {shown(task.prompts)}, expected each once")
         if config.mapper == "latent" and len(task.prompts) > 1:
             raise InputError(
                 f"{len(task.prompts)} texts are given, but a latent mapper learns one; train one "
@@ -91,17 +71,11 @@ class MapperObjective:
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.text_features = embedder.text_features(task.prompts)
 
-        templates = chosen_templates(task.templates, config.bare_prompt)
-
-        def embed(text: str) -> Tensor:
-            return embedder.embed_prompt(templates, text)
-
-        self._targets = [embed(prompt) for prompt in task.prompts]
-        self._source_texts = embed(task.source_text)
-        self._unrealistic = embed(task.unrealistic_text) if task.unrealistic_text else None
+        self._texts = text_tensors(embedder, config, task)
         named = embedder.embed_aspects(task.aspects, config.aspects)
         self._aspects = [
-            spoken_aspects(target, self._source_texts, named) for target in self._targets
+            spoken_aspects(target, self._texts["source_texts"], named)
+            for target in self._texts["target_texts"]
         ]
 
     @torch.no_grad()
@@ -145,15 +119,13 @@ class MapperObjective:
             tensors = EditTensors(
                 edited=views[:, rows].flatten(0, 1),
                 source=seen,
-                target_texts=self._targets[prompt],
-                source_texts=self._source_texts,
                 offset=offset[rows],
-                unrealistic_texts=self._unrealistic,
                 images=images[rows],
                 source_images=before,
                 aspects=tuple(each.values for each in aspects),
                 aspect_targets=aspect_targets(seen, aspects),
                 source_features=self._objective.source_features(before),
+                **{**self._texts, "target_texts": self._texts["target_texts"][prompt]},
             )
             total, terms = self._objective(tensors, reduction="none")
             parts.append({**terms, TOTAL: total})

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cfclip.editors.editor import EditTexts
 from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
 from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
@@ -21,7 +22,7 @@ from cfclip.training.board import Board
 from cfclip.training.draws import Draws, Purpose, mixed_seed
 from cfclip.training.initial import mapper_shape, new_mapper
 from cfclip.training.latents import LatentSets
-from cfclip.training.mapper_objective import TOTAL, MapperObjective, MapperTask
+from cfclip.training.mapper_objective import TOTAL, MapperObjective
 from cfclip.training.optimizers import Schedule, make_optimizer
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
@@ -117,7 +118,7 @@ class MapperTrainer:
         self,
         generator: Generator,
         embedder: Embedder,
-        task: MapperTask,
+        task: EditTexts,
         latents: LatentSets,
         config: TrainingConfig,
         start: TextMapper | None = None,
