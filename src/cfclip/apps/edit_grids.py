@@ -148,9 +148,6 @@ class EditGrid(GridFile):
         done: Callable[[], None],
     ) -> "tuple[list[Tile], Provenance]":
         """The tiles of a row, the source first, and what they tell of how they were made."""
-        from cfclip.editing.results import circumstances
-        from cfclip.provenance.stamping import provenance_of
-
         source = session.invert(task.picture, self.projection)
         for warning in source.warnings:
             self.console.warning(warning, task.name)
@@ -165,13 +162,8 @@ class EditGrid(GridFile):
                 done()
             result = results[column.edit]
             tiles.append((result.render(column.strength * result.strength), ""))
-        facts = {
-            **circumstances(session.pack, session.device),
-            "source": dict(source.origin),
-            "prompts": list(dict.fromkeys(column.text for column in columns)),
-            "seed": self.seed,
-        }
-        return tiles, provenance_of(facts)
+        prompts = list(dict.fromkeys(column.text for column in columns))
+        return tiles, session.provenance(source, prompts=prompts, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,12 +67,8 @@ class GridContact(GridFile):
 
         name = "" if self.no_names else task.name
         if session is not None and isinstance(task.picture, str):
-            from cfclip.editing.results import circumstances
-            from cfclip.provenance.stamping import provenance_of
-
             source = session.invert(task.picture)
-            facts = {**circumstances(session.pack, session.device), "source": dict(source.origin)}
-            return (source.image, name), provenance_of(facts)
+            return (source.image, name), session.provenance(source)
         from cfclip.images.image_files import open_image
         from cfclip.provenance.stamping import inspect_picture
 

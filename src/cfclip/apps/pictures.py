@@ -21,7 +21,6 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.photos.face_config import FaceConfig
 
 if TYPE_CHECKING:
-    from cfclip.editing.session import Session
     from cfclip.editing.sources import Source
     from cfclip.provenance.stamping import Marking, Provenance
     from cfclip.viewing.sheets import Tile
@@ -66,7 +65,7 @@ class Sample(PackWork):
             for seed, path in zip(seeds, paths, strict=True):
                 source = session.sample(1, seed, self.truncation)[0]
                 tiles.append((source.image, source.name))
-                provenances.append(_provenance(session, source))
+                provenances.append(session.provenance(source))
                 with writing.together([path]) as folder:
                     write_picture(source.image, folder / path.name, provenances[-1], marking)
                 content = {"seed": seed, "truncation": self.truncation, "image": str(path)}
@@ -74,12 +73,12 @@ class Sample(PackWork):
                     content["source"] = f"sample:{seed}"
                 console.result(content, str(path))
             for path in sheets:
-                picture, provenance = (
+                picture, joint = (
                     sheet(in_rows(tiles, _SHEET_COLUMNS)),
                     joint_provenance(provenances),
                 )
                 with writing.together([path]) as folder:
-                    write_picture(picture, folder / path.name, provenance, marking)
+                    write_picture(picture, folder / path.name, joint, marking)
                 console.result({"sheet": str(path)}, str(path))
         return OK
 
@@ -119,19 +118,10 @@ class Invert(PackWork):
                 files = planned[task]
                 with uninterrupted(), writing.together(files) as folder:
                     beside = [folder / path.name for path in files]
-                    _save(source, beside, _provenance(session, source), marking)
+                    _save(source, beside, session.provenance(source), marking)
                 _report(console, source, str(task.picture), files)
 
             return work_through(console, tasks, failures, invert)
-
-
-def _provenance(session: "Session", source: "Source") -> "Provenance":
-    from cfclip.editing.results import circumstances
-    from cfclip.provenance.stamping import provenance_of
-
-    return provenance_of(
-        {**circumstances(session.pack, session.device), "source": dict(source.origin)}
-    )
 
 
 def _save(

@@ -21,6 +21,7 @@ from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.optim.descent import Callback
 from cfclip.packs.pack import Pack
+from cfclip.provenance.stamping import Provenance, provenance_of
 from cfclip.settings import MOST_AT_ONCE, EditSettings, check_number, check_seed
 from cfclip.tensors import checked_device
 
@@ -258,6 +259,11 @@ class Session:
             edit = editor.varied(generator=generator).edit(some, callback)
             results += edit_results(edit, sources[part], facts, notes, editor.one_pass)
         return results[0] if one else results
+
+    def provenance(self, source: Source, **facts: Any) -> Provenance:
+        """What a picture states that shows a source, or edits of it with `facts` of a record."""
+        record = {**circumstances(self.pack, self.device), "source": dict(source.origin), **facts}
+        return provenance_of(record)
 
     def apply(
         self,
