@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from network_files import write_identity, write_vgg
 from refusals import refused
 from tiny_methods import FEW, GREEN, files
 
@@ -84,3 +85,32 @@ def test_help_tells_the_settings_of_a_method(
     assert shown in told
     assert not hidden or hidden not in told
     assert all(each in told for each in ("optimisation", "styleclip-mapper", "--files"))
+
+
+def test_terms_that_need_networks(
+    method_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identity = write_identity(tmp_path / "identity.pth")
+    perceptual = write_vgg(tmp_path / "vgg.pth")
+    command = ["edit", "sample:5", GREEN, "--pack", "tiny", "--steps", "2", "--quiet"]
+    weights = ["--identity", "0.5", "--perceptual", "0.5"]
+    out = tmp_path / "out"
+    given = ["--identity-network", str(identity), "--perceptual-network", str(perceptual)]
+    assert main([*command, *weights, *given, "--out", str(out)]) == 0
+    record = out / "sample-5_green-hair.json"
+    assert {"identity", "perceptual"} <= set(json.loads(record.read_text())["loss"])
+    assert main(["rerun", str(record), "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    elsewhere = tmp_path / "elsewhere"
+    files = [f"--files={identity}", f"--files={perceptual}"]
+    assert main([*command, *weights, *files, "--out", str(elsewhere)]) == 0
+    for folder in (tmp_path / "again", elsewhere):
+        image = folder / "sample-5_green-hair.png"
+        assert image.read_bytes() == (out / image.name).read_bytes()
+    rows = ["batch", "sample:5", "--text", GREEN, "--pack", "tiny", "--steps", "2", "--quiet"]
+    assert main([*rows, *weights, *files, "--workers", "1", "--out", str(tmp_path / "rows")]) == 0
+    capsys.readouterr()
+    few = [*command, *weights, *files[:1], "--out", str(out)]
+    line = (
+        "1 files are given for optimisation, expected 2, the network of identity and of perceptual"
+    )
+    assert line in refused_by(capsys, [*few, "--overwrite"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from identity_file import write_identity
+from network_files import write_identity
 from PIL import Image
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 from refusals import refused

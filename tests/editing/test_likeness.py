@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from identity_file import write_identity
+from network_files import write_identity
 from PIL import Image
 
 from cfclip.editing.likeness import IdentityMeasure

@@ -67,7 +67,7 @@ def _weights() -> None:
     import torch
     from foreign_files import good_files
     from hostile_files import SPARSE_BYTES, hostile_files
-    from identity_file import write_identity
+    from network_files import write_identity
     from own_certificate import write_certificate
     from tiny_jobs import write_mapper
 

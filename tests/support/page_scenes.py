@@ -11,7 +11,7 @@ from clip_origins import openai_tensors, write_archive
 from domain_files import centred_generator
 from few_prompts import PROMPTS
 from foreign_files import nvidia_pickle, nvidia_state
-from identity_file import write_identity
+from network_files import write_identity
 from own_certificate import write_certificate
 from page_steps import ROOT
 from PIL import Image

@@ -279,7 +279,11 @@ class Edit(PackWork):
     """Linear text map for --start text-map (see `cfclip fit-text-map`); the pack's if not given."""
 
     identity_network: Path | None = None
-    """Weights laid out as model_ir_se50.pth; tells how alike the person still is (1: the same)."""
+    """Weights laid out as model_ir_se50.pth; tells how alike the person still is (1: the same), and
+    is the network of --identity, if that is above 0 (the pack's if not given)."""
+
+    perceptual_network: Path | None = None
+    """Weights of the network of --perceptual: vgg19_conv.pth, or torchvision's VGG19."""
 
     face: FaceOptions = field(default_factory=FaceConfig)
     paste: PasteOptions = field(default_factory=Paste)
@@ -301,6 +305,12 @@ class Edit(PackWork):
         saving.check(tasks, (prompts,))
         return self._work(saving, prompts).run(tasks, failures)
 
+    @property
+    def _method_files(self) -> list[Path]:
+        """Those given as such, then the networks of terms, in the order of the terms."""
+        kept = self.identity_network if getattr(self.settings, "identity", 0.0) else None
+        return [*self.files, *filter(None, (kept, self.perceptual_network))]
+
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
         session = self.open_session()
         if self.mask is not None and not self.face.chosen:
@@ -313,7 +323,7 @@ class Edit(PackWork):
 
             measure = IdentityMeasure(self.identity_network, self.device)
         config = replace(as_settings(self.settings), strength=saving.strengths[0])
-        method = session.method(self.method, self.files, config, text_map=self.text_map)
+        method = session.method(self.method, self._method_files, config, text_map=self.text_map)
         session.check_edit(method, prompts, self.source_text, self.unrealistic_text)
         return EditWork(
             saving,

@@ -168,6 +168,7 @@ _OPTIMISED = "cfclip.editors.optimisation_config:LatentOptimisationConfig"
 _MAPPED = "cfclip.editors.mapper_config:MapperEditConfig"
 _OPTIMISE = "cfclip.editing.opened_methods:optimisation"
 _MAPPERS = "cfclip.editing.mappers:mappers"
+_NETWORKS = "the networks of --identity and --perceptual, in this order, if these are above 0"
 _RUNS = "runs of `cfclip train`, or files of mappers"
 
 
@@ -188,6 +189,8 @@ _ROWS = (
         summary="descends on each picture's latent with the pack's settings, or any others",
         settings=_OPTIMISED,
         editor=_OPTIMISE,
+        most_files=None,
+        takes=_NETWORKS,
         of_pack=True,
     ),
     Method(
@@ -204,6 +207,8 @@ _ROWS = (
         summary="optimises CF-CLIP's objective with the pack's settings",
         settings=_OPTIMISED,
         editor=_OPTIMISE,
+        most_files=None,
+        takes=_NETWORKS,
         of_pack=True,
         preset={"objective": "clip_nce"},
         compared="ours",
@@ -223,6 +228,8 @@ _ROWS = (
         summary="optimises the logit objective by its plain gradient, from the text's own latent",
         settings=_OPTIMISED,
         editor=_OPTIMISE,
+        most_files=None,
+        takes=_NETWORKS,
         of_pack=True,
         preset=LOGIT_TEXT_MAP,
         compared="ours",
@@ -232,6 +239,8 @@ _ROWS = (
         summary="StyleCLIP's latent optimisation as published",
         settings=_OPTIMISED,
         editor=_OPTIMISE,
+        most_files=None,
+        takes=_NETWORKS,
         preset=_sized(styleclip_optimisation),
         compared="baseline",
     ),
@@ -261,6 +270,8 @@ _ROWS = (
         summary="StyleCLIP's latent optimisation with StyleGAN-NADA's directional loss",
         settings=_OPTIMISED,
         editor=_OPTIMISE,
+        most_files=None,
+        takes=_NETWORKS,
         preset=_sized(directional_optimisation),
         compared="baseline",
     ),

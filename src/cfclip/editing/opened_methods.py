@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cfclip.editing.methods import Method, method_named
 from cfclip.editors.editor import BatchEdit, Editor, EditRequest
@@ -17,10 +17,14 @@ from cfclip.editors.optimisation_config import parse_layers
 from cfclip.embedders.prompts import check_prompt
 from cfclip.errors import InputError
 from cfclip.io.text_formats import field_of
+from cfclip.losses.terms import NETWORK_TERMS
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import Pack
 from cfclip.provenance.record import file_origin
 from cfclip.settings import EditSettings
+
+_IDENTITY = "identity"
+"""The term whose network a pack may bring."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class OpenedMethod:
     def seconds_of_training(self) -> float | None:
         """Seconds of work before the first edit, all files together; None if nobody measured."""
         first = self.editors[0]
-        if not self.files:  # the fit of a pack's text map was not timed
+        if self.method.optimises:  # the fit of a pack's text map was not timed
             mapped = isinstance(first, LatentOptimisation) and first.text_map is not None
             return None if mapped else 0.0
         seconds = [_seconds_of(file, first) for file in self.files]
@@ -216,7 +220,27 @@ def optimisation(opening: Opening) -> list[Editor]:
             "a text map is given, but the edit starts from its source; let it start from the map "
             "(--start text-map)"
         )
-    return [LatentOptimisation(generator, embedder, config, text_map)]
+    return [LatentOptimisation(generator, embedder, config, text_map, _networks(opening))]
+
+
+def _networks(opening: Opening) -> dict[str, nn.Module]:
+    """Those of the objective's terms that have one, of the method's files, in the order of the
+    terms; the pack's identity network if it is the one that no file is given for."""
+    weights, files = opening.config.weights(), list(opening.files)
+    needed = [name for name in NETWORK_TERMS if name in weights]
+    own = opening.pack.identity_file if _IDENTITY in needed else None
+    if own is not None and len(files) == len(needed) - 1:
+        files.insert(needed.index(_IDENTITY), own)
+    if len(files) != len(needed):
+        of = f", the network of {' and of '.join(needed)}" if needed else ""
+        raise InputError(
+            f"{len(files)} files are given for {opening.method.name}, expected {len(needed)}{of}"
+        )
+    if not needed:
+        return {}
+    from cfclip.features.term_networks import NetworkFiles
+
+    return NetworkFiles(**dict(zip(needed, files, strict=True))).load(weights, opening.device)
 
 
 def global_directions(opening: Opening) -> list[Editor]:
