@@ -4,7 +4,7 @@ import gc
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -238,15 +238,15 @@ class Batch(OnPack, Marked):
         left = len(batch.left)
         if left < len(batch.rows):
             console.note(f"{len(batch.rows) - left:,} of {len(batch.rows):,} are done already")
-        done, alone = BatchRun(0, 0, 0.0), 0.0
+        run = BatchRun(0, 0, 0.0)
         if left:
             try:
                 with self._engine(job) as engine, watched_run(console, self.out.name) as watch:
                     before = self._measured(engine)
                     gc.freeze()  # what is there stays, and is not looked through with every chunk
-                    done = run_batch(batch, engine, job.chunk, watch)
+                    run = run_batch(batch, engine, job.chunk, watch)
                     if not batch.untried:  # workers that were stopped are not there any more
-                        alone = (before + self._measured(engine)) / 2
+                        run = replace(run, alone=(before + self._measured(engine)) / 2)
             except KeyboardInterrupt:
                 console.error(f"interrupted; {self._kept(batch)}")
                 return INTERRUPTED
@@ -254,7 +254,7 @@ class Batch(OnPack, Marked):
         if batch.untried:
             console.error(f"stopped; {self._kept(batch)}")
             return INTERRUPTED
-        return self._sum_up(batch, session, done, alone, [each.line for each in refused])
+        return self._sum_up(batch, session, run, [each.line for each in refused])
 
     def _measured(self, engine: "Engine") -> float:
         return engine.synthesis_rate(self.measure) if self.measure else 0.0
@@ -267,12 +267,7 @@ class Batch(OnPack, Marked):
         )
 
     def _sum_up(
-        self,
-        batch: "BatchRows",
-        session: "Session",
-        run: "BatchRun",
-        alone: float,
-        refused: list[str],
+        self, batch: "BatchRows", session: "Session", run: "BatchRun", refused: list[str]
     ) -> int:
         from cfclip.batches.batch_folder import RESULTS_FILE, SUMMARY_FILE
         from cfclip.batches.openly import without_folders
@@ -283,7 +278,7 @@ class Batch(OnPack, Marked):
         done = len(batch.rows) - len(failures)
         page = self.out / SUMMARY_FILE
         openly = [without_folders(line, (*self.inputs, self.root, self.out)) for line in refused]
-        write_summary(batch, session, self._facts(session, run, alone), openly, page)
+        write_summary(batch, session, self._facts(session, run), openly, page)
         warned = sum(bool(batch.folder.report(row.name).get("warnings")) for row in batch.rows)
         content = {
             "out": str(self.out),
@@ -295,16 +290,14 @@ class Batch(OnPack, Marked):
             "done_now": run.done,
             "seconds": round(run.seconds, 3),
             "per_second": round(run.rate, 3),
-            "generator_per_second": round(alone, 3) if alone else None,
+            "generator_per_second": round(run.alone, 3) if run.alone else None,
         }
         console.result(content, str(self.out / RESULTS_FILE), str(page))
         if run.done:
-            console.note(f"{run.done:,} pictures at {run.rate:.1f} per second")
-        if alone:
-            share = run.rate / alone
-            console.note(
-                f"the generator alone: {alone:.1f} per second; the batch {share:.2f} of it"
-            )
+            console.note(run.speed)
+        if run.alone:
+            share = f"the batch {run.rate / run.alone:.2f} of it"
+            console.note(f"the generator alone: {run.alone:.1f} per second; {share}")
         if warned:
             console.note(f"{warned:,} pictures have warnings, see {RESULTS_FILE}")
         lines = [*refused, *failures]
@@ -316,7 +309,7 @@ class Batch(OnPack, Marked):
             console.note(f"{done:,} of {done + len(lines):,} pictures done")
         return FAILED if lines else OK
 
-    def _facts(self, session: "Session", run: "BatchRun", alone: float) -> dict[str, str]:
+    def _facts(self, session: "Session", run: "BatchRun") -> dict[str, str]:
         """What the page says above its pictures."""
         from cfclip.version import __version__
 
@@ -329,9 +322,9 @@ class Batch(OnPack, Marked):
             "cfclip": __version__,
         }
         if run.done:
-            facts["last run"] = f"{run.done:,} pictures at {run.rate:.1f} per second"
-        if alone:
-            facts["generator alone"] = f"{alone:.1f} per second"
+            facts["last run"] = run.speed
+        if run.alone:
+            facts["generator alone"] = f"{run.alone:.1f} per second"
         return facts
 
 

@@ -73,12 +73,9 @@ class Sample(PackWork):
                     content["source"] = f"sample:{seed}"
                 console.result(content, str(path))
             for path in sheets:
-                picture, joint = (
-                    sheet(in_rows(tiles, _SHEET_COLUMNS)),
-                    joint_provenance(provenances),
-                )
+                picture, place = sheet(in_rows(tiles, _SHEET_COLUMNS)), path.name
                 with writing.together([path]) as folder:
-                    write_picture(picture, folder / path.name, joint, marking)
+                    write_picture(picture, folder / place, joint_provenance(provenances), marking)
                 console.result({"sheet": str(path)}, str(path))
         return OK
 

@@ -61,11 +61,18 @@ class BatchRun:
     failed: int
     seconds: float
     """From the moment the workers were ready to the last result."""
+    alone: float = 0.0
+    """Pictures per second of the generators alone; 0 if that was not measured."""
 
     @property
     def rate(self) -> float:
         """Results per second."""
         return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def speed(self) -> str:
+        """What it did, for the user."""
+        return f"{self.done:,} pictures at {self.rate:.1f} per second"
 
 
 class Engine(AbstractContextManager["Engine"], Protocol):
