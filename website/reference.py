@@ -39,7 +39,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         *("cfclip.encoders.projection", "cfclip.encoders.opening"),
     ),
     "Photos": (
-        *("cfclip.photos.face_config", "cfclip.photos.photo", "cfclip.photos.landmarks"),
+        *("cfclip.photos.photo", "cfclip.photos.landmarks"),
         "cfclip.photos.pasting",
     ),
     "Packs": (

@@ -12,8 +12,7 @@ from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
 from cfclip.optim.descent import DescentStep
 from cfclip.photos.alignment import face_quad
-from cfclip.photos.face_config import FaceConfig
-from cfclip.photos.photo import Photo, open_photo
+from cfclip.photos.photo import FaceConfig, Photo, open_photo
 
 FACE = ((40, 40), (60, 40), (42, 60), (58, 60))
 CONFIG = TuningConfig(steps=8, lr=5e-3)

@@ -10,9 +10,8 @@ from portrait import PORTRAIT_POINTS, portrait
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import SMALLEST_FACE, Quad, align, face_quad
-from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import quad_of
-from cfclip.photos.photo import open_photo
+from cfclip.photos.photo import FaceConfig, open_photo
 
 GREY_LEVEL = 1.0  # what versions of Pillow may differ by, in the mean
 

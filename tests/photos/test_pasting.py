@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import Quad, align
-from cfclip.photos.face_config import PasteBack
 from cfclip.photos.pasting import paste_back
+from cfclip.photos.photo import PasteBack
 
 SIDE = 64
 MIDDLE = (24, 24, 39, 39)

@@ -20,7 +20,7 @@ from cfclip.apps.options import (
 from cfclip.apps.tasks import check_photos, check_texts, find_tasks
 from cfclip.editing.methods import MAPPER
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.face_config import FaceConfig
+from cfclip.photos.photo import FaceConfig
 from cfclip.settings import MOST_AT_ONCE, check_number
 
 

@@ -40,7 +40,7 @@ from cfclip.apps.tasks import (
 from cfclip.editing.methods import OPTIMISATION, method_named
 from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
 from cfclip.errors import RECOVERABLE
-from cfclip.photos.face_config import FaceConfig, PasteBack
+from cfclip.photos.photo import FaceConfig, PasteBack
 from cfclip.provenance.record import EditFiles, edit_files, edit_name
 
 if TYPE_CHECKING:

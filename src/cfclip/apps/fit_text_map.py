@@ -11,7 +11,7 @@ from cfclip.apps.options import INTERRUPTED, FaceOptions, OnPack, TensorFile
 from cfclip.apps.tasks import summarise
 from cfclip.editors.optimisation_config import TextMapFitConfig
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.face_config import FaceConfig
+from cfclip.photos.photo import FaceConfig
 
 if TYPE_CHECKING:
     from cfclip.fitting.text_maps import FittedTextMap

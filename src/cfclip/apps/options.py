@@ -17,7 +17,7 @@ from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
 from cfclip.packs.registry import resolve
-from cfclip.photos.face_config import FEATHER, FaceConfig, PasteBack
+from cfclip.photos.photo import FEATHER, FaceConfig, PasteBack
 from cfclip.settings import EditSettings, check_strength
 
 if TYPE_CHECKING:

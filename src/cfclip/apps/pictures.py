@@ -18,7 +18,7 @@ from cfclip.apps.tasks import (
 )
 from cfclip.editing.defaults import SAMPLE_TRUNCATION
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.face_config import FaceConfig
+from cfclip.photos.photo import FaceConfig
 
 if TYPE_CHECKING:
     from cfclip.editing.sources import Source

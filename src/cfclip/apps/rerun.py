@@ -11,7 +11,7 @@ from cfclip.apps.edit import Saving
 from cfclip.apps.options import FAILED, OK, Work
 from cfclip.apps.tasks import Task
 from cfclip.editing.defaults import make_config
-from cfclip.photos.face_config import PasteBack
+from cfclip.photos.photo import PasteBack
 
 
 @dataclass(frozen=True)

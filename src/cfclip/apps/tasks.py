@@ -15,7 +15,7 @@ from cfclip.apps.options import FAILED, INTERRUPTED, OK
 from cfclip.apps.writing import Writing
 from cfclip.errors import RECOVERABLE, CfclipError, InputError, failure_line, shown
 from cfclip.io.files import split_latents_spec
-from cfclip.photos.face_config import FaceConfig, PasteBack
+from cfclip.photos.photo import FaceConfig, PasteBack
 from cfclip.provenance.record import short_hash
 
 if TYPE_CHECKING:

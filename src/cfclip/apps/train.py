@@ -16,7 +16,7 @@ from cfclip.apps.options import (
 )
 from cfclip.apps.tasks import check_texts, summarise
 from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.face_config import FaceConfig
+from cfclip.photos.photo import FaceConfig
 from cfclip.training.training_config import TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:

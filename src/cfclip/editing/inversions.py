@@ -25,9 +25,8 @@ from cfclip.io.text_files import read_json
 from cfclip.io.text_formats import field_of
 from cfclip.optim.descent import Progress
 from cfclip.packs.pack import ENCODER_FILE
-from cfclip.photos.face_config import FaceConfig
 from cfclip.photos.landmarks import landmarks_file
-from cfclip.photos.photo import Photo, check_landmarks, open_photo
+from cfclip.photos.photo import FaceConfig, Photo, check_landmarks, open_photo
 from cfclip.provenance.record import FORMAT, file_origin, write_json
 
 INVERSION_KIND = "inversion"

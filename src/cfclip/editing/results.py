@@ -16,8 +16,7 @@ from cfclip.errors import InputError
 from cfclip.images.output_files import check_outputs
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
 from cfclip.packs.pack import Pack
-from cfclip.photos.face_config import PasteBack
-from cfclip.photos.photo import Photo
+from cfclip.photos.photo import PasteBack, Photo
 from cfclip.provenance.record import EditFiles, edit_files, edit_name, finished_record, write_json
 from cfclip.provenance.stamping import MARKED, Marking, provenance_of, write_picture
 from cfclip.settings import check_strength

@@ -22,7 +22,7 @@ from cfclip.errors import InputError
 from cfclip.features.term_networks import NetworkFiles
 from cfclip.images.kinds import list_pictures
 from cfclip.images.output_files import check_outputs
-from cfclip.photos.face_config import FaceConfig
+from cfclip.photos.photo import FaceConfig
 from cfclip.training.initial import mapper_shape
 from cfclip.training.latents import (
     LatentSets,

@@ -20,7 +20,7 @@ from cfclip.editors.text_map_fit import (
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.fitting.captioned_pictures import CaptionedFolder
-from cfclip.photos.face_config import FaceConfig
+from cfclip.photos.photo import FaceConfig
 
 
 @dataclass(frozen=True)

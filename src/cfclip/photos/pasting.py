@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter
 
 from cfclip.errors import InputError
 from cfclip.photos.alignment import Quad
-from cfclip.photos.face_config import PasteBack
+from cfclip.photos.photo import PasteBack
 
 _NOTICED = 8
 """Grey levels of a channel from which a pixel counts as changed: under what an eye sees, over what

@@ -1,21 +1,72 @@
-"""A photo with the face in it that is edited."""
+"""A photo with the face in it that is edited: how it is chosen, cut out and put back.
+
+Free of torch and pixels until a photo is opened, so that commands list their options quickly.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from cfclip.errors import InputError
-from cfclip.photos.alignment import Quad, align, check_quad
-from cfclip.photos.face_config import FaceConfig
-from cfclip.provenance.record import file_origin, image_sha256
+from cfclip.settings import check_choice, check_number
 
 if TYPE_CHECKING:
-    from cfclip.images.image_files import OpenedImage
+    from PIL import Image
 
+    from cfclip.images.image_files import OpenedImage
+    from cfclip.photos.alignment import Quad
+
+PastedRegion: TypeAlias = Literal["changed", "whole"]
+
+FEATHER = 0.08
+WIDEST_FEATHER = 0.5
+"""From both edges, the middle of the picture is then just reached."""
 _NAME_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class FaceConfig:
+    """How a face is chosen in a photo. Raises `InputError` naming an unfit value."""
+
+    align: bool = False
+    """Find the face in a photo and cut it out as FFHQ's pictures were, instead of the photo's
+    central square."""
+
+    landmarks: Path | None = None
+    """The same with landmarks given by hand, in a file, or for several photos in a folder with a
+    NAME.txt or NAME.json for each: see docs/PHOTOS.md."""
+
+    face: int = 1
+    """Which face, if a photo has several: 1 is the largest."""
+
+    def __post_init__(self) -> None:
+        check_number("face", self.face, 1)
+        if self.face != 1 and not self.chosen:
+            raise InputError(
+                f"face is {self.face}, but no face is cut from a photo; ask for that too (--align "
+                "or --landmarks FILE)"
+            )
+
+    @property
+    def chosen(self) -> bool:
+        """Whether a face is cut from the photo at all."""
+        return self.align or self.landmarks is not None
+
+
+@dataclass(frozen=True)
+class PasteBack:
+    """How an edit is put back into its photo. Raises `InputError` naming an unfit value."""
+
+    region: PastedRegion = "changed"
+    """What of the crop: where the edit changed something, or all of it."""
+
+    feather: float = FEATHER
+    """Width of the soft edge, as a share of the crop's side."""
+
+    def __post_init__(self) -> None:
+        check_choice("region", self.region, get_args(PastedRegion))
+        check_number("feather", self.feather, 0.0, WIDEST_FEATHER)
 
 
 @dataclass(frozen=True)
@@ -25,9 +76,9 @@ class Photo:
     Raises `InputError` for a square that cannot be cut from the photo.
     """
 
-    image: Image.Image
+    image: "Image.Image"
     """All of it, RGB, upright; of a very large one a reduction."""
-    quad: Quad
+    quad: "Quad"
     """Where the face is in the image."""
     origin: Mapping[str, Any]
     """Where it came from, as records tell it, with the corners of the square in the whole photo."""
@@ -39,10 +90,14 @@ class Photo:
     """How many faces were found, or have landmarks."""
 
     def __post_init__(self) -> None:
+        from cfclip.photos.alignment import check_quad
+
         check_quad(self.quad, self.image.size)
 
-    def crop(self, size: int) -> Image.Image:
+    def crop(self, size: int) -> "Image.Image":
         """The face as FFHQ has it, `size` pixels wide."""
+        from cfclip.photos.alignment import align
+
         return align(self.image, self.quad, size)
 
     def crop_warnings(self, size: int) -> tuple[str, ...]:
@@ -54,11 +109,13 @@ class Photo:
         wide = f"the crop of the face is {self.quad.size:.0f} pixels wide"
         return (*self.warnings, f"{wide}; it is enlarged to {size}x{size}")
 
-    def crop_mask(self, mask: Image.Image, size: int) -> Image.Image:
+    def crop_mask(self, mask: "Image.Image", size: int) -> "Image.Image":
         """The same square of an RGB mask that was painted over the whole photo.
 
         Raises `InputError` if it is of another size than the photo.
         """
+        from cfclip.photos.alignment import align
+
         if mask.size != self.image.size:
             raise InputError(
                 f"the mask is {mask.width}x{mask.height} pixels, the photo "
@@ -67,7 +124,7 @@ class Photo:
         return align(mask, self.quad, size)
 
 
-def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = None) -> Photo:
+def open_photo(picture: "Image.Image | str | Path", config: FaceConfig | None = None) -> Photo:
     """Open a photo and choose a face in it, by given landmarks or by finding it.
 
     Args:
@@ -85,7 +142,7 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
 
     config = config or FaceConfig(align=True)
     opened = open_image(picture, None)
-    name = "the image" if isinstance(picture, Image.Image) else str(picture)
+    name = str(picture) if isinstance(picture, str | Path) else "the image"
     if config.landmarks is None:
         seen = find_quads(opened.image)
         quads, about = tuple(quad.scaled(opened.reduction) for quad in seen), f"{name} shows"
@@ -96,7 +153,7 @@ def open_photo(picture: Image.Image | str | Path, config: FaceConfig | None = No
             )
     else:
         file = config.landmarks
-        if not isinstance(picture, Image.Image):
+        if isinstance(picture, str | Path):
             file = landmarks_file(file, picture)
         quads, about = read_quads(file), f"{file} tells of"
     if config.face > len(quads):
@@ -121,20 +178,22 @@ def check_landmarks(config: FaceConfig, photos: int) -> None:
         )
 
 
-def photo_at(picture: str | Path, quad: Quad) -> Photo:
+def photo_at(picture: str | Path, quad: "Quad") -> Photo:
     """A photo whose face is known to be in a square. Raises `InputError` as `open_photo` does."""
     from cfclip.images.image_files import open_image
 
     return _photo(picture, open_image(picture, None), quad)
 
 
-def _photo(picture: Image.Image | str | Path, opened: "OpenedImage", quad: Quad) -> Photo:
+def _photo(picture: "Image.Image | str | Path", opened: "OpenedImage", quad: "Quad") -> Photo:
     """A photo with its face in a square of its pixels before any reduction."""
+    from cfclip.provenance.record import file_origin, image_sha256
+
     image, warnings, cut = opened.image, opened.warnings, quad.scaled(1 / opened.reduction)
     corners = [list(corner) for corner in quad.corners]
-    if isinstance(picture, Image.Image):
-        digest = image_sha256(image)
-        origin = {"kind": "pixels", "sha256": digest, "quad": corners}
-        return Photo(image, cut, origin, f"image-{digest[:_NAME_DIGITS]}", warnings)
-    origin = {**file_origin(picture), "quad": corners}
-    return Photo(image, cut, origin, Path(picture).stem, warnings)
+    if isinstance(picture, str | Path):
+        origin = {**file_origin(picture), "quad": corners}
+        return Photo(image, cut, origin, Path(picture).stem, warnings)
+    digest = image_sha256(image)
+    origin = {"kind": "pixels", "sha256": digest, "quad": corners}
+    return Photo(image, cut, origin, f"image-{digest[:_NAME_DIGITS]}", warnings)
