@@ -1,7 +1,8 @@
 """Image tensors: axis order, pixel ranges and checks. Pixels change range only here.
 
 An *image tensor* is float32 `(batch, 3, height, width)`, RGB, in [-1, 1] ("signed"), which is what
-StyleGAN2 makes. Latents are `(batch, num_ws, w_dim)`. Here is also what device a tensor may be on.
+StyleGAN2 makes. Latents are `(batch, num_ws, w_dim)`. Here is also what device a tensor may be on,
+and what random numbers are drawn from.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cfclip.errors import InputError
+from cfclip.settings import MOST_SEED
 
 RGB_CHANNELS = 3
 _HALF_RANGE = 127.5
@@ -134,3 +136,14 @@ def check_latents(ws: Tensor, num_ws: int, w_dim: int) -> None:
         raise InputError(
             f"latents have shape {tuple(ws.shape)}, expected (batch, {num_ws}, {w_dim})"
         )
+
+
+def mixed_seed(*numbers: int) -> int:
+    """A seed of 63 bits; nearby `numbers`, none of them negative, give unrelated ones."""
+    mixed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+    return mixed & MOST_SEED
+
+
+def seeded(*numbers: int) -> torch.Generator:
+    """A generator on the CPU that draws what `numbers` decide."""
+    return torch.Generator().manual_seed(mixed_seed(*numbers))

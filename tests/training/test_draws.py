@@ -2,7 +2,8 @@
 
 import torch
 
-from cfclip.training.draws import Draws, Purpose, mixed_seed, seeded
+from cfclip.tensors import mixed_seed, seeded
+from cfclip.training.draws import Draws, Purpose
 
 
 def test_draws_follow_from_seed_and_step_alone() -> None:

@@ -24,7 +24,8 @@ from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.generators.generator import Generator
 from cfclip.images.output_files import check_outputs
 from cfclip.io.files import alone_in
-from cfclip.training.draws import Purpose, seeded
+from cfclip.tensors import seeded
+from cfclip.training.draws import Purpose
 from cfclip.training.runs import CHECKPOINT_SECONDS, LOG, Run, RunCallback, logged_seconds
 from cfclip.training.saved_state import CHECKPOINT
 

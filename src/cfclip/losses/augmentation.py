@@ -6,12 +6,11 @@ of a small CLIP on the same images, and nearly all of that is sampling, which an
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
-from cfclip.tensors import check_images
+from cfclip.tensors import check_images, seeded
 
 COPIES = 8
 DISTORTION = 0.5
@@ -96,7 +95,4 @@ class RandomPerspective(nn.Module):
             raise InputError(
                 f"seed {seed}, image index {index} and step {step} must not be negative"
             )
-        # Nearby integers give unrelated streams through numpy's hash; a plain sum would collide.
-        mixed = int(np.random.SeedSequence([seed, index, step]).generate_state(1, np.uint64)[0])
-        generator = torch.Generator().manual_seed(mixed & 0x7FFF_FFFF_FFFF_FFFF)
-        return torch.rand(self.copies, 4, 2, generator=generator)
+        return torch.rand(self.copies, 4, 2, generator=seeded(seed, index, step))

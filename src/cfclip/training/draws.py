@@ -7,11 +7,10 @@ ever share their numbers.
 from enum import IntEnum, auto
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-_63_BITS = 0x7FFF_FFFF_FFFF_FFFF
+from cfclip.tensors import mixed_seed
 
 
 class Purpose(IntEnum):
@@ -26,17 +25,6 @@ class Purpose(IntEnum):
     VALIDATION_PERSPECTIVES = auto()
     CHANNEL_SPREAD = auto()
     CHANNEL_IMAGES = auto()
-
-
-def mixed_seed(*numbers: int) -> int:
-    """A seed of 63 bits; nearby `numbers`, none of them negative, give unrelated ones."""
-    mixed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
-    return mixed & _63_BITS
-
-
-def seeded(*numbers: int) -> torch.Generator:
-    """A generator on the CPU that draws what `numbers` decide."""
-    return torch.Generator().manual_seed(mixed_seed(*numbers))
 
 
 class Draws:

@@ -7,7 +7,8 @@ from cfclip.editors.text_mapper import TextMapper
 from cfclip.embedders.embedder import Embedder
 from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
-from cfclip.training.draws import Purpose, seeded
+from cfclip.tensors import seeded
+from cfclip.training.draws import Purpose
 from cfclip.training.training_config import TrainingConfig
 
 _ALIKE = ("num_ws", "w_dim", "text_dim", "active_groups", "reads_text", "legacy_pixel_norm")

@@ -15,7 +15,8 @@ from cfclip.errors import InputError
 from cfclip.foreign.latent_files import read_latents_file
 from cfclip.generators.generator import Generator
 from cfclip.io.files import LATENT_SUFFIXES, sha256_of, split_latents_spec
-from cfclip.training.draws import Purpose, seeded
+from cfclip.tensors import seeded
+from cfclip.training.draws import Purpose
 from cfclip.training.processes import Processes
 from cfclip.training.training_config import TrainingConfig
 

@@ -17,9 +17,10 @@ from cfclip.errors import InputError
 from cfclip.generators.generator import Generator
 from cfclip.io.files import alone_in
 from cfclip.losses.terms import ObjectiveConfig
+from cfclip.tensors import mixed_seed
 from cfclip.training.average import Average
 from cfclip.training.board import Board
-from cfclip.training.draws import Draws, Purpose, mixed_seed
+from cfclip.training.draws import Draws, Purpose
 from cfclip.training.initial import mapper_shape, new_mapper
 from cfclip.training.latents import LatentSets
 from cfclip.training.mapper_objective import TOTAL, MapperObjective
