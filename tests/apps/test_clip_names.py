@@ -92,7 +92,9 @@ def test_every_configuration_of_open_clip_is_taken_or_refused_by_name(
 ) -> None:
     Path("weights.pt").write_bytes(b"nothing")
     taken = []
-    for name in open_clip.list_models():
+    shipped = Path(open_clip.__file__).with_name("model_configs")
+    names = sorted(path.stem for path in shipped.glob("*.json"))  # other tests add some of their own
+    for name in names:
         arguments = [each if each != "none.pkl" else "weights.pt" for each in create()[2:]]
         assert main([*arguments, "--clip", f"{name}:weights.pt"]) == 2
         told = capsys.readouterr().err
@@ -109,7 +111,7 @@ def test_every_configuration_of_open_clip_is_taken_or_refused_by_name(
     assert [path.name for path in Path().iterdir()] == ["weights.pt"]
     # All that OpenAI published, and those of the same kinds.
     assert {name.removesuffix("-quickgelu") for name in taken} >= set(OPENAI_REPOSITORIES)
-    assert (len(taken), len(open_clip.list_models()) - len(taken)) == (42, 102)
+    assert (len(taken), len(names) - len(taken)) == (42, 102)
 
 
 @pytest.mark.parametrize("clip", ["MobileCLIP-S1:datacompdr", "EVA02-B-16:merged2b_s8b_b131k"])
