@@ -93,7 +93,7 @@ def test_every_configuration_of_open_clip_is_taken_or_refused_by_name(
     Path("weights.pt").write_bytes(b"nothing")
     taken = []
     shipped = Path(open_clip.__file__).with_name("model_configs")
-    names = sorted(path.stem for path in shipped.glob("*.json"))  # other tests add some of their own
+    names = sorted(path.stem for path in shipped.glob("*.json"))  # tests add others
     for name in names:
         arguments = [each if each != "none.pkl" else "weights.pt" for each in create()[2:]]
         assert main([*arguments, "--clip", f"{name}:weights.pt"]) == 2
