@@ -11,7 +11,7 @@ import deadly_rows
 import pytest
 from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
-from cfclip.batches.editing import BatchJob, Outcome, RowEditor
+from cfclip.batches.row_editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Row
 from cfclip.errors import CfclipWarning, InputError
 

@@ -11,9 +11,9 @@ from tiny_jobs import job_of, rows_of, write_mapper
 
 from cfclip.batches import summary_page as summary
 from cfclip.batches.batch_folder import BatchFolder
-from cfclip.batches.editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.finished import Results
 from cfclip.batches.packing import packer_of
+from cfclip.batches.row_editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.summary_page import write_summary
 from cfclip.batches.work import BatchRows, conclude, run_batch

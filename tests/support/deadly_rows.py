@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.batches.editing import Outcome, RowEditor
+from cfclip.batches.row_editing import Outcome, RowEditor
 from cfclip.batches.rows import Row
 
 DEADLY = "deadly"

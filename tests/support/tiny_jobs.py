@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.batches.editing import BatchJob
 from cfclip.batches.inputs import find_entries
+from cfclip.batches.row_editing import BatchJob
 from cfclip.batches.rows import Row, RowDefaults, make_rows
 from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.session import Session

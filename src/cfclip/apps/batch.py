@@ -35,7 +35,7 @@ from cfclip.settings import MOST_AT_ONCE, check_number, check_strength
 
 if TYPE_CHECKING:
     from cfclip.batches.batch_folder import BatchFolder
-    from cfclip.batches.editing import BatchJob
+    from cfclip.batches.row_editing import BatchJob
     from cfclip.batches.rows import Refused, Row
     from cfclip.batches.work import BatchRows, BatchRun, Engine
     from cfclip.editing.opened_methods import OpenedMethod
@@ -197,7 +197,7 @@ class Batch(OnPack, Marked):
         return rows, refused
 
     def _job(self, session: "Session", method: "OpenedMethod", folder: "BatchFolder") -> "BatchJob":
-        from cfclip.batches.editing import BatchJob
+        from cfclip.batches.row_editing import BatchJob
 
         return BatchJob(
             pack=session.pack.folder.absolute(),

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any, Self
 
-from cfclip.batches.editing import BatchJob, Outcome
+from cfclip.batches.row_editing import BatchJob, Outcome
 from cfclip.batches.rows import Row
 from cfclip.batches.worker import Measure, Ready, Request, Stop, Unable, WorkerAnswer, serve
 from cfclip.errors import CfclipError, InputError

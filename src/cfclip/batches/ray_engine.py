@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from cfclip.batches.editing import BatchJob, Outcome, RowEditor
+from cfclip.batches.row_editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Row
 from cfclip.errors import CfclipError, CfclipWarning, InputError, reason_of
 

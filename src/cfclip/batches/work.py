@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cfclip.batches.batch_folder import BatchFolder
-from cfclip.batches.editing import Outcome
 from cfclip.batches.finished import Results
 from cfclip.batches.openly import without_folders
 from cfclip.batches.packing import FIELDS
+from cfclip.batches.row_editing import Outcome
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.optim.descent import Progress
 from cfclip.training.runs import RunCallback

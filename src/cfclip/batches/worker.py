@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
-from cfclip.batches.editing import BatchJob, Outcome, RowEditor
+from cfclip.batches.row_editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Row
 from cfclip.errors import CfclipError
 

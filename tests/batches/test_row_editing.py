@@ -11,7 +11,7 @@ from PIL import Image
 from png_bytes import png_of
 from tiny_jobs import job_of, rows_of, write_mapper
 
-from cfclip.batches.editing import RowEditor
+from cfclip.batches.row_editing import RowEditor
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_shard
 from cfclip.editing.session import Session
