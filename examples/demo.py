@@ -13,9 +13,9 @@ from pathlib import Path
 
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
-from cfclip.images.output_files import check_outputs
-from cfclip.provenance.stamping import joint_provenance, provenance_of, write_picture
-from cfclip.viewing.sheets import sheet
+from cfclip.images import check_outputs
+from cfclip.provenance import joint_provenance, provenance_of, write_picture
+from cfclip.viewing import sheet
 
 AVATARS = Path(__file__).parent / "avatars"
 EDITS: tuple[tuple[str, str], ...] = (

@@ -19,18 +19,22 @@ from PIL import Image
 
 from cfclip import CfclipError, EditResult, Session
 from cfclip.apps.console import Console
-from cfclip.images.output_files import check_outputs
-from cfclip.io.files import atomic_write
-from cfclip.packs.manifest import PackManifest
-from cfclip.provenance.stamping import GENERATED, Provenance, write_picture
+from cfclip.images import check_outputs
+from cfclip.io import atomic_write
+from cfclip.packs import PackManifest
+from cfclip.provenance import GENERATED, Provenance, write_picture
 from cfclip.tensors import signed_from_pil
-from cfclip.viewing.sheets import sheet
-from cfclip_benchmark.avatars.attributes import SHAPES, classes
-from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED_PROMPTS, read_prompts
-from cfclip_benchmark.avatars.judges import load_probes
-from cfclip_benchmark.avatars.language import SHAPE_WORDS
-from cfclip_benchmark.avatars.scores import AvatarEdit
-from cfclip_benchmark.probes import Probe
+from cfclip.viewing import sheet
+from cfclip_benchmark import Probe
+from cfclip_benchmark.avatars import (
+    SHAPE_WORDS,
+    SHAPES,
+    SHIPPED_PROMPTS,
+    AvatarEdit,
+    classes,
+    load_probes,
+    read_prompts,
+)
 from examples.method_figures import small
 
 PAGE = "GALLERY.md"

@@ -19,21 +19,13 @@ from PIL import Image
 
 from cfclip import CfclipError, EditResult, LatentOptimisationConfig, Session
 from cfclip.apps.console import Console
-from cfclip.editing.defaults import edit_settings
-from cfclip.editing.sources import Source
-from cfclip.editors.editor import EditRequest
-from cfclip.editors.linear_text_map import fused_offset
-from cfclip.editors.mapper_config import GROUP_LAYERS, groups_of
-from cfclip.editors.optimisation_config import Fusion
-from cfclip.images.output_files import check_outputs, write_png
-from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.changes import changed_pixels_loss
-from cfclip.losses.clip_losses import global_clip_loss
-from cfclip.losses.terms import ObjectiveName
+from cfclip.editing import Source, edit_settings
+from cfclip.editors import GROUP_LAYERS, EditRequest, Fusion, fused_offset, groups_of
+from cfclip.images import check_outputs, write_png
+from cfclip.losses import ObjectiveName, RandomPerspective, changed_pixels_loss, global_clip_loss
 from cfclip.settings import check_number
 from cfclip.tensors import pil_from_signed, signed_from_pil
-from cfclip.viewing.charts import curve, picture_of
-from cfclip.viewing.sheets import Tile, sheet, strip
+from cfclip.viewing import Tile, curve, picture_of, sheet, strip
 
 HAIR = "a person with green hair"
 SKIN = "a person with blue skin"

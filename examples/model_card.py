@@ -10,11 +10,9 @@ from pathlib import Path
 
 from cfclip import CfclipError
 from cfclip.apps.console import Console
-from cfclip.io.files import atomic_write
-from cfclip.packs.manifest import MANIFEST_FILE, PackManifest
-from cfclip.packs.pack import Pack
-from cfclip.packs.registry import resolve
-from cfclip_benchmark.report import markdown_table
+from cfclip.io import atomic_write
+from cfclip.packs import MANIFEST_FILE, Pack, PackManifest, resolve
+from cfclip_benchmark import markdown_table
 
 _TITLES = {
     "data": "What it was trained on",

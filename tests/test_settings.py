@@ -10,18 +10,19 @@ import pytest
 from captioned import write_captioned_folder
 from tiny_training import tiny_config
 
-from cfclip.editing.defaults import edit_settings, make_config, training_settings
-from cfclip.editing.session import Session
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.editors.text_mapper import text_mapper_metadata
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.fitting.captioned_pictures import read_captioned_folder
-from cfclip.fitting.mapper_training import check_training, find_latents, train_mapper
-from cfclip.fitting.text_maps import fit_captioned_folder
-from cfclip.packs.manifest import PackDefaults
-from cfclip.packs.pack import assemble_pack
+from cfclip.editing import Session, edit_settings, make_config, training_settings
+from cfclip.editors import LatentOptimisationConfig, text_mapper_metadata
+from cfclip.encoders import ProjectionConfig
+from cfclip.fitting import (
+    check_training,
+    find_latents,
+    fit_captioned_folder,
+    read_captioned_folder,
+    train_mapper,
+)
+from cfclip.packs import PackDefaults, assemble_pack
 from cfclip.settings import all_given
-from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
+from cfclip.training import TRAINING_PRESETS, TrainingConfig
 
 PROMPT = "green hair"
 DEFAULTS = PackDefaults(

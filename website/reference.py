@@ -7,7 +7,7 @@ from io import StringIO
 
 import cfclip
 from cfclip.apps.cli import COMMANDS, parse
-from cfclip.losses.terms import TERMS, ObjectiveConfig
+from cfclip.losses import TERMS, ObjectiveConfig
 
 PARTS: Mapping[str, tuple[str, ...]] = {
     "Pictures and tensors": ("cfclip.images.image_files", "cfclip.tensors"),

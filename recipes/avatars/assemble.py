@@ -12,13 +12,21 @@ from typing import Any
 
 import torch
 
-from cfclip.editing.defaults import edit_settings, projection_settings
-from cfclip.embedders.clip_config import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
+from cfclip.editing import edit_settings, projection_settings
+from cfclip.embedders import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
 from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import load_generator_file, save_generator
-from cfclip.io.files import atomic_write
-from cfclip.packs.manifest import MANIFEST_FILE, PackDefaults, PackManifest
-from cfclip.packs.pack import CLIP_FOLDER, ENCODER_FILE, GENERATOR_FILE, Pack, assemble_pack
+from cfclip.generators import load_generator_file, save_generator
+from cfclip.io import atomic_write
+from cfclip.packs import (
+    CLIP_FOLDER,
+    ENCODER_FILE,
+    GENERATOR_FILE,
+    MANIFEST_FILE,
+    Pack,
+    PackDefaults,
+    PackManifest,
+    assemble_pack,
+)
 from recipes.avatars.avatar_captions import (
     EDIT_TEMPLATES,
     SOURCE_TEXT,

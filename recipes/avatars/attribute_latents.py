@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cfclip_benchmark.avatars.attributes import COLOURS, SHAPES, AttributeTable
+from cfclip_benchmark.avatars import COLOURS, SHAPES, AttributeTable
 
 _RGB_HALF = 127.5
 

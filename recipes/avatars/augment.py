@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from cfclip.losses.augmentation import RandomPerspective
+from cfclip.losses import RandomPerspective
 from cfclip.tensors import signed_from_uint8, uint8_from_signed
 
 _NOISE_STD = 0.06

@@ -7,29 +7,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfclip_benchmark.avatars.attributes import (
+from cfclip_benchmark.avatars import (
     ATTRIBUTES,
     COLOURS,
-    SHAPES,
-    AttributeTable,
-    classes,
-)
-from cfclip_benchmark.avatars.colours import lab_from_rgb, truth_table
-from cfclip_benchmark.avatars.language import (
     EDIT_TEMPLATES,
     SHAPE_WORDS,
+    SHAPES,
     SOURCE_TEXT,
     TEST_TEMPLATES,
     TRAINING_TEMPLATES,
     UNREALISTIC_TEXT,
+    AttributeTable,
+    CaptionSplit,
     Claim,
     all_claims,
     aspects,
     class_prompts,
+    classes,
     is_held_out,
+    lab_from_rgb,
+    say,
+    truth_table,
     vocabulary,
 )
-from cfclip_benchmark.avatars.wording import CaptionSplit, say
 
 __all__ = [
     "EDIT_TEMPLATES",

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import torch
 
-from cfclip.embedders.clip_config import MERGES_FILE
-from cfclip.embedders.clip_files import read_clip, save_clip
+from cfclip.embedders import MERGES_FILE, read_clip, save_clip
 from cfclip.errors import InputError
 
 

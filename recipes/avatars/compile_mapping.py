@@ -16,15 +16,15 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from cfclip.generators.ops import (
+from cfclip.generators import (
     ACTIVATION_GAIN,
     LEAK,
     EqualLinear,
+    StyleGAN2,
     normalise_second_moment,
     scaled_leaky_relu,
 )
-from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip_benchmark.avatars.attributes import COLOURS
+from cfclip_benchmark.avatars import COLOURS
 from recipes.avatars.attribute_latents import AttributeLatents
 from recipes.avatars.latent_prior import DRESS, LONG, REAR_HAIR_OF_DRESS, LatentPrior
 

@@ -18,14 +18,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cfclip_benchmark.avatars.attributes import (
+from cfclip_benchmark.avatars import (
     COLOURS,
+    RESOLUTION,
     SHAPES,
     AttributeTable,
     Distribution,
+    render,
     sample_table,
+    visibility,
 )
-from cfclip_benchmark.avatars.renderer import RESOLUTION, render, visibility
 
 CHUNK = 500
 # Raise when the same record would give other pixels, so that old folders are not mixed with new.

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
-from cfclip.generators.stylegan2 import START_RESOLUTION, StyleGAN2Config
+from cfclip.generators import START_RESOLUTION, EqualLinear, StyleGAN2Config, scaled_leaky_relu
 
 GROUP = 4
 """Images over which the standard deviation is taken."""

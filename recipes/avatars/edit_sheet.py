@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from cfclip.editing.session import Session
-from cfclip.editing.sources import Source
+from cfclip.editing import Session, Source
 from cfclip.errors import InputError
-from cfclip.images.output_files import check_outputs, write_png
+from cfclip.images import check_outputs, write_png
 from recipes.avatars.dataset import load_dataset
 
 _log = logging.getLogger(__name__)

@@ -14,19 +14,21 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 
-from cfclip.editing.defaults import edit_settings, projection_settings
-from cfclip.editing.opened_methods import edit_request
-from cfclip.editing.session import Session
-from cfclip.embedders.embedder import Embedder
-from cfclip.encoders.projection import Inversion
+from cfclip.editing import Session, edit_request, edit_settings, projection_settings
+from cfclip.embedders import Embedder
+from cfclip.encoders import Inversion
 from cfclip.errors import InputError
-from cfclip.io.files import atomic_write
+from cfclip.io import atomic_write
 from cfclip.tensors import pil_from_signed, signed_from_uint8
-from cfclip_benchmark.avatars import judges
-from cfclip_benchmark.avatars.measures import text_likeness
-from cfclip_benchmark.avatars.renderer import render
-from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, score_edits
-from cfclip_benchmark.avatars.splits import Split
+from cfclip_benchmark.avatars import (
+    AvatarEdit,
+    EditScore,
+    Split,
+    judges,
+    render,
+    score_edits,
+    text_likeness,
+)
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.evaluation import Bench, parse_settings, pixels
 from recipes.avatars.evaluation_page import write_report

@@ -12,15 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.editing.session import Session
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.encoders.projection import Inversion, measure_inversion, project
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import Session
+from cfclip.editors import LatentOptimisationConfig
+from cfclip.encoders import Inversion, ProjectionConfig, measure_inversion, project
 from cfclip.errors import InputError
-from cfclip.io.files import atomic_write
-from cfclip.packs.pack import Pack
+from cfclip.io import atomic_write
+from cfclip.packs import Pack
 from cfclip.tensors import signed_from_uint8
-from cfclip_benchmark.probes import Architecture, Probe
+from cfclip_benchmark import Architecture, Probe
 from recipes.avatars.dataset import Dataset
 
 _INVERSION_BATCH = 25

@@ -6,9 +6,9 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, Literal
 
-from cfclip.io.files import atomic_write
-from cfclip_benchmark.avatars.attributes import ATTRIBUTES, COLOURS, SHAPES
-from cfclip_benchmark.report import markdown_table
+from cfclip.io import atomic_write
+from cfclip_benchmark import markdown_table
+from cfclip_benchmark.avatars import ATTRIBUTES, COLOURS, SHAPES
 
 Unit = Literal["%", "dB", "s"]
 

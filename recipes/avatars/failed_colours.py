@@ -12,16 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cfclip.embedders.embedder import Embedder
-from cfclip.losses.aspects import readings
-from cfclip.packs.pack import Pack
+from cfclip.embedders import Embedder
+from cfclip.losses import readings
+from cfclip.packs import Pack
 from cfclip.tensors import signed_from_pil
-from cfclip_benchmark.avatars.cases import case_name
-from cfclip_benchmark.avatars.judges import load_clip_judge
-from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES
-from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
-from cfclip_benchmark.report import markdown_table
+from cfclip_benchmark import ORACLE, BenchmarkFolder, MeasuredEdit, markdown_table
+from cfclip_benchmark.avatars import COLOUR_FAMILIES, case_name, load_clip_judge
 
 _HEADER = (
     *("method", "edits of a colour", "failed", "asked colour not seen"),

@@ -14,20 +14,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.editors.linear_text_map import save_text_map
-from cfclip.editors.optimisation_config import Solver, TextMapFitConfig
-from cfclip.editors.text_map_fit import NO_SOURCE, TextMapPairs, fit_text_map
-from cfclip.encoders.encoder import Encoder
-from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
+from cfclip.editors import (
+    NO_SOURCE,
+    Solver,
+    TextMapFitConfig,
+    TextMapPairs,
+    fit_text_map,
+    save_text_map,
+)
+from cfclip.encoders import Encoder
+from cfclip.packs import TEXT_MAP_FILE, Pack, assemble_pack
 from cfclip.tensors import signed_from_uint8
-from cfclip_benchmark.avatars.attributes import (
+from cfclip_benchmark.avatars import (
     ATTRIBUTES,
     LONG_REAR_HAIR,
     AttributeTable,
     AvatarRecord,
+    render,
+    say,
+    visibility,
 )
-from cfclip_benchmark.avatars.renderer import render, visibility
-from cfclip_benchmark.avatars.wording import say
 from recipes.avatars.avatar_captions import Language
 from recipes.avatars.dataset import Dataset, load_dataset
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import StyleGAN2Config
+from cfclip.generators import StyleGAN2Config
 from recipes.avatars.latent_prior import COORDINATES
 from recipes.avatars.warm_start import Stage
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cfclip.io.files import atomic_write
+from cfclip.io import atomic_write
 from cfclip.tensors import uint8_from_signed
 
 

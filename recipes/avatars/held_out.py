@@ -10,16 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cfclip.editing.defaults import edit_settings, projection_settings
-from cfclip.editing.session import Session
-from cfclip.encoders.projection import Inversion
+from cfclip.editing import Session, edit_settings, projection_settings
+from cfclip.encoders import Inversion
 from cfclip.errors import InputError
-from cfclip_benchmark.avatars import judges
-from cfclip_benchmark.avatars.attributes import AvatarRecord
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES, AvatarEdit, EditScore, score_edits
-from cfclip_benchmark.avatars.splits import SPLITS, Split
-from cfclip_benchmark.probes import Probe
+from cfclip_benchmark import Probe
+from cfclip_benchmark.avatars import (
+    COLOUR_FAMILIES,
+    SPLITS,
+    AvatarEdit,
+    AvatarRecord,
+    EditScore,
+    Split,
+    judges,
+    read_prompts,
+    score_edits,
+)
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.evaluation import Bench
 

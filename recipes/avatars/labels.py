@@ -6,8 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip_benchmark.avatars.attributes import ATTRIBUTES, COLOURS, AttributeTable, classes
-from cfclip_benchmark.avatars.colours import class_distances, lab_from_rgb
+from cfclip_benchmark.avatars import (
+    ATTRIBUTES,
+    COLOURS,
+    AttributeTable,
+    class_distances,
+    classes,
+    lab_from_rgb,
+)
 
 Targets = dict[str, tuple[NDArray[np.int64], int]]
 

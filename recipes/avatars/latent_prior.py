@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip_benchmark.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, AttributeTable
+from cfclip_benchmark.avatars import COLOURS, LONG_REAR_HAIR, SHAPES, AttributeTable
 
 _RGB_HALF = 127.5
 TINTS = 3

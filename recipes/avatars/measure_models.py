@@ -7,11 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cfclip.embedders.embedder import Embedder
+from cfclip.embedders import Embedder
 from cfclip.tensors import psnr, unit
-from cfclip_benchmark.avatars.attributes import ATTRIBUTES
-from cfclip_benchmark.avatars.renderer import face_box_pixels
-from cfclip_benchmark.probes import Probe, evaluate_in_batches
+from cfclip_benchmark import Probe, evaluate_in_batches
+from cfclip_benchmark.avatars import ATTRIBUTES, face_box_pixels
 from recipes.avatars import avatar_captions
 from recipes.avatars.dataset import Dataset
 from recipes.avatars.evaluation import Bench, pixels

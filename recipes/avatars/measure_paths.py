@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cfclip.generators.generator import Generator
+from cfclip.generators import Generator
 from cfclip.tensors import signed_from_uint8, uint8_from_signed, unit
-from cfclip_benchmark.probes import evaluate_in_batches
+from cfclip_benchmark import evaluate_in_batches
 from recipes.avatars.evaluation import Bench
 from recipes.avatars.grids import save_grid
 

@@ -14,12 +14,19 @@ from torch import Tensor
 
 from cfclip.errors import InputError
 from cfclip.tensors import signed_from_uint8
-from cfclip_benchmark.avatars import colours
-from cfclip_benchmark.avatars.attributes import COLOURS, LONG_REAR_HAIR, SHAPES, sample_table
-from cfclip_benchmark.avatars.palettes import NATURAL_WORDS
-from cfclip_benchmark.avatars.readings import Readings, read_back
-from cfclip_benchmark.avatars.renderer import render, visibility
-from cfclip_benchmark.probes import evaluate_in_batches
+from cfclip_benchmark import evaluate_in_batches
+from cfclip_benchmark.avatars import (
+    COLOURS,
+    LONG_REAR_HAIR,
+    NATURAL_WORDS,
+    SHAPES,
+    Readings,
+    colours,
+    read_back,
+    render,
+    sample_table,
+    visibility,
+)
 from recipes.avatars.evaluation import Bench, pixels
 from recipes.avatars.grids import save_grid
 from recipes.avatars.labels import Targets, readable_targets

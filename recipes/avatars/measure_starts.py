@@ -9,13 +9,10 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from cfclip.editing.defaults import edit_settings
-from cfclip.editing.opened_methods import edit_request
-from cfclip.editing.session import Session
-from cfclip.editors.editor import EditProgress
-from cfclip.editors.optimisation_config import Fusion, LatentOptimisationConfig
-from cfclip.io.files import atomic_write
-from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore
+from cfclip.editing import Session, edit_request, edit_settings
+from cfclip.editors import EditProgress, Fusion, LatentOptimisationConfig
+from cfclip.io import atomic_write
+from cfclip_benchmark.avatars import AvatarEdit, EditScore
 from recipes.avatars.evaluation import parse_settings
 from recipes.avatars.held_out import HeldOut, find_edit, held_out, mean_scores
 

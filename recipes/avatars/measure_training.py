@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editing.defaults import training_settings
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import LAST, TextMapper, load_text_mapper
-from cfclip.fitting.mapper_training import TrainingLatents, find_latents, train_mapper
-from cfclip.io.files import atomic_write
-from cfclip.optim.descent import Progress
-from cfclip.training.training_config import TrainingConfig
-from cfclip.viewing.charts import Point, Series, chart, svg_of
+from cfclip.editing import Session, training_settings
+from cfclip.editors import LAST, TextMapper, load_text_mapper
+from cfclip.fitting import TrainingLatents, find_latents, train_mapper
+from cfclip.io import atomic_write
+from cfclip.optim import Progress
+from cfclip.training import TrainingConfig
+from cfclip.viewing import Point, Series, chart, svg_of
 from recipes.avatars.evaluation import parse_settings
 from recipes.avatars.held_out import find_edit, group_by_edit, held_out, mean_scores
 

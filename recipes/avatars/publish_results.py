@@ -12,22 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cfclip.editing.methods import COMPARED, OURS
+from cfclip.editing import COMPARED, OURS
 from cfclip.errors import InputError
-from cfclip.io.files import write_whole
-from cfclip.packs.pack import Pack
-from cfclip_benchmark import figures, report
-from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
-from cfclip_benchmark.summary import (
+from cfclip.io import write_whole
+from cfclip.packs import Pack
+from cfclip_benchmark import (
     ALL,
     CONTROL,
     COUNTERFACTUAL,
     KID,
+    TRIALS_FILE,
+    BenchmarkFolder,
+    MeasuredEdit,
+    RowLog,
     Summary,
+    figures,
+    report,
     summarise_rows,
 )
-from cfclip_benchmark.tuning import TRIALS_FILE
 from recipes.avatars.failed_colours import failed_colours_table
 from recipes.avatars.results_tables import (
     attainable_table,

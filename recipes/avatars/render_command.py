@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cfclip_benchmark.avatars.attributes import TRAIN_SEED, Distribution
-from cfclip_benchmark.avatars.renderer import RESOLUTION
+from cfclip_benchmark.avatars import RESOLUTION, TRAIN_SEED, Distribution
 from recipes.avatars.dataset import render_dataset
 
 

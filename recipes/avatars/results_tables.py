@@ -5,16 +5,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.editing.methods import COMPARED
-from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
-from cfclip_benchmark.report import markdown_table, percent, with_interval
-from cfclip_benchmark.summary import (
+from cfclip.editing import COMPARED
+from cfclip_benchmark import (
     ALL,
     CONTROL,
     COUNTERFACTUAL,
+    ORACLE,
+    MeasuredEdit,
     Summary,
+    markdown_table,
     mean_with_interval,
+    percent,
     summarise_rows,
+    with_interval,
 )
 
 _REPEATED = ("success", "preservation", "exact")

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.io.files import alone_in, atomic_write, remove_partials
-from cfclip.training.saved_state import Stateful, is_finite
+from cfclip.io import alone_in, atomic_write, remove_partials
+from cfclip.training import Stateful, is_finite
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -22,8 +22,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from cfclip.generators.ops import EqualLinear
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators import EqualLinear, StyleGAN2
 from recipes.avatars.attribute_latents import AttributeLatents
 
 W_LEVEL = 3.0

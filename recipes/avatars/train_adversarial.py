@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.tensors import signed_from_uint8
-from cfclip.training.average import Average
-from cfclip.training.saved_state import Stateful
+from cfclip.training import Average, Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.discriminator import Discriminator

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cfclip.embedders.clip_config import MERGES_FILE, TOWERS
-from cfclip.embedders.clip_files import (
+from cfclip.embedders import (
+    MERGES_FILE,
+    TOWERS,
     build_clip_model,
     load_tokenizer,
     read_clip,
@@ -35,8 +36,8 @@ from cfclip.embedders.clip_files import (
     trim_bpe,
 )
 from cfclip.tensors import signed_from_uint8, unit, unit_range_from_signed
-from cfclip.training.average import Average
-from cfclip_benchmark.avatars.wording import CaptionSplit
+from cfclip.training import Average
+from cfclip_benchmark.avatars import CaptionSplit
 from recipes.avatars import augment, avatar_captions
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets

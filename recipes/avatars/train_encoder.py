@@ -12,11 +12,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
-from cfclip.encoders.opening import save_encoder
+from cfclip.encoders import LatentEncoder, LatentEncoderConfig, save_encoder
 from cfclip.tensors import signed_from_uint8
-from cfclip.training.average import Average
-from cfclip.training.saved_state import Stateful
+from cfclip.training import Average, Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.stage_runs import (

@@ -17,8 +17,7 @@ import torch
 from torch.nn import functional
 
 from cfclip.tensors import signed_from_uint8
-from cfclip.training.average import Average
-from cfclip.training.saved_state import Stateful
+from cfclip.training import Average, Stateful
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.compile_mapping import compile_mapping
 from recipes.avatars.dataset import load_dataset

@@ -7,9 +7,8 @@ from pathlib import Path
 from cfclip.apps.cli import main
 from cfclip.apps.options import OK
 from cfclip.errors import InputError
-from cfclip.training.saved_state import CHECKPOINT
-from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED_PROMPTS, prompt_name, read_prompts
-from cfclip_benchmark.avatars.scores import AvatarEdit
+from cfclip.training import CHECKPOINT
+from cfclip_benchmark.avatars import SHIPPED_PROMPTS, AvatarEdit, prompt_name, read_prompts
 
 _FOLDER = Path(__file__).parent
 SINGLE_PROMPTS = _FOLDER / "single_prompts.toml"

@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from cfclip.tensors import signed_from_uint8
-from cfclip.training.average import Average
-from cfclip.training.saved_state import Stateful
-from cfclip_benchmark.avatars.judges import load_probes
-from cfclip_benchmark.probes import ARCHITECTURES, Architecture, Probe, save_probe
+from cfclip.training import Average, Stateful
+from cfclip_benchmark import ARCHITECTURES, Architecture, Probe, save_probe
+from cfclip_benchmark.avatars import load_probes
 from recipes.avatars import augment
 from recipes.avatars.dataset import load_dataset
 from recipes.avatars.labels import SMALL_PARTS, class_loss, soft_targets

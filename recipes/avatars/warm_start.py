@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import (
+from cfclip.generators import (
     StyleGAN2,
     StyleGAN2Config,
     load_generator_file,
     save_generator,
 )
-from cfclip.io.files import atomic_write
-from cfclip.io.weights import load_tensors, read_tensors, save_tensors
-from cfclip_benchmark.avatars.renderer import face_weight
+from cfclip.io import atomic_write, load_tensors, read_tensors, save_tensors
+from cfclip_benchmark.avatars import face_weight
 from recipes.avatars.attribute_latents import AttributeLatents
 
 _log = logging.getLogger(__name__)

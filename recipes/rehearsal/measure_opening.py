@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from cfclip_benchmark.memory_use import peak_memory
+from cfclip_benchmark import peak_memory
 
 LOADERS = {
     "generator": "cfclip.generators.opening:load_generator",

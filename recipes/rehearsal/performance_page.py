@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cfclip.errors import InputError
-from cfclip.io.files import atomic_write
+from cfclip.io import atomic_write
 from recipes.rehearsal.stages import Opened, Ran
 
 BEGIN, END = "<!-- measured: rehearsal -->", "<!-- end -->"

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
-from cfclip.features.identity_network import IdentityNetwork
-from cfclip.features.irse import EXPANSION
+from cfclip.encoders import StyleEncoder, StyleEncoderConfig
+from cfclip.features import EXPANSION, IdentityNetwork
 from recipes.rehearsal.forms import State
 
 _SPREAD = 0.05
@@ -126,7 +125,7 @@ def identity_weights(sizes: Sizes, draw: torch.Generator) -> State:
 
 def clip_weights(sizes: Sizes, draw: torch.Generator) -> State:
     """A vision transformer of OpenAI's: matrices in half precision, as its archives have them."""
-    from cfclip.embedders.clip_files import build_clip_model
+    from cfclip.embedders import build_clip_model
 
     config: dict[str, Any] = {
         "embed_dim": sizes.text_width,

@@ -13,13 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cfclip.editing.counterfactual import counterfactual_editing
-    from cfclip.editing.replay import rerun
-    from cfclip.editing.results import EditResult
-    from cfclip.editing.session import Session
-    from cfclip.editing.sources import Source
-    from cfclip.editors.optimisation_config import LatentOptimisationConfig
-    from cfclip.encoders.projection_config import ProjectionConfig
+    from cfclip.editing import EditResult, Session, Source, counterfactual_editing, rerun
+    from cfclip.editors import LatentOptimisationConfig
+    from cfclip.encoders import ProjectionConfig
     from cfclip.errors import CfclipError, InputError, PackError
     from cfclip.version import __version__
 

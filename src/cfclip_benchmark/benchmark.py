@@ -5,19 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cfclip.editing.results import circumstances
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import mapper_file
-from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import BARE_TEMPLATES, fill_templates
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import Session, circumstances
+from cfclip.editors import mapper_file
+from cfclip.embedders import BARE_TEMPLATES, Embedder, fill_templates
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.io.files import sha256_of
-from cfclip_benchmark.avatars.attributes import AvatarRecord
-from cfclip_benchmark.avatars.cases import Case, make_cases
-from cfclip_benchmark.avatars.judges import PROBES_FOLDER
-from cfclip_benchmark.avatars.scores import AvatarEdit
-from cfclip_benchmark.avatars.splits import Split
+from cfclip.io import sha256_of
+from cfclip_benchmark.avatars import (
+    PROBES_FOLDER,
+    AvatarEdit,
+    AvatarRecord,
+    Case,
+    Split,
+    make_cases,
+)
 from cfclip_benchmark.candidates import Editing
 
 FORMAT = 1

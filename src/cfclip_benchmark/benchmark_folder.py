@@ -18,10 +18,8 @@ from typing import Any
 from PIL import Image
 
 from cfclip.errors import InputError, failing_to
-from cfclip.io.files import alone_in, remove_partials, write_whole
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import field_of, named, parse_json
-from cfclip.provenance.record import differences, write_json
+from cfclip.io import alone_in, field_of, named, parse_json, read_json, remove_partials, write_whole
+from cfclip.provenance import differences, write_json
 from cfclip_benchmark.measured_edits import ROWS_FILE
 
 DESCRIPTION_FILE = "bench.json"

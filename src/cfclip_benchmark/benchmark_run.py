@@ -13,15 +13,13 @@ from statistics import fmean
 
 import torch
 
-from cfclip.editing.inversions import Inversions
+from cfclip.editing import Inversions
 from cfclip.errors import InputError
-from cfclip.images.output_files import write_png
-from cfclip.optim.descent import Progress
+from cfclip.images import write_png
+from cfclip.optim import Progress
 from cfclip.tensors import pil_from_signed
-from cfclip.training.runs import RunCallback
-from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
-from cfclip_benchmark.avatars.judges import load_probes
-from cfclip_benchmark.avatars.measures import Instruments, Subject
+from cfclip.training import RunCallback
+from cfclip_benchmark.avatars import Case, Instruments, Subject, draw_avatars, load_probes, pictures
 from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.candidates import Candidate, Editing, Oracle, Unanswered

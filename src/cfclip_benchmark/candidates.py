@@ -10,17 +10,14 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from cfclip.editing.methods import method_named
-from cfclip.editing.opened_methods import edit_request, open_method
-from cfclip.editing.session import Session
-from cfclip.editors.editor import BatchEdit
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import Session, edit_request, method_named, open_method
+from cfclip.editors import BatchEdit
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images.output_files import write_png
-from cfclip.optim.descent import INTERRUPTED
+from cfclip.images import write_png
+from cfclip.optim import INTERRUPTED
 from cfclip.tensors import pil_from_signed
-from cfclip_benchmark.avatars.cases import Case
-from cfclip_benchmark.avatars.measures import CaseAnswer, Subject
+from cfclip_benchmark.avatars import Case, CaseAnswer, Subject
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.measured_edits import ORACLE
 from cfclip_benchmark.memory_use import peak_memory

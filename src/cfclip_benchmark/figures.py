@@ -8,10 +8,9 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from cfclip.provenance.stamping import COMPOSED, Provenance, write_picture
-from cfclip.viewing.charts import Point, Series, chart, svg_of
-from cfclip.viewing.sheets import sheet
-from cfclip_benchmark.avatars.cases import case_name
+from cfclip.provenance import COMPOSED, Provenance, write_picture
+from cfclip.viewing import Point, Series, chart, sheet, svg_of
+from cfclip_benchmark.avatars import case_name
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
 from cfclip_benchmark.summary import (

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cfclip.errors import failing_to
-from cfclip.io.files import whole_lines
-from cfclip.io.text_formats import build, named, parse_json
-from cfclip.provenance.record import finite
+from cfclip.io import build, named, parse_json, whole_lines
+from cfclip.provenance import finite
 
 ROWS_FILE = "rows.jsonl"
 ORACLE = "oracle"

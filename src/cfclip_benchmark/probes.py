@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cfclip.embedders.towers import HalvingBlock, conv_norm_relu
+from cfclip.embedders import HalvingBlock, conv_norm_relu
 from cfclip.errors import CheckpointError
-from cfclip.io.text_formats import field_of
-from cfclip.io.weights import ModelFormat, load_tensors, read_model, save_model
+from cfclip.io import ModelFormat, field_of, load_tensors, read_model, save_model
 
 Architecture = Literal["plain", "residual"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)

@@ -7,10 +7,7 @@ from torch import Tensor
 
 from cfclip.errors import InputError
 from cfclip.tensors import signed_from_pil
-from cfclip_benchmark.avatars.cases import Case, draw_avatars
-from cfclip_benchmark.avatars.measures import Instruments
-from cfclip_benchmark.avatars.scores import AvatarEdit
-from cfclip_benchmark.avatars.splits import Split
+from cfclip_benchmark.avatars import AvatarEdit, Case, Instruments, Split, draw_avatars
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.measured_edits import MeasuredEdit
 from cfclip_benchmark.summary import ALL, CONTROL, COUNTERFACTUAL

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cfclip.editing.methods import OURS
+from cfclip.editing import OURS
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.figures import (
     EXAMPLES,

@@ -6,7 +6,7 @@ from statistics import median
 
 import numpy as np
 
-from cfclip_benchmark.avatars.scores import COLOUR_FAMILIES
+from cfclip_benchmark.avatars import COLOUR_FAMILIES
 from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
 
 CONTROL = "control"

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from cfclip.provenance.record import write_json
+from cfclip.provenance import write_json
 from cfclip.settings import check_number
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.candidates import Editing

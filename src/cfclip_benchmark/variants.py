@@ -15,12 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cfclip.editing.methods import COMPARED, METHODS, OPTIMISATIONS, method_named
-from cfclip.editors.text_mapper import mapper_runs
+from cfclip.editing import COMPARED, METHODS, OPTIMISATIONS, method_named
+from cfclip.editors import mapper_runs
 from cfclip.errors import InputError, shown
-from cfclip.io.text_files import read_json, read_toml
-from cfclip.io.text_formats import FormatError, build, field_of, named, repeated
-from cfclip.packs.pack import TEXT_MAP_FILE, Pack
+from cfclip.io import FormatError, build, field_of, named, read_json, read_toml, repeated
+from cfclip.packs import TEXT_MAP_FILE, Pack
 from cfclip_benchmark.measured_edits import ORACLE
 
 _NEEDS_TEXT_MAP = "logit-text-map"

@@ -11,7 +11,7 @@ from refusals import refused
 from tiny_mapper import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.editors.text_mapper import BEST
+from cfclip.editors import BEST
 
 PROMPTS = ("green hair", "blue skin")
 QUICK = ("--projection.steps", "0", "--projection.warn-below-psnr", "0")

@@ -11,7 +11,7 @@ from tiny_mapper import write_mapper
 
 from cfclip.apps.cli import main, parse
 from cfclip.apps.tasks import find_tasks
-from cfclip.editing.session import Session
+from cfclip.editing import Session
 from cfclip.errors import InputError
 
 TEXT = "green hair"

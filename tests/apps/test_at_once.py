@@ -15,8 +15,8 @@ from http_server import Server, dripping, serving
 from tiny_process import environment
 
 from cfclip.apps.cli import main
-from cfclip.packs.pack import Pack
-from cfclip.training.saved_state import CHECKPOINT
+from cfclip.packs import Pack
+from cfclip.training import CHECKPOINT
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from refusals import refused
 from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.editing.session import Session
+from cfclip.editing import Session
 
 QUICK = ("--projection.steps", "0", "--projection.warn-below-psnr", "0")
 TIMEOUT = 600.0

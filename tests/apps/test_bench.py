@@ -17,12 +17,12 @@ from refusals import refused
 from tiny_training import tiny_config
 
 from cfclip.apps.cli import main
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import mapper_file
-from cfclip.fitting.mapper_training import find_latents, train_mapper
-from cfclip.io.files import sha256_of
-from cfclip.packs.pack import CLIP_FOLDER
-from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
+from cfclip.editing import Session
+from cfclip.editors import mapper_file
+from cfclip.fitting import find_latents, train_mapper
+from cfclip.io import sha256_of
+from cfclip.packs import CLIP_FOLDER
+from cfclip_benchmark import MeasuredEdit, RowLog
 
 METHODS = ("cfclip-optimisation", "directional-optimisation")
 TIMEOUT = 240.0

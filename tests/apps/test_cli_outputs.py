@@ -12,7 +12,7 @@ from refusals import refused
 from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.editing.session import Session
+from cfclip.editing import Session
 from cfclip.editing.sources import MOST_SAMPLES
 
 TEXT = "green hair"

@@ -13,7 +13,7 @@ from tiny_models import tiny_generator
 
 from cfclip.apps.cli import main
 from cfclip.generators.stylegan2 import FORMAT, load_generator_file
-from cfclip.io.weights import read_metadata
+from cfclip.io import read_metadata
 from recipes.rehearsal.forms import tensorflow_pickle
 
 LAYOUTS = {

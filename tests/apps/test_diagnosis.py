@@ -13,7 +13,7 @@ import torch
 
 from cfclip.apps.cli import main
 from cfclip.apps.diagnosis import anonymous, diagnose
-from cfclip.packs.pack import Pack
+from cfclip.packs import Pack
 from cfclip.version import __version__
 
 

@@ -14,11 +14,10 @@ from refusals import refused
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
-from cfclip.editing.session import Session
-from cfclip.editors.channel_statistics import channel_report
-from cfclip.editors.global_config import ChannelFitConfig
-from cfclip.fitting.channels import fit_channels
-from cfclip.training.saved_state import CHECKPOINT
+from cfclip.editing import Session
+from cfclip.editors import ChannelFitConfig, channel_report
+from cfclip.fitting import fit_channels
+from cfclip.training import CHECKPOINT
 
 TIMEOUT = 240.0
 """Seconds; a busy machine may take its time to start Python."""

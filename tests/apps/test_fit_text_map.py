@@ -14,8 +14,7 @@ from refusals import refused
 from safetensors.torch import load_file
 
 from cfclip.apps.cli import main
-from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
-from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
+from cfclip.packs import MANIFEST_FILE, TEXT_MAP_FILE, assemble_pack, read_manifest
 
 TIMEOUT = 240.0
 """Seconds; a busy machine may take its time to start Python."""

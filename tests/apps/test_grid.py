@@ -8,9 +8,9 @@ from PIL import Image
 from refusals import refused
 
 from cfclip.apps.cli import main
-from cfclip.editing.session import Session
-from cfclip.provenance.stamping import COMPOSED, GENERATED, inspect_picture
-from cfclip.training.runs import LOG
+from cfclip.editing import Session
+from cfclip.provenance import COMPOSED, GENERATED, inspect_picture
+from cfclip.training import LOG
 
 GAP, SIDE, LINE = 8, 64, 20
 FEW = f"--pack tiny --steps 2 --projection.steps 1 --size {SIDE}".split()

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.io.files import sha256_of
+from cfclip.io import sha256_of
 from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest, write_manifest
 
 TEXT = "green hair"

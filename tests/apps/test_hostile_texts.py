@@ -16,7 +16,7 @@ from refusals import refused
 from tiny_jobs import write_mapper
 
 from cfclip.apps.cli import main
-from cfclip.packs.manifest import MANIFEST_FILE
+from cfclip.packs import MANIFEST_FILE
 
 TEXT = "green hair"
 MAX_SECONDS = 20.0

@@ -8,7 +8,7 @@ from domain_files import write_domain
 from http_server import cut, serving
 
 from cfclip.apps.cli import main
-from cfclip.packs.pack import Pack
+from cfclip.packs import Pack
 from cfclip.packs.published import PUBLISHED
 
 

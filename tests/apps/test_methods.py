@@ -9,7 +9,7 @@ from refusals import refused
 from tiny_methods import FEW, GREEN, files
 
 from cfclip.apps.cli import main
-from cfclip.editing.methods import METHODS
+from cfclip.editing import METHODS
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from portrait import PORTRAIT_POINTS, portrait
 
 from cfclip.apps.cli import main
-from cfclip.photos.photo import FaceConfig, open_photo
+from cfclip.photos import FaceConfig, open_photo
 
 QUICK = ("--pack", "tiny", "--projection.steps", "0", "--projection.warn-below-psnr", "0")
 FEW = "--steps 1 --batch 1 --validation 1 --augmentations 1"

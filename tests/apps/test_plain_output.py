@@ -23,7 +23,7 @@ from PIL import Image, PngImagePlugin
 from cfclip.apps.cli import main
 from cfclip.apps.console import Console, library_logs, tell
 from cfclip.errors import LONGEST_LINE, one_line, plain, shortened
-from cfclip.packs.manifest import MANIFEST_FILE
+from cfclip.packs import MANIFEST_FILE
 from cfclip.provenance.stamping import XMP_KEYWORD, Provenance, xmp_packet
 
 ACTING = (

@@ -14,7 +14,7 @@ from tiny_process import environment
 from cfclip.apps import console
 from cfclip.apps.cli import main
 from cfclip.apps.console import Console, clock_time
-from cfclip.optim.descent import Progress
+from cfclip.optim import Progress
 
 HOW_FAR = r"step \d+ of \d+(, (\d+:)?\d+:\d\d left)?"
 LONG = "a picture with a name as long as those of photographs that were shared more than once"

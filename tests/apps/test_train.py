@@ -16,14 +16,11 @@ from safetensors.torch import load_file
 from cfclip.apps.cli import main, parse
 from cfclip.apps.console import stop_requests
 from cfclip.apps.train import Train
-from cfclip.editing.defaults import training_settings
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
+from cfclip.editing import Session, training_settings
+from cfclip.editors import BEST, LAST, text_mapper_metadata
 from cfclip.errors import PackError
-from cfclip.packs.manifest import PackDefaults
-from cfclip.packs.pack import Pack, assemble_pack
-from cfclip.training.saved_state import CHECKPOINT
-from cfclip.training.training_config import TrainingConfig
+from cfclip.packs import Pack, PackDefaults, assemble_pack
+from cfclip.training import CHECKPOINT, TrainingConfig
 
 FEW = "--steps 4 --batch 2 --validate-every 2 --validation 2 --samples 10 --augmentations 2"
 TIMEOUT = 120.0

@@ -14,10 +14,10 @@ from tiny_training import stop_after, tiny_config
 
 from cfclip.apps.cli import parse
 from cfclip.apps.train import Train
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
-from cfclip.fitting.mapper_training import find_latents, train_mapper
-from cfclip.training.saved_state import CHECKPOINT
+from cfclip.editing import Session
+from cfclip.editors import BEST, LAST, text_mapper_metadata
+from cfclip.fitting import find_latents, train_mapper
+from cfclip.training import CHECKPOINT
 
 FEW = "--batch 3 --validate-every 3 --validation 4 --samples 20 --augmentations 2"
 MANY = 100_000

@@ -7,7 +7,7 @@ import pytest
 from few_prompts import PROMPTS
 
 from cfclip.apps.cli import main
-from cfclip_benchmark.measured_edits import RowLog
+from cfclip_benchmark import RowLog
 from cfclip_benchmark.tuning import SPACES, trial_settings
 
 METHODS = ("cfclip-optimisation", "styleclip-optimisation")

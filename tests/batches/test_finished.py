@@ -8,8 +8,7 @@ import pytest
 from full_disk import room_for
 from png_bytes import png_of
 
-from cfclip.batches.finished import Results
-from cfclip.batches.packing import Form, packer_of
+from cfclip.batches import Form, Results, packer_of
 from cfclip.errors import InputError
 
 SHARDED: tuple[Form, ...] = ("parquet", "webdataset")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cfclip.batches.inputs import find_entries
+from cfclip.batches import find_entries
 from cfclip.batches.rows import Entry, Refused
 from cfclip.batches.shards import read_member
 from cfclip.errors import InputError

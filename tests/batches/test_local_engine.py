@@ -14,10 +14,8 @@ import deadly_rows
 import pytest
 from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
-from cfclip.batches import local_engine
-from cfclip.batches.local_engine import LocalEngine
+from cfclip.batches import LocalEngine, Row, local_engine
 from cfclip.batches.row_editing import BatchJob, RowEditor
-from cfclip.batches.rows import Row
 from cfclip.errors import InputError
 
 pytestmark = pytest.mark.slow

@@ -11,14 +11,13 @@ import deadly_rows
 import pytest
 from tiny_jobs import BATCH, job_of, rows_of, write_mapper
 
+from cfclip.batches import Row
 from cfclip.batches.row_editing import BatchJob, Outcome, RowEditor
-from cfclip.batches.rows import Row
 from cfclip.errors import CfclipWarning, InputError
 
 ray = pytest.importorskip("ray")
 
-from cfclip.batches import ray_engine  # noqa: E402
-from cfclip.batches.ray_engine import RayEngine  # noqa: E402
+from cfclip.batches import RayEngine, ray_engine  # noqa: E402
 
 pytestmark = pytest.mark.slow
 

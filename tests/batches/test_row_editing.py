@@ -14,10 +14,10 @@ from tiny_jobs import job_of, rows_of, write_mapper
 from cfclip.batches.row_editing import RowEditor
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_shard
-from cfclip.editing.session import Session
+from cfclip.editing import Session
 from cfclip.errors import CheckpointError, PackError
-from cfclip.images.image_files import read_xmp
-from cfclip.provenance.stamping import COMPOSED, GENERATED
+from cfclip.images import read_xmp
+from cfclip.provenance import COMPOSED, GENERATED
 from cfclip.provenance.xmp import read_packet
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cfclip.batches.rows import Entry, Place, Refused, Row, RowDefaults, make_rows, plain_stem
-from cfclip.io.text_formats import FormatError
+from cfclip.io import FormatError
 
 SAMPLE = Place("sample", seed=7)
 DEFAULTS = RowDefaults(("green hair",), 1.0, 0)

@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 from tiny_jobs import job_of, rows_of, write_mapper
 
+from cfclip.batches import (
+    BatchFolder,
+    BatchRows,
+    Results,
+    conclude,
+    packer_of,
+    run_batch,
+    write_summary,
+)
 from cfclip.batches import summary_page as summary
-from cfclip.batches.batch_folder import BatchFolder
-from cfclip.batches.finished import Results
-from cfclip.batches.packing import packer_of
 from cfclip.batches.row_editing import BatchJob, Outcome, RowEditor
 from cfclip.batches.rows import Place, Row
-from cfclip.batches.summary_page import write_summary
-from cfclip.batches.work import BatchRows, conclude, run_batch
-from cfclip.editing.session import Session
-from cfclip.optim.descent import Progress
+from cfclip.editing import Session
+from cfclip.optim import Progress
 
 
 class ThisProcess:

@@ -1,5 +1,5 @@
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.benchmark import quick_edits
+from cfclip_benchmark import quick_edits
+from cfclip_benchmark.avatars import read_prompts
 
 
 def test_quick_takes_one_prompt_of_each_family() -> None:

@@ -8,7 +8,7 @@ import pytest
 from full_disk import room_for
 
 from cfclip.errors import InputError
-from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog, StrengthScore
+from cfclip_benchmark import MeasuredEdit, RowLog, StrengthScore
 
 ROW = MeasuredEdit(
     method="oracle",

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
-from cfclip_benchmark.probes import (
+from cfclip_benchmark import (
     ARCHITECTURES,
     Architecture,
     Probe,

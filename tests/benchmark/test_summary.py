@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cfclip_benchmark import MeasuredEdit, StrengthScore
 from cfclip_benchmark.figures import seconds_series, strength_series
-from cfclip_benchmark.measured_edits import MeasuredEdit, StrengthScore
 from cfclip_benchmark.report import (
     COSTS,
     ahead_table,

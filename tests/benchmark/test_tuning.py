@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from cfclip.editing.defaults import make_config
-from cfclip.editing.methods import COMPARED, OPTIMISATIONS
+from cfclip.editing import COMPARED, OPTIMISATIONS, make_config
+from cfclip.editors import LatentOptimisationConfig, MapperEditConfig
 from cfclip.editors.global_config import GlobalDirectionsConfig
-from cfclip.editors.mapper_config import MapperEditConfig
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
 from cfclip_benchmark.tuning import SPACES, Span
 
 

@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 
-from cfclip.editing.methods import COMPARED, OPTIMISATIONS
-from cfclip.editing.session import Session
+from cfclip.editing import COMPARED, OPTIMISATIONS, Session
 from cfclip.errors import InputError
-from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
-from cfclip_benchmark.candidates import Editing
-from cfclip_benchmark.variants import Variant, choose_variants, parse_files, read_variants
+from cfclip.packs import TEXT_MAP_FILE, Pack, assemble_pack
+from cfclip_benchmark import Editing, Variant, choose_variants, parse_files, read_variants
 
 GOOD = """
 [[variant]]

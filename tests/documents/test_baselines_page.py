@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from cfclip.editing.methods import COMPARED, OURS
+from cfclip.editing import COMPARED, OURS
 from cfclip.editors.global_config import ChannelFitConfig, GlobalDirectionsConfig
-from cfclip.packs.pack import Pack
-from cfclip.training.training_config import TRAINING_PRESETS
+from cfclip.packs import Pack
+from cfclip.training import TRAINING_PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "BASELINES.md").read_text()
 

@@ -12,8 +12,8 @@ from tiny_jobs import write_mapper
 
 from cfclip.apps.batch import Batch
 from cfclip.apps.cli import main, parse
+from cfclip.batches import find_entries
 from cfclip.batches.finished import SHARD_ROWS
-from cfclip.batches.inputs import find_entries
 from cfclip.batches.packing import ParquetPacker
 from cfclip.batches.rows import Entry
 from cfclip.batches.summary_page import EXAMPLES

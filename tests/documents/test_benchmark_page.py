@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from cfclip.editing.methods import COMPARED, OURS
+from cfclip.editing import COMPARED, OURS
+from cfclip_benchmark import TRIALS_FILE
 from cfclip_benchmark.avatars.measures import STRENGTHS
 from cfclip_benchmark.avatars.scores import Family
 from cfclip_benchmark.figures import EXAMPLES, EXAMPLES_FILE, SECONDS_FILE, STRENGTH_FILE
 from cfclip_benchmark.measured_edits import ROWS_FILE
 from cfclip_benchmark.report import CSV_FILE, MARKDOWN_FILE
 from cfclip_benchmark.summary import CONFIDENCE, DRAWS, KID, MEASURES
-from cfclip_benchmark.tuning import TRIALS_FILE
 
 PAGES = Path(__file__).parents[2] / "docs"
 PAGE = (PAGES / "BENCHMARK.md").read_text(encoding="utf-8")

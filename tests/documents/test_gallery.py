@@ -7,12 +7,10 @@ from page_scenes import PROMPTS
 from PIL import Image
 from tiny_pack import RESOLUTION
 
-from cfclip.packs.pack import Pack
-from cfclip.provenance.stamping import GENERATED, inspect_picture
+from cfclip.packs import Pack
+from cfclip.provenance import GENERATED, inspect_picture
+from cfclip_benchmark.avatars import load_probes, read_prompts, render
 from cfclip_benchmark.avatars.attributes import sample_records
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.avatars.judges import load_probes
-from cfclip_benchmark.avatars.renderer import render
 from cfclip_benchmark.avatars.scores import Family
 from examples.gallery import AVATARS, PAGE, draw, is_read, main
 

@@ -4,7 +4,7 @@ import re
 
 from lowest_requirements import PROJECT, lowest_requirements
 
-from cfclip.io.text_formats import parse_toml
+from cfclip.io import parse_toml
 
 
 def test_every_requirement_has_a_lower_bound_that_the_constraints_keep() -> None:

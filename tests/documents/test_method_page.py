@@ -4,7 +4,7 @@ import importlib
 import re
 from pathlib import Path
 
-from cfclip.losses.terms import TERMS, ObjectiveConfig
+from cfclip.losses import TERMS, ObjectiveConfig
 from examples.method_figures import FIGURES
 from website.reference import terms_table
 

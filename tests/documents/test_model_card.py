@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from cfclip.packs.pack import Pack
-from cfclip.packs.registry import resolve
+from cfclip.packs import Pack, resolve
 from examples.model_card import main, model_card
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,7 @@ from pathlib import Path
 from cfclip.apps.cli import parse
 from cfclip.apps.make_pack import DEFAULT_CLIP, PacksDownload
 from cfclip.apps.packs import Packs
-from cfclip.editing.defaults import edit_settings
-from cfclip.editing.session import Session
+from cfclip.editing import Session, edit_settings
 from cfclip.packs.downloads import PINS_FILE
 from cfclip.packs.published import PUBLISHED
 

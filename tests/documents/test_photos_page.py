@@ -9,7 +9,7 @@ import pytest
 
 from cfclip.apps.cli import parse
 from cfclip.apps.edit import Edit
-from cfclip.encoders.projection_config import TuningConfig
+from cfclip.encoders import TuningConfig
 from cfclip.images.image_files import ENLARGED_WARNING, MAX_PIXELS
 from cfclip.photos import alignment, pasting
 from cfclip.photos.landmarks import read_quads

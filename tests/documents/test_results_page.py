@@ -8,9 +8,8 @@ from statistics import mean
 
 import pytest
 
-from cfclip.editing.defaults import edit_settings
-from cfclip.editing.methods import COMPARED
-from cfclip.packs.pack import Pack
+from cfclip.editing import COMPARED, edit_settings
+from cfclip.packs import Pack
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "RESULTS.md").read_text(encoding="utf-8")

@@ -12,10 +12,9 @@ from torch import Tensor
 
 import cfclip
 from cfclip import InputError, PackError, Session, counterfactual_editing
-from cfclip.editors.linear_text_map import save_text_map
-from cfclip.embedders.prompts import fill_templates
-from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
-from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
+from cfclip.editors import save_text_map
+from cfclip.embedders import fill_templates
+from cfclip.packs import MANIFEST_FILE, TEXT_MAP_FILE, assemble_pack, read_manifest
 from cfclip.tensors import pil_from_signed
 
 TEXT = "green hair"

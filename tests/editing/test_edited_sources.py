@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from cfclip import EditResult, ProjectionConfig, Session, rerun
-from cfclip.editing.edited_sources import source_of
-from cfclip.provenance.stamping import COMPOSED, GENERATED, inspect_picture, provenance_of
+from cfclip.editing import source_of
+from cfclip.provenance import COMPOSED, GENERATED, inspect_picture, provenance_of
 
 QUICK = ProjectionConfig(steps=2)
 

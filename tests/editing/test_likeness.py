@@ -5,7 +5,7 @@ import pytest
 from network_files import write_identity
 from PIL import Image
 
-from cfclip.editing.likeness import IdentityMeasure
+from cfclip.editing import IdentityMeasure
 from cfclip.errors import CheckpointError
 
 

@@ -10,16 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from cfclip.editing.mappers import open_mapper
-from cfclip.editing.opened_methods import OpenedMethod
-from cfclip.editing.session import Session
-from cfclip.editing.sources import Source
-from cfclip.editors.mapper_config import TextMapperConfig
-from cfclip.editors.text_mapper import BEST, LAST, TextMapper, load_text_mapper, save_text_mapper
+from cfclip.editing import OpenedMethod, Session, Source, open_mapper
+from cfclip.editors import (
+    BEST,
+    LAST,
+    TextMapper,
+    TextMapperConfig,
+    load_text_mapper,
+    save_text_mapper,
+)
 from cfclip.errors import CheckpointError, InputError
-from cfclip.packs.pack import assemble_pack
-from cfclip.provenance.record import file_origin
-from cfclip.provenance.recorded_edits import read_record
+from cfclip.packs import assemble_pack
+from cfclip.provenance import file_origin, read_record
 from cfclip.tensors import pil_from_signed
 from cfclip.training.initial import new_mapper
 

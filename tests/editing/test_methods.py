@@ -8,15 +8,12 @@ import pytest
 import torch
 from tiny_methods import BLUE, GREEN, files, opened
 
+from cfclip.editing import Session, open_method
 from cfclip.editing.methods import METHODS, styleclip_optimisation
-from cfclip.editing.opened_methods import open_method
-from cfclip.editing.session import Session
-from cfclip.editors.editor import EditRequest
-from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.text_mapper import LAST, load_text_mapper
+from cfclip.editors import LAST, EditRequest, LatentOptimisation, load_text_mapper
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
-from cfclip.training.runs import logged_seconds
+from cfclip.packs import TEXT_MAP_FILE, Pack, assemble_pack
+from cfclip.training import logged_seconds
 
 MAPPERS = ("mapper", "cfclip-mapper", "styleclip-mapper", "directional-mapper")
 

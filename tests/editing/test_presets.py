@@ -11,13 +11,11 @@ from cfclip.editing.methods import (
     directional_optimisation,
     styleclip_optimisation,
 )
-from cfclip.editors.editor import EditRequest
-from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors import EditRequest, LatentOptimisation, LatentOptimisationConfig
+from cfclip.embedders import fill_templates
 from cfclip.embedders.clip import ClipEmbedder
-from cfclip.embedders.prompts import fill_templates
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from cfclip.losses.clip_losses import directional_loss
+from cfclip.generators import StyleGAN2, StyleGAN2Config
+from cfclip.losses import directional_loss
 from cfclip.optim.descent import TOTAL, learning_rate
 
 

@@ -7,16 +7,14 @@ import pytest
 import torch
 
 from cfclip.apps.cli import main
-from cfclip.editing.mappers import open_mapper
-from cfclip.editing.session import Session
-from cfclip.editors.latent_mapper import LatentMapper
+from cfclip.editing import Session, open_mapper
+from cfclip.editors import LatentMapper, TextMapper
 from cfclip.editors.mapper_config import LatentMapperConfig, TextMapperConfig
 from cfclip.editors.mapper_layouts import _released_name
-from cfclip.editors.text_mapper import TextMapper
 from cfclip.errors import CheckpointError, InputError
-from cfclip.fitting.mapper_training import check_training
+from cfclip.fitting import check_training
 from cfclip.tensors import pil_from_signed
-from cfclip.training.training_config import TrainingConfig
+from cfclip.training import TrainingConfig
 
 TEXT = "green hair"
 BY_SIZE = "they fit by their sizes only"

@@ -9,7 +9,7 @@ from PIL import Image
 from tiny_methods import GREEN, files, opened
 
 from cfclip import InputError, Session, rerun
-from cfclip.editing.methods import METHODS
+from cfclip.editing import METHODS
 
 
 @pytest.fixture(scope="module")

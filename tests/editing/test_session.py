@@ -16,12 +16,11 @@ from cfclip import (
     Session,
     rerun,
 )
+from cfclip.editing import parse_sample_spec
 from cfclip.editing.latent_sources import latents_of
 from cfclip.editing.results import edit_results
-from cfclip.editing.sources import parse_sample_spec
-from cfclip.editors.editor import EditRequest
-from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.provenance.record import image_sha256
+from cfclip.editors import EditRequest, LatentOptimisation
+from cfclip.provenance import image_sha256
 from cfclip.tensors import pil_from_signed
 
 PROMPT = "green hair"
@@ -335,8 +334,7 @@ def test_unknown_packs_and_devices(tiny_pack: Path) -> None:
 
 
 def test_pack_without_an_encoder(tiny_pack_copy: Path, picture: Path) -> None:
-    from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
-    from cfclip.packs.pack import ENCODER_FILE, assemble_pack
+    from cfclip.packs import ENCODER_FILE, MANIFEST_FILE, assemble_pack, read_manifest
 
     (tiny_pack_copy / ENCODER_FILE).unlink()
     assemble_pack(tiny_pack_copy, read_manifest(tiny_pack_copy / MANIFEST_FILE))

@@ -8,9 +8,8 @@ import torch
 from tiny_models import tiny_text_map
 
 from cfclip import InputError, PackError, Session, rerun
-from cfclip.editors.linear_text_map import save_text_map
-from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
-from cfclip.packs.pack import TEXT_MAP_FILE, assemble_pack
+from cfclip.editors import save_text_map
+from cfclip.packs import MANIFEST_FILE, TEXT_MAP_FILE, assemble_pack, read_manifest
 
 PROMPT = "green hair"
 

@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cfclip.editing.replay import rerun
-from cfclip.editing.session import Session
+from cfclip.editing import Session, rerun, tuned_source
 from cfclip.editing.sources import Source, generator_of
-from cfclip.editing.tuned_sources import tuned_source
-from cfclip.encoders.projection_config import TuningConfig
+from cfclip.encoders import TuningConfig
 from cfclip.errors import InputError
-from cfclip.optim.descent import DescentStep
+from cfclip.optim import DescentStep
+from cfclip.photos import FaceConfig, Photo, open_photo
 from cfclip.photos.alignment import face_quad
-from cfclip.photos.photo import FaceConfig, Photo, open_photo
 
 FACE = ((40, 40), (60, 40), (42, 60), (58, 60))
 CONFIG = TuningConfig(steps=8, lr=5e-3)

@@ -11,22 +11,22 @@ from linear_models import LinearEmbedder, LinearGenerator
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 from torch import Tensor
 
-from cfclip.editors.channel_statistics import (
+from cfclip.editors import (
     ChannelStatistics,
     ChannelStatisticsConfig,
+    EditRequest,
     channel_directions,
     channel_report,
     load_channel_statistics,
     save_channel_statistics,
 )
-from cfclip.editors.editor import EditRequest
 from cfclip.editors.global_config import ChannelFitConfig, GlobalDirectionsConfig
 from cfclip.editors.global_directions import GlobalDirections, channel_moves
 from cfclip.editors.spaces import style_widths
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.optim.descent import COMPLETED
+from cfclip.generators import StyleGAN2
+from cfclip.optim import COMPLETED
 
 # u(mean(E(t) - E(s))) is (-1, 0.6, 0, 0.8, 0) / sqrt(2): channel 0 of the features, 2 of the
 # to-RGB layer.

@@ -9,13 +9,12 @@ import torch
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 from torch import Tensor
 
-from cfclip.editors.editor import BatchEdit, EditProgress, EditRequest
+from cfclip.editors import BatchEdit, EditProgress, EditRequest, Space
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
-from cfclip.editors.optimisation_config import Space
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.losses.changes import changed_pixels_loss
+from cfclip.generators import StyleGAN2
+from cfclip.losses import changed_pixels_loss
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED, TOTAL
 
 CONFIG = LatentOptimisationConfig(steps=5, lr=0.1, augmentations=2, patience=0)

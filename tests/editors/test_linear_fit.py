@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from cfclip.editors import TextMapFitConfig
 from cfclip.editors.linear_fit import adam, fit_linear, penalised_loss, ridge, whitening
-from cfclip.editors.optimisation_config import TextMapFitConfig
 
 AGREEMENT = 0.01
 """How much higher the loss of Adam may be (METHOD, section 4)."""

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator, tiny_text_map
 from torch import Tensor
 
-from cfclip.editors.editor import EditRequest
+from cfclip.editors import EditRequest, Fusion, Space
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
 from cfclip.editors.linear_text_map import (
     LinearTextMap,
@@ -19,10 +19,9 @@ from cfclip.editors.linear_text_map import (
     load_text_map,
     save_text_map,
 )
-from cfclip.editors.optimisation_config import Fusion, Space
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators import StyleGAN2
 
 CONFIG = LatentOptimisationConfig(
     start="text-map", steps=2, lr=0.1, augmentations=1, distortion=0.0, patience=0

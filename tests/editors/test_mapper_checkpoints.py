@@ -10,11 +10,10 @@ import torch
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 from torch import Tensor
 
-from cfclip.editors.latent_mapper import LatentMapper
+from cfclip.editors import LatentMapper, TextMapper, save_text_mapper
 from cfclip.editors.mapper_checkpoints import load_mapper, load_released_mapper
 from cfclip.editors.mapper_config import LatentMapperConfig, TextMapperConfig
 from cfclip.editors.mapper_layouts import _released_name
-from cfclip.editors.text_mapper import TextMapper, save_text_mapper
 from cfclip.errors import CheckpointError
 
 OPTIONS = {"description": "green lipstick", "stylegan_size": 1024, "mapper_type": "LevelsMapper"}

@@ -7,14 +7,13 @@ import torch
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 from torch import Tensor, nn
 
-from cfclip.editors.latent_mapper import LatentMapper
+from cfclip.editors import LatentMapper, TextMapper
 from cfclip.editors.mapper_config import LatentMapperConfig, TextMapperConfig
 from cfclip.editors.mapper_layouts import (
     _released_name,
     latent_mapper_from_styleclip,
     text_mapper_from_released,
 )
-from cfclip.editors.text_mapper import TextMapper
 from cfclip.errors import CheckpointError, InputError
 
 State = dict[str, Tensor]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from cfclip.editors.optimisation_config import LatentOptimisationConfig, parse_layers
+from cfclip.editors import LatentOptimisationConfig, parse_layers
 from cfclip.errors import InputError
 
 

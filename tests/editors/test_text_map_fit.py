@@ -6,8 +6,7 @@ import pytest
 import torch
 from tiny_models import sample_latents, tiny_embedder, tiny_generator
 
-from cfclip.editors.optimisation_config import TextMapFitConfig
-from cfclip.editors.text_map_fit import FEWEST, NO_SOURCE, TextMapPairs, fit_text_map
+from cfclip.editors import FEWEST, NO_SOURCE, TextMapFitConfig, TextMapPairs, fit_text_map
 from cfclip.errors import InputError
 
 MODELS = {"generator.safetensors": "0" * 64}

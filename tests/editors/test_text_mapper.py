@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cfclip.editors.latent_mapper import LatentMapper
+from cfclip.editors import LatentMapper
 from cfclip.editors.mapper_config import GROUP_LAYERS, LatentMapperConfig
 from cfclip.editors.text_mapper import (
     TextMapper,

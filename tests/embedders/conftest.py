@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cfclip.embedders import MERGES_FILE, build_clip_model, save_clip, trim_bpe
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_config import MERGES_FILE
-from cfclip.embedders.clip_files import build_clip_model, save_clip, trim_bpe
 
 WORDS = ["a photo of a person with green hair", "avatar", "purple eyebrows, smiling"]
 MEAN, STD = (0.6, 0.5, 0.4), (0.3, 0.25, 0.2)

@@ -3,7 +3,7 @@ import gzip
 import pytest
 from open_clip.tokenizer import SimpleTokenizer
 
-from cfclip.embedders.clip_files import load_tokenizer, trim_bpe
+from cfclip.embedders import load_tokenizer, trim_bpe
 from cfclip.errors import CheckpointError
 
 TEXTS = [

@@ -5,12 +5,11 @@ import torch
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 from open_clip.tokenizer import SimpleTokenizer
 
+from cfclip.embedders import build_clip_model, fill_templates, imagenet_templates
 from cfclip.embedders import embedder as base
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_files import build_clip_model
-from cfclip.embedders.prompts import fill_templates, imagenet_templates
 from cfclip.errors import InputError
-from cfclip.io.weights import load_tensors
+from cfclip.io import load_tensors
 from cfclip.tensors import resize_images
 
 OPENAI_TINY = {

@@ -6,9 +6,15 @@ import torch
 from open_clip import get_tokenizer
 from safetensors.torch import load_file, save_file
 
-from cfclip.embedders.clip import load_clip
-from cfclip.embedders.clip_config import CONFIG_FILE, MERGES_FILE, WEIGHTS_FILE
-from cfclip.embedders.clip_files import build_clip_model, read_clip, save_clip
+from cfclip.embedders import (
+    CONFIG_FILE,
+    MERGES_FILE,
+    WEIGHTS_FILE,
+    build_clip_model,
+    load_clip,
+    read_clip,
+    save_clip,
+)
 from cfclip.errors import CheckpointError, InputError
 
 

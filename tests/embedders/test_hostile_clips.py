@@ -14,8 +14,7 @@ from tiny_pack import write_tiny_pack
 from tiny_process import environment
 
 from cfclip.errors import PackError
-from cfclip.packs.manifest import read_manifest
-from cfclip.packs.pack import assemble_pack
+from cfclip.packs import assemble_pack, read_manifest
 
 _MAX_SECONDS = 5.0
 _MAX_MEGABYTES = 500

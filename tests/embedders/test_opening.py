@@ -15,7 +15,7 @@ from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 from cfclip.embedders.clip import ClipEmbedder, load_clip, open_clip_model
 from cfclip.embedders.clip_weights import is_torchscript, read_torchscript
 from cfclip.errors import CheckpointError, DownloadError, InputError
-from cfclip.foreign.torch_files import read_torch_file
+from cfclip.foreign import read_torch_file
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_an_archive_in_half_precision(tmp_path: Path) -> None:
 
 
 def test_a_residual_archive(tmp_path: Path) -> None:
-    from cfclip.embedders.clip_files import build_clip_model
+    from cfclip.embedders import build_clip_model
 
     config = {
         "embed_dim": 16,

@@ -4,9 +4,15 @@ import pytest
 import timm
 import torch
 
+from cfclip.embedders import (
+    MERGES_FILE,
+    TOWERS,
+    build_clip_model,
+    load_tokenizer,
+    save_clip,
+    trim_bpe,
+)
 from cfclip.embedders.clip import ClipEmbedder, load_clip
-from cfclip.embedders.clip_config import MERGES_FILE, TOWERS
-from cfclip.embedders.clip_files import build_clip_model, load_tokenizer, save_clip, trim_bpe
 
 MEAN = STD = (0.5, 0.5, 0.5)
 SIDE = 32

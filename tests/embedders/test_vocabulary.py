@@ -1,6 +1,6 @@
 import pytest
 
-from cfclip.embedders.prompts import unknown_words, vocabulary_warning
+from cfclip.embedders import unknown_words, vocabulary_warning
 
 WORDS = {"a", "person", "with", "green", "gray", "hair", "eyebrows", "lipstick", "dress", "berry"}
 

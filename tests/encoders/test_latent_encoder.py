@@ -7,8 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
-from cfclip.encoders.opening import load_encoder, save_encoder
+from cfclip.encoders import LatentEncoder, LatentEncoderConfig, load_encoder, save_encoder
 from cfclip.errors import CheckpointError, InputError
 
 CONFIG = LatentEncoderConfig(

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from cfclip.encoders import TuningConfig
 from cfclip.encoders.pivotal_tuning import Tuned, tune_generator
-from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.optim.descent import STOPPED
-from cfclip.packs.pack import Pack
+from cfclip.generators import Generator
+from cfclip.optim import STOPPED
+from cfclip.packs import Pack
 
 STEPS = 12
 CONFIG = TuningConfig(steps=STEPS, lr=5e-3)

@@ -16,8 +16,8 @@ from cfclip.encoders.projection import (
     project,
 )
 from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import StyleGAN2
-from cfclip.optim.descent import COMPLETED, INTERRUPTED, STOPPED, DescentStep
+from cfclip.generators import StyleGAN2
+from cfclip.optim import COMPLETED, INTERRUPTED, STOPPED, DescentStep
 
 CONFIG = ProjectionConfig(steps=60, lr=0.05, patience=0)
 

@@ -11,12 +11,16 @@ from golden_cases import RELATIVE_TOLERANCE, golden, golden_tensor, relative_err
 from tiny_models import tiny_embedder
 from torch import Tensor
 
-from cfclip.encoders.opening import load_encoder, save_encoder
-from cfclip.encoders.projection import project
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
+from cfclip.encoders import (
+    ProjectionConfig,
+    StyleEncoder,
+    StyleEncoderConfig,
+    load_encoder,
+    project,
+    save_encoder,
+)
 from cfclip.errors import CheckpointError
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.generators import StyleGAN2, StyleGAN2Config
 from cfclip.tensors import resize_images
 
 OPTIONS = {"encoder_type": "Encoder4Editing", "start_from_latent_avg": True}

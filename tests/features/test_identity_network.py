@@ -8,8 +8,8 @@ from golden_cases import RELATIVE_TOLERANCE, golden, golden_tensor, relative_err
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.features.identity_network import IdentityNetwork, load_identity
-from cfclip.losses.changes import identity_loss
+from cfclip.features import IdentityNetwork, load_identity
+from cfclip.losses import identity_loss
 
 TINY = 16
 

@@ -10,7 +10,7 @@ from torchvision.models import VGG, vgg19
 
 from cfclip.errors import CheckpointError
 from cfclip.features.vgg import VGG19Features, load_perceptual
-from cfclip.losses.changes import perceptual_loss
+from cfclip.losses import perceptual_loss
 from cfclip.tensors import unit_range_from_signed
 
 

@@ -8,13 +8,13 @@ import torch
 from linear_models import LinearGenerator
 from tiny_training import PowerCut, cut_after, stop_after
 
-from cfclip.editing.session import Session
-from cfclip.editors.channel_statistics import (
+from cfclip.editing import Session
+from cfclip.editors import (
+    ChannelFitConfig,
     ChannelStatistics,
     channel_directions,
     save_channel_statistics,
 )
-from cfclip.editors.global_config import ChannelFitConfig
 from cfclip.errors import CheckpointError
 from cfclip.fitting.channels import (
     FittedChannels,
@@ -23,10 +23,9 @@ from cfclip.fitting.channels import (
     remove_checkpoints,
     style_spread,
 )
-from cfclip.optim.descent import Progress
-from cfclip.packs.pack import GENERATOR_FILE
-from cfclip.training.runs import LOG, logged_seconds
-from cfclip.training.saved_state import CHECKPOINT
+from cfclip.optim import Progress
+from cfclip.packs import GENERATOR_FILE
+from cfclip.training import CHECKPOINT, LOG, logged_seconds
 
 CONFIG = ChannelFitConfig(images=2, batch=40)
 

@@ -6,7 +6,7 @@ import pytest
 from tiny_training import tiny_run
 
 from cfclip.errors import InputError
-from cfclip.fitting.mapper_folders import find_mappers
+from cfclip.fitting import find_mappers
 
 
 @pytest.fixture(scope="module")

@@ -6,20 +6,19 @@ import pytest
 import torch
 from tiny_training import stop_after, tiny_config
 
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import load_text_mapper, text_mapper_metadata
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import Session
+from cfclip.editors import load_text_mapper, text_mapper_metadata
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import CheckpointError, InputError
-from cfclip.fitting.mapper_training import (
+from cfclip.fitting import (
     TrainedMapper,
     check_training,
     find_latents,
     train_mapper,
 )
-from cfclip.optim.descent import Progress
-from cfclip.packs.pack import assemble_pack
-from cfclip.training.runs import RunCallback
-from cfclip.training.training_config import TrainingConfig
+from cfclip.optim import Progress
+from cfclip.packs import assemble_pack
+from cfclip.training import RunCallback, TrainingConfig
 
 PROMPTS = ("green hair", "blue skin")
 PROJECTION = ProjectionConfig(steps=0, warn_below_psnr=0.0)

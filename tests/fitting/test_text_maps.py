@@ -7,13 +7,12 @@ import pytest
 import torch
 from captioned import write_captioned_folder
 
-from cfclip.editing.session import Session
-from cfclip.editors.optimisation_config import TextMapFitConfig
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import Session
+from cfclip.editors import TextMapFitConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.fitting.captioned_pictures import read_captioned_folder
-from cfclip.fitting.text_maps import FittedTextMap, fit_captioned_folder
-from cfclip.optim.descent import Progress
+from cfclip.fitting import FittedTextMap, fit_captioned_folder, read_captioned_folder
+from cfclip.optim import Progress
 
 PROJECTION = ProjectionConfig(steps=1, warn_below_psnr=0.0)
 

@@ -10,11 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 from cfclip.editors import channel_statistics, linear_text_map, text_mapper
-from cfclip.encoders import latent_encoder, style_encoder
-from cfclip.encoders.opening import load_encoder
+from cfclip.encoders import latent_encoder, load_encoder, style_encoder
 from cfclip.errors import CheckpointError
 from cfclip.generators import latent_statistics
-from cfclip.io.weights import ModelFormat
+from cfclip.io import ModelFormat
 
 HUGE, FAR = 1 << 22, 1 << 50
 ENCODER = {"image_size": 128, "num_ws": 8, "w_dim": 8, "channels": [8, 8]}

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cfclip.editing.latent_sources import CodeReader, name_of_code
+from cfclip.editing import CodeReader, name_of_code
 from cfclip.errors import InputError
-from cfclip.foreign.latent_files import read_latents_file
-from cfclip.io.files import split_latents_spec
+from cfclip.foreign import read_latents_file
+from cfclip.io import split_latents_spec
 
 NUM_WS, W_DIM = 6, 16
 CODES = torch.randn(3, NUM_WS, W_DIM, generator=torch.Generator().manual_seed(0))

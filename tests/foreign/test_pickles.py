@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cfclip.errors import CheckpointError
+from cfclip.foreign import PickleReader
 from cfclip.foreign.pickle_values import Budget, Function, Table, plain_set
-from cfclip.foreign.pickles import PickleReader
 
 NAMES: dict[str, Any] = {
     "collections.OrderedDict": Function(Table),

@@ -13,7 +13,7 @@ import torch
 from numpy._core.multiarray import _reconstruct
 
 from cfclip.errors import CheckpointError
-from cfclip.foreign.torch_files import read_torch_file
+from cfclip.foreign import read_torch_file
 
 
 class Harmful:

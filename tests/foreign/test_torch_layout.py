@@ -13,9 +13,7 @@ import pytest
 import torch
 
 from cfclip.errors import CheckpointError
-from cfclip.foreign.pickle_values import Budget
-from cfclip.foreign.torch_files import read_torch_object
-from cfclip.foreign.torch_layout import read_torch_data
+from cfclip.foreign import Budget, read_torch_data, read_torch_object
 
 CONTENT = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(5, dtype=torch.int64)}
 

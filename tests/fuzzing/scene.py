@@ -51,7 +51,7 @@ def _long_clip() -> None:
     """The pack's CLIP with a context long enough for the templates of packs that are created."""
     import torch
 
-    from cfclip.embedders.clip_files import build_clip_model, save_clip
+    from cfclip.embedders import build_clip_model, save_clip
 
     shutil.copytree("tiny/clip", "clip")
     told = json.loads(Path("clip/open_clip_config.json").read_text())
@@ -71,14 +71,13 @@ def _weights() -> None:
     from own_certificate import write_certificate
     from tiny_jobs import write_mapper
 
-    from cfclip.editing.session import Session
-    from cfclip.editors.latent_mapper import LatentMapper
+    from cfclip.editing import Session
+    from cfclip.editors import LatentMapper, TextMapper
     from cfclip.editors.mapper_config import LatentMapperConfig, TextMapperConfig
     from cfclip.editors.mapper_layouts import _released_name
-    from cfclip.editors.text_mapper import TextMapper
-    from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
+    from cfclip.encoders import StyleEncoder, StyleEncoderConfig
     from cfclip.features.vgg import VGG19Features
-    from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config, save_generator
+    from cfclip.generators import StyleGAN2, StyleGAN2Config, save_generator
 
     folder = Path("weights")
     for kind in ("generators", "encoders", "mappers"):
@@ -177,7 +176,7 @@ def _latents() -> None:
     import torch
     from safetensors.torch import save_file
 
-    from cfclip.editing.session import Session
+    from cfclip.editing import Session
 
     folder = Path("latents")
     folder.mkdir()

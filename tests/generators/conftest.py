@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.generators import StyleGAN2, StyleGAN2Config
 
 TINY = StyleGAN2Config(resolution=32, channels=(8, 6, 6, 4), z_dim=10, w_dim=12, mapping_layers=2)
 

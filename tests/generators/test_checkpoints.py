@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.stylegan2 import StyleGAN2, load_generator_file, save_generator
+from cfclip.generators import StyleGAN2, load_generator_file, save_generator
 
 MakeGenerator = Callable[..., StyleGAN2]
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from tiny_models import tiny_generator
 
 from cfclip.errors import CheckpointError
-from cfclip.generators.opening import load_generator
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators import StyleGAN2, load_generator
 
 _CASES = 420
 """Of each of the five forms: 2,100 in all."""

@@ -16,10 +16,9 @@ from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 from torch import Tensor
 
 from cfclip.errors import CheckpointError
+from cfclip.generators import StyleGAN2, StyleGAN2Config, load_generator
 from cfclip.generators.layouts import from_nvidia, from_rosinality
-from cfclip.generators.opening import load_generator
 from cfclip.generators.ops import fir_filter
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 MakeGenerator = Callable[..., StyleGAN2]
 State = dict[str, Tensor]

@@ -11,9 +11,9 @@ import torch
 from foreign_files import nvidia_pickle, nvidia_state
 
 from cfclip.errors import CheckpointError
+from cfclip.generators import StyleGAN2
 from cfclip.generators.layouts import from_nvidia
 from cfclip.generators.nvidia_files import read_nvidia_pickle
-from cfclip.generators.stylegan2 import StyleGAN2
 from recipes.rehearsal.forms import tensorflow_pickle
 
 State = dict[str, torch.Tensor]

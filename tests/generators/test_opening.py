@@ -17,8 +17,7 @@ from foreign_files import (
 from golden_cases import RELATIVE_TOLERANCE, golden, relative_error
 
 from cfclip.errors import CheckpointError
-from cfclip.generators.opening import load_generator, open_generator
-from cfclip.generators.stylegan2 import StyleGAN2, save_generator
+from cfclip.generators import StyleGAN2, load_generator, open_generator, save_generator
 from recipes.rehearsal.forms import network_file
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from cfclip.errors import InputError
+from cfclip.generators import StyleGAN2, StyleGAN2Config
 from cfclip.generators.ops import StyledConv, ToRGB
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 MakeGenerator = Callable[..., StyleGAN2]
 

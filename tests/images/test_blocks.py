@@ -12,8 +12,8 @@ from PIL import Image, PngImagePlugin
 from refusals import refused
 
 from cfclip.apps.cli import main
+from cfclip.images import open_image
 from cfclip.images.blocks import MOST
-from cfclip.images.image_files import open_image
 
 MOST_SECONDS = 5.0
 

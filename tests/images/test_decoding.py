@@ -12,8 +12,8 @@ from PIL import Image
 from tiny_process import environment
 
 from cfclip.errors import InputError
+from cfclip.images import open_image, read_xmp
 from cfclip.images.decoding import MAX_PHOTO_PIXELS, MAX_PIXELS, MAX_WHOLE_BYTES
-from cfclip.images.image_files import open_image, read_xmp
 
 LARGEST = (16320, 12240)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from cfclip.errors import InputError
+from cfclip.images import check_outputs, write_png
 from cfclip.images.image_files import ASPECT_LIMIT, MAX_PIXELS, MIN_SIDE, open_image
 from cfclip.images.kinds import FORMATS
-from cfclip.images.output_files import check_outputs, write_png
 
 SIZE = 32
 RED, BLUE = (230, 20, 30), (10, 40, 220)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.image_files import open_image
+from cfclip.images import open_image
 from cfclip.images.kinds import (
     FORMATS,
     HEAD_BYTES,

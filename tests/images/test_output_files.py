@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.output_files import encode_png
+from cfclip.images import encode_png
 
 TEXTS = {"Software": "cfclip", "Description": "grünes Haar \u2028 & <b>"}
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
+from cfclip.images import encode_png, open_image, write_png
 from cfclip.images.colour_profiles import MAX_PROFILE_BYTES, conversion_of
-from cfclip.images.image_files import open_image
-from cfclip.images.output_files import encode_png, write_png
 
 SIDE = 64
 P3_OF_H273, BT2020_OF_H273, SRGB_OF_H273 = (12, 13), (9, 13), (1, 13)

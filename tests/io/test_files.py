@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cfclip.errors import InputError
-from cfclip.io.files import atomic_write, sha256_of, whole_lines
+from cfclip.io import atomic_write, sha256_of, whole_lines
 
 
 def test_the_file_appears_whole_at_the_end(tmp_path: Path) -> None:

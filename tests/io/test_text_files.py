@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cfclip.io.text_files import read_csv, read_json, read_lines, read_text
-from cfclip.io.text_formats import FormatError
+from cfclip.io import FormatError, read_csv, read_json, read_lines, read_text
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

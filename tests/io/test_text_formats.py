@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cfclip.errors import PackError, shown
-from cfclip.io.text_formats import (
+from cfclip.io import (
     FormatError,
     finite_number,
     named,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cfclip.io.text_formats import FormatError, build, field_of
+from cfclip.io import FormatError, build, field_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.io.weights import (
+from cfclip.io import (
     ModelFormat,
     check_tensors,
     facts_metadata,

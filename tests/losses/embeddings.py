@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from cfclip.losses import EditTensors
 from cfclip.losses.clip_losses import Reduction, text_log_odds
-from cfclip.losses.objective import EditTensors
 from cfclip.tensors import unit
 
 COPIES, BATCH, TEMPLATES, DIM = 3, 2, 5, 8

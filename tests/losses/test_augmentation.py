@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from cfclip.errors import InputError
-from cfclip.losses.augmentation import RandomPerspective
+from cfclip.losses import RandomPerspective
 
 SIZE = 16
 

@@ -8,6 +8,7 @@ import torch
 from losses.embeddings import BATCH, COPIES, DIM, TEMPLATES, edit_tensors, embeddings
 
 from cfclip.errors import InputError
+from cfclip.losses import Objective, ObjectiveConfig
 from cfclip.losses.aspects import (
     Aspect,
     aspect_targets,
@@ -16,8 +17,6 @@ from cfclip.losses.aspects import (
     spoken_aspects,
 )
 from cfclip.losses.changes import VISIBLE, changed_pixels_loss
-from cfclip.losses.objective import Objective
-from cfclip.losses.terms import ObjectiveConfig
 from cfclip.tensors import unit
 
 ASPECTS = [embeddings(3, DIM, seed=9), embeddings(2, DIM, seed=10)]

@@ -8,7 +8,7 @@ from losses.embeddings import BATCH, COPIES, DIM, edit_tensors, embeddings, logi
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.changes import latent_l2_loss
+from cfclip.losses import EditTensors, Objective, ObjectiveConfig, latent_l2_loss
 from cfclip.losses.clip_losses import (
     COSINE_MARGIN,
     clip_nce_loss,
@@ -16,8 +16,6 @@ from cfclip.losses.clip_losses import (
     global_clip_loss,
     text_log_odds,
 )
-from cfclip.losses.objective import EditTensors, Objective
-from cfclip.losses.terms import ObjectiveConfig
 
 Loss = Callable[..., Tensor]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.losses.changes import identity_loss, perceptual_loss
+from cfclip.losses import identity_loss, perceptual_loss
 from cfclip.tensors import unit
 
 Loss = Callable[..., Tensor]

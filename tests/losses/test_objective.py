@@ -6,10 +6,14 @@ import torch
 from losses.embeddings import BATCH, DIM, edit_tensors, embeddings, logit_loss, only_image
 
 from cfclip.errors import InputError
-from cfclip.losses.changes import latent_l2_loss
-from cfclip.losses.clip_losses import clip_nce_loss
-from cfclip.losses.objective import Objective
-from cfclip.losses.terms import TERMS, ObjectiveConfig, ObjectiveName
+from cfclip.losses import (
+    TERMS,
+    Objective,
+    ObjectiveConfig,
+    ObjectiveName,
+    clip_nce_loss,
+    latent_l2_loss,
+)
 from cfclip.tensors import unit
 
 OBJECTIVES = get_args(ObjectiveName)

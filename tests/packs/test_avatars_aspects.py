@@ -5,7 +5,7 @@ import random
 import pytest
 
 from cfclip import Session
-from cfclip.losses.aspects import spoken_aspects
+from cfclip.losses import spoken_aspects
 
 PAIRS = 60
 RIGHT = 0.9

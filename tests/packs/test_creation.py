@@ -10,13 +10,11 @@ from clip_origins import openai_tensors
 from domain_files import centred_generator, write_domain, write_encoder
 from full_disk import room_for
 
-from cfclip.editing.session import Session
-from cfclip.embedders.clip import load_clip
+from cfclip.editing import Session
+from cfclip.embedders import load_clip
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.generators.stylegan2 import StyleGAN2, save_generator
-from cfclip.packs.capabilities import capabilities_of
-from cfclip.packs.creation import PackParts, create_pack
-from cfclip.packs.pack import Pack
+from cfclip.generators import StyleGAN2, save_generator
+from cfclip.packs import Pack, PackParts, capabilities_of, create_pack
 
 
 @pytest.fixture(scope="module")

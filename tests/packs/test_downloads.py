@@ -14,8 +14,8 @@ import pytest
 from http_server import Handler, Reply, Server, cut, serving, stall, status
 
 from cfclip.errors import DownloadError, InputError
-from cfclip.optim.descent import Progress
-from cfclip.packs.downloads import Downloads
+from cfclip.optim import Progress
+from cfclip.packs import Downloads
 from cfclip.packs.http_answers import _Redirects, opener, request
 
 CONTENT = random.Random(0).randbytes(700_000)

@@ -3,11 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cfclip.embedders.prompts import unknown_words
-from cfclip.packs.capabilities import EXAMPLES, example_prompts
-from cfclip.packs.manifest import read_manifest
-from cfclip.packs.pack import Pack
-from cfclip.packs.registry import available_packs
+from cfclip.embedders import unknown_words
+from cfclip.packs import EXAMPLES, Pack, available_packs, example_prompts, read_manifest
 
 
 def test_every_example_of_the_shipped_pack_is_in_its_words() -> None:

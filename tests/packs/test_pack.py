@@ -8,8 +8,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cfclip.errors import CheckpointError, PackError
+from cfclip.packs import Pack, assemble_pack
 from cfclip.packs.manifest import PackManifest, read_manifest, write_manifest
-from cfclip.packs.pack import Pack, assemble_pack
 
 MANIFEST = PackManifest(
     name="small",
@@ -204,11 +204,9 @@ def test_a_wrong_resolution_in_the_manifest(tiny_pack_copy: Path) -> None:
 
 
 def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None:
-    from cfclip.editing.session import Session
-    from cfclip.encoders.opening import save_encoder
-    from cfclip.encoders.projection_config import ProjectionConfig
-    from cfclip.encoders.style_encoder import StyleEncoder, StyleEncoderConfig
-    from cfclip.generators.stylegan2 import StyleGAN2, save_generator
+    from cfclip.editing import Session
+    from cfclip.encoders import ProjectionConfig, StyleEncoder, StyleEncoderConfig, save_encoder
+    from cfclip.generators import StyleGAN2, save_generator
 
     manifest = Pack.open(tiny_pack_copy).manifest
     config = replace(Pack.open(tiny_pack_copy).generator().config, w_dim=128)
@@ -228,8 +226,7 @@ def test_a_pack_may_have_an_encoder_from_elsewhere(tiny_pack_copy: Path) -> None
 
 
 def test_an_encoder_of_another_generator(tiny_pack_copy: Path) -> None:
-    from cfclip.encoders.latent_encoder import LatentEncoder
-    from cfclip.encoders.opening import save_encoder
+    from cfclip.encoders import LatentEncoder, save_encoder
 
     path = tiny_pack_copy / "encoder.safetensors"
     config = Pack.open(tiny_pack_copy).encoder().config

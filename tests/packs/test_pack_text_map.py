@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny_models import tiny_text_map
 
-from cfclip.editors.linear_text_map import save_text_map
+from cfclip.editors import save_text_map
 from cfclip.errors import CheckpointError, PackError
-from cfclip.packs.pack import TEXT_MAP_FILE, Pack, assemble_pack
+from cfclip.packs import TEXT_MAP_FILE, Pack, assemble_pack
 
 
 @pytest.fixture

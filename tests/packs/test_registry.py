@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cfclip.errors import PackError
-from cfclip.packs.registry import available_packs, resolve
+from cfclip.packs import available_packs, resolve
 
 
 def make(folder: Path) -> Path:

@@ -9,9 +9,9 @@ from PIL import Image
 from portrait import PORTRAIT_POINTS, portrait
 
 from cfclip.errors import InputError
+from cfclip.photos import FaceConfig, open_photo
 from cfclip.photos.alignment import SMALLEST_FACE, Quad, align, face_quad
 from cfclip.photos.landmarks import quad_of
-from cfclip.photos.photo import FaceConfig, open_photo
 
 GREY_LEVEL = 1.0  # what versions of Pillow may differ by, in the mean
 

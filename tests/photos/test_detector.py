@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from portrait import PORTRAIT_POINTS, portrait
 
-from cfclip.photos.alignment import Quad
+from cfclip.photos import Quad
 from cfclip.photos.detector import find_quads
 from cfclip.photos.landmarks import quad_of
 

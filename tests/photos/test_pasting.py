@@ -5,9 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cfclip.errors import InputError
+from cfclip.photos import PasteBack, paste_back
 from cfclip.photos.alignment import Quad, align
-from cfclip.photos.pasting import paste_back
-from cfclip.photos.photo import PasteBack
 
 SIDE = 64
 MIDDLE = (24, 24, 39, 39)

@@ -7,12 +7,10 @@ from PIL import Image, ImageCms
 from portrait import PORTRAIT_POINTS, PORTRAIT_SIZE, portrait
 
 from cfclip.errors import InputError
+from cfclip.images import write_png
 from cfclip.images.image_files import MAX_PIXELS
-from cfclip.images.output_files import write_png
-from cfclip.photos.alignment import Quad
+from cfclip.photos import FaceConfig, Photo, Quad, open_photo, paste_back, photo_at
 from cfclip.photos.landmarks import quad_of
-from cfclip.photos.pasting import paste_back
-from cfclip.photos.photo import FaceConfig, Photo, open_photo, photo_at
 
 ORIENTATION = 0x0112
 TURNED = 6  # stored on its side, to be shown turned clockwise

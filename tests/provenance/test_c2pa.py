@@ -13,9 +13,8 @@ from PIL import Image
 
 from cfclip.apps.cli import main
 from cfclip.errors import InputError
-from cfclip.images.image_files import read_xmp
-from cfclip.provenance.c2pa import PictureSigner, read_credentials
-from cfclip.provenance.stamping import (
+from cfclip.images import read_xmp
+from cfclip.provenance import (
     COMPOSED,
     GENERATED,
     Marking,
@@ -23,6 +22,7 @@ from cfclip.provenance.stamping import (
     inspect_picture,
     write_picture,
 )
+from cfclip.provenance.c2pa import PictureSigner, read_credentials
 
 pytest.importorskip("c2pa")
 from cryptography.hazmat.primitives import serialization

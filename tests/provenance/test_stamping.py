@@ -14,7 +14,7 @@ from refusals import refused
 from cfclip import Session
 from cfclip.apps.cli import main
 from cfclip.errors import InputError
-from cfclip.images.image_files import read_xmp
+from cfclip.images import read_xmp
 from cfclip.provenance.c2pa import credentials_available
 from cfclip.provenance.stamping import (
     COMPOSED,

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from cfclip.editing.session import Session
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.candidates import Editing
-from cfclip_benchmark.variants import read_variants
+from cfclip.editing import Session
+from cfclip_benchmark import Editing, read_variants
+from cfclip_benchmark.avatars import read_prompts
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"
 

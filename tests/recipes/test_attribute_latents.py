@@ -1,6 +1,6 @@
 import torch
 
-from cfclip_benchmark.avatars.attributes import COLOURS, SHAPES, sample_table
+from cfclip_benchmark.avatars import COLOURS, SHAPES, sample_table
 from recipes.avatars.attribute_latents import AttributeLatents, attribute_inputs
 
 

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 
+from cfclip_benchmark.avatars import visibility
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
@@ -20,7 +21,6 @@ from cfclip_benchmark.avatars.language import (
     all_claims,
     is_held_out,
 )
-from cfclip_benchmark.avatars.renderer import visibility
 from recipes.avatars import avatar_captions
 
 N = 300

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cfclip_benchmark.avatars.attributes import sample_table
-from cfclip_benchmark.avatars.renderer import visibility
+from cfclip_benchmark.avatars import sample_table, visibility
 from recipes.avatars.labels import class_loss, soft_targets
 from recipes.avatars.train_clip import retrieval_loss
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cfclip_benchmark.avatars import render
 from cfclip_benchmark.avatars.attributes import ATTRIBUTES, TEST_SEED, sample_records
-from cfclip_benchmark.avatars.renderer import render
 from recipes.avatars import __main__ as command_line
 from recipes.avatars import dataset
 

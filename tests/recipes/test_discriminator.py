@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cfclip.generators.stylegan2 import StyleGAN2Config
+from cfclip.generators import StyleGAN2Config
 from recipes.avatars.discriminator import GROUP, Discriminator, minibatch_deviation
 from recipes.avatars.train_adversarial import r1_penalty
 

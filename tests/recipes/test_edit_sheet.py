@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from tiny_pack import RESOLUTION
 
-from cfclip.editing.session import Session
+from cfclip.editing import Session
+from cfclip_benchmark.avatars import vocabulary
 from cfclip_benchmark.avatars.attributes import TEST_SEED
-from cfclip_benchmark.avatars.language import vocabulary
 from recipes.avatars.__main__ import main
 from recipes.avatars.dataset import load_dataset, render_dataset
 from recipes.avatars.edit_sheet import PROMPTS, compose

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cfclip_benchmark.avatars.attributes import ATTRIBUTES
+from cfclip_benchmark.avatars import ATTRIBUTES
 from recipes.avatars.evaluation_page import GOALS, Goal, format_report, write_report
 from recipes.avatars.held_out import edits_of
 

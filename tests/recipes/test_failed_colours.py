@@ -5,13 +5,11 @@ from typing import Any
 
 from benchmark_rows import row
 
-from cfclip.images.output_files import write_png
-from cfclip.packs.pack import Pack
+from cfclip.images import write_png
+from cfclip.packs import Pack
 from cfclip.tensors import pil_from_signed
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
-from cfclip_benchmark.avatars.scores import AvatarEdit
-from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+from cfclip_benchmark import BenchmarkFolder
+from cfclip_benchmark.avatars import AvatarEdit, Case, draw_avatars, pictures, read_prompts
 from recipes.avatars.failed_colours import failed_colours_table
 
 (GREEN_HAIR,) = (each for each in read_prompts().test if each.prompt == "green hair")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cfclip_benchmark.avatars.attributes import ATTRIBUTES, LONG_REAR_HAIR, sample_table
+from cfclip_benchmark.avatars import ATTRIBUTES, LONG_REAR_HAIR, sample_table
 from recipes.avatars.fit_avatar_text_map import make_edits
 
 

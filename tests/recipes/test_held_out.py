@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore
+from cfclip_benchmark.avatars import AvatarEdit, EditScore
 from recipes.avatars.held_out import gained_share, group_by_edit, mean_scores
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cfclip_benchmark.avatars.attributes import (
+from cfclip_benchmark.avatars import (
     COLOURS,
     LONG_REAR_HAIR,
     SHAPES,

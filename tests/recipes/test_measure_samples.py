@@ -9,11 +9,13 @@ from PIL import Image
 from tiny_pack import RESOLUTION
 from torch import Tensor
 
-from cfclip.editing.session import Session
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import Session
+from cfclip.editors import LatentOptimisationConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.tensors import uint8_from_signed
+from cfclip_benchmark import ARCHITECTURES, Probe
+from cfclip_benchmark.avatars import Readings, read_back, visibility
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
@@ -24,9 +26,6 @@ from cfclip_benchmark.avatars.attributes import (
     classes,
     sample_table,
 )
-from cfclip_benchmark.avatars.readings import Readings, read_back
-from cfclip_benchmark.avatars.renderer import visibility
-from cfclip_benchmark.probes import ARCHITECTURES, Probe
 from recipes.avatars import measure_paths
 from recipes.avatars import measure_samples as module
 from recipes.avatars.dataset import load_dataset, render_dataset

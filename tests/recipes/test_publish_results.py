@@ -11,10 +11,9 @@ from few_prompts import PROMPTS_WITH_CONTROL
 
 from cfclip.apps.cli import main
 from cfclip.errors import CheckpointError, InputError
-from cfclip.packs.pack import Pack
-from cfclip_benchmark.measured_edits import RowLog
+from cfclip.packs import Pack
+from cfclip_benchmark import RowLog, summarise_rows
 from cfclip_benchmark.report import csv_text
-from cfclip_benchmark.summary import summarise_rows
 from recipes.avatars.publish_results import PublishResults, fill_tables
 
 VARIANTS = (

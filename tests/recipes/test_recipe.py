@@ -11,10 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cfclip.editing.session import Session
-from cfclip.embedders.clip import load_clip
-from cfclip.embedders.clip_config import MERGES_FILE
-from cfclip.embedders.clip_files import read_clip, save_clip
+from cfclip.editing import Session
+from cfclip.embedders import MERGES_FILE, load_clip, read_clip, save_clip
 from recipes.avatars.__main__ import main
 from recipes.avatars.held_out import edits_of, held_out
 from recipes.avatars.warm_start import STAGES

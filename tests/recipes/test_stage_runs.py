@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.training.average import Average
+from cfclip.training import Average
 from recipes.avatars import stage_runs
 from recipes.avatars.stage_runs import (
     CHECKPOINT,

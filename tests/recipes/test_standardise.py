@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from cfclip.generators.stylegan2 import StyleGAN2Config
-from cfclip_benchmark.avatars.attributes import sample_table
+from cfclip.generators import StyleGAN2Config
+from cfclip_benchmark.avatars import sample_table
 from recipes.avatars.attribute_latents import attribute_inputs
 from recipes.avatars.standardise import W_LEVEL, standardise
 from recipes.avatars.warm_start import WarmStart

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from cfclip.apps.cli import parse
 from cfclip.apps.train import Train
 from cfclip.errors import InputError
-from cfclip_benchmark.variants import read_variants
+from cfclip_benchmark import read_variants
 from recipes.avatars.train_mappers import TrainMappers, trainings
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "avatars"

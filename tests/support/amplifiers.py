@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from foreign_files import rosinality_state, torch_file
 
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators import StyleGAN2
 from recipes.rehearsal.forms import State
 
 _PART = b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n"

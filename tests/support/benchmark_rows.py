@@ -1,6 +1,6 @@
 """Rows of a benchmark, all of one prompt, for tests of what is made of rows."""
 
-from cfclip_benchmark.measured_edits import MeasuredEdit
+from cfclip_benchmark import MeasuredEdit
 
 
 def row(method: str, avatar: int, exact: bool, lost: tuple[str, ...] = ()) -> MeasuredEdit:

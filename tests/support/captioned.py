@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cfclip.editing.session import Session
+from cfclip.editing import Session
 
 COLOURS = ("green", "blue", "red")
 PARTS = ("hair", "skin", "eyebrows", "smile")

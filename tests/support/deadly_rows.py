@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cfclip.batches import Row
 from cfclip.batches.row_editing import Outcome, RowEditor
-from cfclip.batches.rows import Row
 
 DEADLY = "deadly"
 """Start of the names of such rows."""

@@ -6,10 +6,9 @@ import torch
 from clip_origins import openai_tensors, write_archive
 from tiny_models import tiny_generator
 
-from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
-from cfclip.encoders.opening import save_encoder
-from cfclip.features.identity_network import IdentityNetwork
-from cfclip.generators.stylegan2 import StyleGAN2, save_generator
+from cfclip.encoders import LatentEncoder, LatentEncoderConfig, save_encoder
+from cfclip.features import IdentityNetwork
+from cfclip.generators import StyleGAN2, save_generator
 
 
 def centred_generator() -> StyleGAN2:

@@ -15,8 +15,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from cfclip.embedders.clip_files import build_clip_model, save_clip, trim_bpe
-from cfclip.embedders.prompts import fill_templates, imagenet_templates
+from cfclip.embedders import (
+    build_clip_model,
+    fill_templates,
+    imagenet_templates,
+    save_clip,
+    trim_bpe,
+)
 
 Change = Callable[[Path], None]
 

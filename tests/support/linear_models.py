@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from cfclip.embedders.embedder import Embedder
+from cfclip.embedders import Embedder
 from cfclip.generators.generator import Generator, NoiseMode
 
 SIDE = 8

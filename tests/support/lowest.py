@@ -16,7 +16,7 @@ from lowest_requirements import lowest_requirements
 from web_client import WebClient
 from web_server import served
 
-from cfclip.batches.packing import packer_of
+from cfclip.batches import packer_of
 
 
 def cfclip(*arguments: object) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from cfclip.features.identity_network import IdentityNetwork
+from cfclip.features import IdentityNetwork
 from cfclip.features.vgg import VGG19Features
 
 

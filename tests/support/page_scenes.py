@@ -21,7 +21,7 @@ from tiny_pack import RESOLUTION
 
 from cfclip.apps.cli import main
 from cfclip.features.vgg import VGG19Features
-from cfclip.generators.stylegan2 import save_generator
+from cfclip.generators import save_generator
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars.attributes import TEST_SEED
 from recipes.avatars.dataset import render_dataset

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.batches.inputs import find_entries
-from cfclip.batches.row_editing import BatchJob
-from cfclip.batches.rows import Row, RowDefaults, make_rows
-from cfclip.editing.methods import MAPPER, OPTIMISATION
-from cfclip.editing.session import Session
-from cfclip.editors.mapper_config import MapperEditConfig, TextMapperConfig
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.editors.text_mapper import BEST, save_text_mapper
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.io.files import sha256_of
-from cfclip.packs.pack import Pack
-from cfclip.provenance.stamping import MARKED
+from cfclip.batches import BatchJob, Row, RowDefaults, find_entries, make_rows
+from cfclip.editing import MAPPER, OPTIMISATION, Session
+from cfclip.editors import (
+    BEST,
+    LatentOptimisationConfig,
+    MapperEditConfig,
+    TextMapperConfig,
+    save_text_mapper,
+)
+from cfclip.encoders import ProjectionConfig
+from cfclip.io import sha256_of
+from cfclip.packs import Pack
+from cfclip.provenance import MARKED
 from cfclip.training.initial import new_mapper
 
 PROMPTS = ("green hair", "blue skin")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from cfclip.editing.session import Session
-from cfclip.editors.mapper_config import TextMapperConfig
-from cfclip.editors.text_mapper import BEST, save_text_mapper
+from cfclip.editing import Session
+from cfclip.editors import BEST, TextMapperConfig, save_text_mapper
 from cfclip.training.initial import new_mapper
 
 

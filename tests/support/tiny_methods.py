@@ -5,14 +5,10 @@ from typing import Any
 
 from tiny_training import tiny_config
 
-from cfclip.editing.methods import METHODS
-from cfclip.editing.opened_methods import OpenedMethod, open_method
-from cfclip.editing.session import Session
-from cfclip.editors.channel_statistics import save_channel_statistics
-from cfclip.editors.global_config import ChannelFitConfig
-from cfclip.fitting.channels import fit_channels
-from cfclip.fitting.mapper_training import find_latents, train_mapper
-from cfclip.training.training_config import TrainingConfig
+from cfclip.editing import METHODS, OpenedMethod, Session, open_method
+from cfclip.editors import ChannelFitConfig, save_channel_statistics
+from cfclip.fitting import find_latents, fit_channels, train_mapper
+from cfclip.training import TrainingConfig
 
 GREEN, BLUE = "green hair", "blue skin"
 FEW = {"steps": 2, "augmentations": 1}

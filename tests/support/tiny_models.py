@@ -7,9 +7,9 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 
 from cfclip.editors.linear_text_map import LinearTextMap, LinearTextMapConfig
+from cfclip.embedders import build_clip_model
 from cfclip.embedders.clip import ClipEmbedder
-from cfclip.embedders.clip_files import build_clip_model
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from cfclip.generators import StyleGAN2, StyleGAN2Config
 
 TEMPLATES = ("a photo of a {}.", "a drawing of a {}.", "the {}.")
 _CONTEXT = 16

@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from tiny_models import tiny_text_map
 
-from cfclip.editors.linear_text_map import save_text_map
-from cfclip.embedders.clip_files import build_clip_model, save_clip, trim_bpe
-from cfclip.encoders.latent_encoder import LatentEncoder, LatentEncoderConfig
-from cfclip.encoders.opening import save_encoder
-from cfclip.generators.stylegan2 import StyleGAN2, StyleGAN2Config, save_generator
-from cfclip.packs.manifest import PackDefaults, PackManifest
-from cfclip.packs.pack import (
+from cfclip.editors import save_text_map
+from cfclip.embedders import build_clip_model, save_clip, trim_bpe
+from cfclip.encoders import LatentEncoder, LatentEncoderConfig, save_encoder
+from cfclip.generators import StyleGAN2, StyleGAN2Config, save_generator
+from cfclip.packs import (
     CLIP_FOLDER,
     ENCODER_FILE,
     GENERATOR_FILE,
     TEXT_MAP_FILE,
+    PackDefaults,
+    PackManifest,
     assemble_pack,
 )
 

@@ -102,8 +102,8 @@ def main(out: Path, options: dict[str, Any]) -> int:
     from tiny_training import tensors_of, tiny_run
 
     from cfclip.errors import CfclipError, InputError
-    from cfclip.optim.descent import Progress
-    from cfclip.training.processes import joined
+    from cfclip.optim import Progress
+    from cfclip.training import joined
 
     index, step, deed = options.pop("at_step", (0, -1, ""))
     seconds = options.pop("checkpoint_seconds", 1e9)

@@ -9,13 +9,16 @@ from safetensors.torch import load_file
 from tiny_models import TEMPLATES, tiny_embedder, tiny_generator
 from torch import Tensor
 
-from cfclip.editors.editor import EditTexts
-from cfclip.editors.text_mapper import BEST, LAST, TextMapper, text_mapper_metadata
-from cfclip.training.latents import sampled_latents
-from cfclip.training.processes import ALONE, Processes
-from cfclip.training.runs import RunCallback
-from cfclip.training.trainer import MapperTrainer, train
-from cfclip.training.training_config import TrainingConfig
+from cfclip.editors import BEST, LAST, EditTexts, TextMapper, text_mapper_metadata
+from cfclip.training import (
+    ALONE,
+    MapperTrainer,
+    Processes,
+    RunCallback,
+    TrainingConfig,
+    sampled_latents,
+    train,
+)
 
 TASK = EditTexts(
     prompts=("green hair", "blue skin"),

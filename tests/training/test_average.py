@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cfclip.training.average import Average
+from cfclip.training import Average
 
 
 def test_average_by_hand() -> None:

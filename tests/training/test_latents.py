@@ -11,7 +11,7 @@ from tiny_training import tiny_config
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.generators.stylegan2 import StyleGAN2
+from cfclip.generators import StyleGAN2
 from cfclip.training.latents import (
     latents_from_file,
     read_latents,

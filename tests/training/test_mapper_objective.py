@@ -6,10 +6,9 @@ from tiny_models import TEMPLATES, sample_latents, tiny_embedder, tiny_generator
 from tiny_training import TASK, tiny_config
 from torch import Tensor
 
-from cfclip.editors.editor import EditTexts
+from cfclip.editors import EditTexts
 from cfclip.errors import InputError
-from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.clip_losses import clip_nce_loss
+from cfclip.losses import RandomPerspective, clip_nce_loss
 from cfclip.training.mapper_objective import TOTAL, MapperObjective
 
 

@@ -7,16 +7,14 @@ import pytest
 import torch
 from tiny_training import tiny_config
 
-from cfclip.editing.session import Session
-from cfclip.editors.text_mapper import text_mapper_metadata
+from cfclip.editing import Session
+from cfclip.editors import text_mapper_metadata
 from cfclip.errors import CheckpointError, InputError
-from cfclip.features.identity_network import IdentityNetwork
-from cfclip.features.term_networks import NetworkFiles
+from cfclip.features import IdentityNetwork, NetworkFiles
 from cfclip.features.vgg import VGG19Features
-from cfclip.fitting.mapper_training import check_training, find_latents, train_mapper
-from cfclip.io.files import sha256_of
-from cfclip.losses.objective import EditTensors, Objective
-from cfclip.losses.terms import ObjectiveConfig
+from cfclip.fitting import check_training, find_latents, train_mapper
+from cfclip.io import sha256_of
+from cfclip.losses import EditTensors, Objective, ObjectiveConfig
 
 PROMPTS = ("green hair",)
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from cfclip.settings import DescentSettings
+from cfclip.training import TrainingConfig
 from cfclip.training.optimizers import Schedule, make_optimizer
-from cfclip.training.training_config import TrainingConfig
 
 
 def descend(optimizer: str, steps: int, lr: float = 0.05) -> list[float]:

@@ -8,12 +8,10 @@ import torch
 from tiny_models import tiny_embedder
 from tiny_training import TASK, assert_same_mappers, stop_after, tiny_run, tiny_trainer
 
-from cfclip.editors.editor import EditTexts
-from cfclip.editors.latent_mapper import LatentMapper
-from cfclip.editors.text_mapper import BEST, LAST, load_text_mapper
+from cfclip.editors import BEST, LAST, EditTexts, LatentMapper, load_text_mapper
 from cfclip.errors import InputError
+from cfclip.training import TRAINING_PRESETS, TrainingConfig
 from cfclip.training.mapper_objective import TOTAL
-from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
 
 ONE = EditTexts(prompts=("green hair",), source_text=TASK.source_text, templates=TASK.templates)
 SHAPE = {"mapper": "latent", "task": ONE}

@@ -11,15 +11,12 @@ from safetensors.torch import load_file
 from tiny_process import SPOILT, Ended, train_together
 from tiny_training import assert_same_mappers, stop_after, tiny_config, tiny_generator, tiny_run
 
-from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
+from cfclip.editors import BEST, LAST, text_mapper_metadata
 from cfclip.errors import InputError
-from cfclip.optim.descent import Progress
+from cfclip.optim import Progress
+from cfclip.training import CHECKPOINT, LOG, Launch, sampled_latents, shared_latents
 from cfclip.training.board import FOLDER
-from cfclip.training.latents import sampled_latents, shared_latents
-from cfclip.training.launch import Launch
 from cfclip.training.processes import ALONE, JoinedProcesses, Processes, joined
-from cfclip.training.runs import LOG
-from cfclip.training.saved_state import CHECKPOINT
 
 # Three latents of a step and four to validate: shares of two processes that differ in size.
 OPTIONS = {"steps": 9, "batch": 3, "validation": 5, "validate_every": 4, "lr": 5.0}

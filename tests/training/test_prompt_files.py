@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cfclip.errors import InputError
-from cfclip.training.prompt_files import gather_prompts
+from cfclip.training import gather_prompts
 
 
 def test_texts_come_before_the_lines_of_the_file(tmp_path: Path) -> None:

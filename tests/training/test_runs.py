@@ -9,12 +9,10 @@ from tiny_training import PowerCut, cut_after, stop_after
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError, TrainingError
-from cfclip.io.files import atomic_write
-from cfclip.optim.descent import Progress
-from cfclip.training.average import Average
+from cfclip.io import atomic_write
+from cfclip.optim import Progress
+from cfclip.training import CHECKPOINT, LOG, Average, Run, RunCallback, read_log
 from cfclip.training.draws import Draws
-from cfclip.training.runs import LOG, Run, RunCallback, read_log
-from cfclip.training.saved_state import CHECKPOINT
 
 STEPS = 7
 

@@ -24,23 +24,20 @@ from tiny_training import (
     tiny_trainer,
 )
 
-from cfclip.editors.editor import EditTexts
-from cfclip.editors.mapper_config import TextMapperConfig
-from cfclip.editors.text_mapper import (
+from cfclip.editors import (
     BEST,
     LAST,
+    EditTexts,
+    TextMapperConfig,
     load_text_mapper,
     mapper_file,
     text_mapper_metadata,
 )
 from cfclip.errors import CheckpointError, InputError, TrainingError
-from cfclip.optim.descent import Progress
-from cfclip.training import board
+from cfclip.optim import Progress
+from cfclip.training import CHECKPOINT, LOG, board, sampled_latents
 from cfclip.training.initial import new_mapper
-from cfclip.training.latents import sampled_latents
 from cfclip.training.mapper_objective import TOTAL
-from cfclip.training.runs import LOG
-from cfclip.training.saved_state import CHECKPOINT
 from cfclip.training.trainer import GRADIENT, MapperTrainer, train
 
 

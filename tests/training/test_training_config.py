@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cfclip.errors import InputError
-from cfclip.training.training_config import TrainingConfig
+from cfclip.training import TrainingConfig
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.viewing.heat_maps import changed_share, heat_map
+from cfclip.viewing import changed_share, heat_map
 
 GREY = Image.new("RGB", (8, 8), (120, 120, 120))
 

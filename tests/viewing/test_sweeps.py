@@ -8,8 +8,8 @@ from PIL import Image
 from cfclip import EditResult, Session
 from cfclip.apps.cli import main
 from cfclip.errors import InputError
-from cfclip.images.output_files import write_gif
-from cfclip.provenance.stamping import MARKED, Marking, inspect_picture, provenance_of
+from cfclip.images import write_gif
+from cfclip.provenance import MARKED, Marking, inspect_picture, provenance_of
 from cfclip.viewing.sheets import MIN_TILE
 from cfclip.viewing.sweeps import sweep_strengths, write_sweep
 

@@ -18,9 +18,9 @@ from cfclip.apps.options import (
     chosen_strengths,
 )
 from cfclip.apps.tasks import check_photos, check_texts, find_tasks
-from cfclip.editing.methods import MAPPER
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.photo import FaceConfig
+from cfclip.editing import MAPPER
+from cfclip.encoders import ProjectionConfig
+from cfclip.photos import FaceConfig
 from cfclip.settings import MOST_AT_ONCE, check_number
 
 

@@ -27,19 +27,15 @@ from cfclip.apps.options import (
     pack_settings,
 )
 from cfclip.apps.tasks import check_texts
-from cfclip.batches.packing import Form
-from cfclip.editing.methods import MAPPER, OPTIMISATION, method_named
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.batches import Form
+from cfclip.editing import MAPPER, OPTIMISATION, method_named
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.settings import MOST_AT_ONCE, check_number, check_strength
 
 if TYPE_CHECKING:
-    from cfclip.batches.batch_folder import BatchFolder
-    from cfclip.batches.row_editing import BatchJob
-    from cfclip.batches.rows import Refused, Row
-    from cfclip.batches.work import BatchRows, BatchRun, Engine
-    from cfclip.editing.opened_methods import OpenedMethod
-    from cfclip.editing.session import Session
+    from cfclip.batches import BatchFolder, BatchJob, BatchRows, BatchRun, Engine, Refused, Row
+    from cfclip.editing import OpenedMethod, Session
 
 _ERRORS_SHOWN = 20
 _MOST_WORKERS = 1024
@@ -119,10 +115,7 @@ class Batch(OnPack, Marked):
     def run(self) -> int:
         """Make every result that is not there yet, then sum up."""
         self._check()
-        from cfclip.batches.batch_folder import BatchFolder
-        from cfclip.batches.finished import Results
-        from cfclip.batches.packing import packer_of
-        from cfclip.batches.work import BatchRows
+        from cfclip.batches import BatchFolder, BatchRows, Results, packer_of
 
         console = self.console
         packer = packer_of(self.to)
@@ -176,8 +169,7 @@ class Batch(OnPack, Marked):
         self, session: "Session", method: "OpenedMethod"
     ) -> "tuple[Sequence[Row], Sequence[Refused]]":
         """The rows of the input, and a line for each part of it that is none."""
-        from cfclip.batches.inputs import find_entries
-        from cfclip.batches.rows import RowDefaults, make_rows
+        from cfclip.batches import RowDefaults, find_entries, make_rows
 
         texts: tuple[str, ...] = ()
         if self.text or self.all_texts or len(method.prompts) == 1:
@@ -197,7 +189,7 @@ class Batch(OnPack, Marked):
         return rows, refused
 
     def _job(self, session: "Session", method: "OpenedMethod", folder: "BatchFolder") -> "BatchJob":
-        from cfclip.batches.row_editing import BatchJob
+        from cfclip.batches import BatchJob
 
         return BatchJob(
             pack=session.pack.folder.absolute(),
@@ -221,10 +213,10 @@ class Batch(OnPack, Marked):
         threads = max(1, (cores or 1) // workers)
         prepare = partial(prepare_worker, threads)
         if self.engine == "ray":
-            from cfclip.batches.ray_engine import RayEngine
+            from cfclip.batches import RayEngine
 
             return RayEngine(job, workers, self.address, prepare)
-        from cfclip.batches.local_engine import LocalEngine
+        from cfclip.batches import LocalEngine
 
         return LocalEngine(job, workers, prepare)
 
@@ -232,7 +224,7 @@ class Batch(OnPack, Marked):
         self, batch: "BatchRows", job: "BatchJob", session: "Session", refused: "Sequence[Refused]"
     ) -> int:
         """Do what is left, and tell what came of it; the exit status."""
-        from cfclip.batches.work import BatchRun, conclude, run_batch
+        from cfclip.batches import BatchRun, conclude, run_batch
 
         console = self.console
         left = len(batch.left)
@@ -269,9 +261,7 @@ class Batch(OnPack, Marked):
     def _sum_up(
         self, batch: "BatchRows", session: "Session", run: "BatchRun", refused: list[str]
     ) -> int:
-        from cfclip.batches.batch_folder import RESULTS_FILE, SUMMARY_FILE
-        from cfclip.batches.openly import without_folders
-        from cfclip.batches.summary_page import write_summary
+        from cfclip.batches import RESULTS_FILE, SUMMARY_FILE, without_folders, write_summary
 
         console = self.console
         failures = [f"{row.name}: {reason}" for row, reason in batch.failures()]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from cfclip.apps.bench_work import BenchWork, check_extra
 from cfclip.apps.options import INTERRUPTED, OK
 from cfclip.errors import InputError
-from cfclip_benchmark.avatars.splits import Split
+from cfclip_benchmark.avatars import Split
 
 if TYPE_CHECKING:
-    from cfclip.editing.session import Session
-    from cfclip_benchmark.benchmark import Benchmark
+    from cfclip.editing import Session
+    from cfclip_benchmark import Benchmark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,7 @@ class Bench(BenchWork):
         """Make and measure every edit that is not done yet, then sum up."""
         check_extra()
 
-        from cfclip_benchmark.benchmark_run import summarise_benchmark
-        from cfclip_benchmark.summary import COUNTERFACTUAL
-        from cfclip_benchmark.variants import read_variants
+        from cfclip_benchmark import COUNTERFACTUAL, read_variants, summarise_benchmark
 
         session = self.open_session()
         benchmark = self._judged(session)
@@ -67,13 +65,13 @@ class Bench(BenchWork):
         return OK
 
     def _judged(self, session: "Session") -> "Benchmark":
-        from cfclip.embedders.clip_config import (
+        from cfclip.embedders import (
             TRANSFORMERS_WEIGHTS_FILES,
             WEIGHTS_FILES,
             first_in,
         )
-        from cfclip.io.files import sha256_of
-        from cfclip_benchmark.avatars.judges import CLIP_FOLDER, load_clip_judge
+        from cfclip.io import sha256_of
+        from cfclip_benchmark.avatars import CLIP_FOLDER, load_clip_judge
 
         folder = self.judge_clip or CLIP_FOLDER
         if not folder.is_dir():

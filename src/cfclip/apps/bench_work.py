@@ -10,19 +10,15 @@ import tyro
 
 from cfclip.apps.console import watched_run
 from cfclip.apps.options import OnPack
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.settings import check_seed
 
 if TYPE_CHECKING:
-    from cfclip.editing.session import Session
-    from cfclip.embedders.embedder import Embedder
-    from cfclip_benchmark.avatars.splits import Split
-    from cfclip_benchmark.benchmark import Benchmark
-    from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-    from cfclip_benchmark.benchmark_run import BenchmarkOutcome
-    from cfclip_benchmark.candidates import Editing
-    from cfclip_benchmark.variants import Variant
+    from cfclip.editing import Session
+    from cfclip.embedders import Embedder
+    from cfclip_benchmark import Benchmark, BenchmarkFolder, BenchmarkOutcome, Editing, Variant
+    from cfclip_benchmark.avatars import Split
 
 _EXTRA_MODULES = ("dicebear_styles", "resvg_py", "matplotlib")
 _QUICK_AVATARS = 2
@@ -76,9 +72,8 @@ class BenchWork(OnPack):
         judge_hash: str | None = None,
     ) -> "Benchmark":
         """What is measured, every option and text of it checked. Raises `InputError`."""
-        from cfclip_benchmark.avatars.benchmark_prompts import SHIPPED_PROMPTS, read_prompts
-        from cfclip_benchmark.avatars.cases import draw_avatars
-        from cfclip_benchmark.benchmark import Benchmark, quick_edits
+        from cfclip_benchmark import Benchmark, quick_edits
+        from cfclip_benchmark.avatars import SHIPPED_PROMPTS, draw_avatars, read_prompts
 
         check_seed(self.seed)
         draw_avatars(split, self.images)  # which knows the limits
@@ -103,7 +98,7 @@ class BenchWork(OnPack):
 
     def chosen_methods(self, session: "Session") -> "list[Variant]":
         """The methods that the options name, or all that can be compared. Raises `InputError`."""
-        from cfclip_benchmark.variants import choose_variants, parse_files
+        from cfclip_benchmark import choose_variants, parse_files
 
         return choose_variants(session.pack, self.methods, parse_files(self.files))
 
@@ -115,9 +110,7 @@ class BenchWork(OnPack):
 
         Raises `InputError` for methods that cannot be opened, or a folder of another benchmark.
         """
-        from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-        from cfclip_benchmark.benchmark_run import run_benchmark
-        from cfclip_benchmark.candidates import Editing
+        from cfclip_benchmark import BenchmarkFolder, Editing, run_benchmark
 
         console, session = self.console, benchmark.session
         methods = [Editing(each, session, self.seed, self.quick) for each in variants]

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["train"]:
-        from cfclip.training.launch import Launch
+        from cfclip.training import Launch
 
         if Launch.of_environment().index:
             with _muted():

@@ -20,8 +20,8 @@ from cfclip.errors import CfclipWarning, one_line, plain, shortened
 if TYPE_CHECKING:
     from types import FrameType
 
-    from cfclip.optim.descent import Progress
-    from cfclip.training.runs import RunCallback
+    from cfclip.optim import Progress
+    from cfclip.training import RunCallback
 
 PROGRAM = "cfclip"
 LINE_SECONDS = 10.0
@@ -52,7 +52,7 @@ class Console:
         no finite number is null.
         """
         if self.as_json:
-            from cfclip.provenance.record import finite
+            from cfclip.provenance import finite
 
             print(json.dumps(finite(content), default=str, allow_nan=False), flush=True)
         elif not self.quiet and lines:

@@ -35,7 +35,7 @@ class Convert(TensorFile):
         """Read, write, tell what it is."""
         self.check(self.out)
 
-        from cfclip.generators.opening import convert_generator
+        from cfclip.generators import convert_generator
 
         converted = convert_generator(self.source, self.out, self.licence, self.origin)
         config, console = converted.generator.config, self.console

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.errors import CfclipError, InputError
-from cfclip.io.memory import machine_memory
-from cfclip.packs.pack import Pack
-from cfclip.packs.registry import PACKS_VARIABLE, available_packs
+from cfclip.io import machine_memory
+from cfclip.packs import PACKS_VARIABLE, Pack, available_packs
 from cfclip.version import __version__
 
 SELF_TEST_SECONDS = 10.0
@@ -212,8 +211,8 @@ def _self_test(
     pack: str | Path, device: str, seconds: float, callback: Callable[[Any], object] | None
 ) -> SelfTest:
     """Edit a sample. Raises whatever goes wrong, `InputError` for a result that is none."""
-    from cfclip.editing.session import Session
-    from cfclip.optim.descent import COMPLETED, CONVERGED, STOPPED
+    from cfclip.editing import Session
+    from cfclip.optim import COMPLETED, CONVERGED, STOPPED
 
     began = time.perf_counter()
     session = Session.open(pack, device)

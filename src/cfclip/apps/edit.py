@@ -37,18 +37,14 @@ from cfclip.apps.tasks import (
     report_failure,
     summarise,
 )
-from cfclip.editing.methods import OPTIMISATION, method_named
-from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
+from cfclip.editing import OPTIMISATION, method_named
+from cfclip.encoders import ProjectionConfig, TuningConfig
 from cfclip.errors import RECOVERABLE
-from cfclip.photos.photo import FaceConfig, PasteBack
-from cfclip.provenance.record import EditFiles, edit_files, edit_name
+from cfclip.photos import FaceConfig, PasteBack
+from cfclip.provenance import EditFiles, edit_files, edit_name
 
 if TYPE_CHECKING:
-    from cfclip.editing.likeness import IdentityMeasure
-    from cfclip.editing.opened_methods import OpenedMethod
-    from cfclip.editing.results import EditResult
-    from cfclip.editing.session import Session
-    from cfclip.editing.sources import Source
+    from cfclip.editing import EditResult, IdentityMeasure, OpenedMethod, Session, Source
 
 
 class _Reached(KeyboardInterrupt):
@@ -142,7 +138,7 @@ class EditWork:
 
     def run(self, tasks: Sequence[Task], failures: list[str]) -> int:
         """Edit all pictures; returns the exit status."""
-        from cfclip.optim.descent import Progress
+        from cfclip.optim import Progress
 
         console, total, finished = self.saving.console, len(tasks) + len(failures), 0
         waiting: list[tuple[Task, Source]] = []
@@ -179,13 +175,13 @@ class EditWork:
     def _source(self, task: Task) -> "Source":
         session, picture = self.session, picture_of(task, self.face)
         if self.mask is not None:  # before the work: a photo's mask has to fit it
-            from cfclip.editing.masks import open_mask
+            from cfclip.editing import open_mask
 
             open_mask(self.mask, session.pack.manifest.resolution, [picture])
         with self._progress(f"{task.name}: inverting", one_pass=False) as update:
             source = session.invert(picture, self.projection, update)
         if self.tuning.steps:
-            from cfclip.editing.tuned_sources import tuned_source
+            from cfclip.editing import tuned_source
 
             with self._progress(f"{task.name}: tuning the generator", one_pass=False) as update:
                 source = tuned_source(session.pack, source, self.tuning, session.device, update)
@@ -293,7 +289,7 @@ class Edit(PackWork):
 
     def run(self) -> int:
         """Edit each picture; one that fails does not lose the others."""
-        from cfclip.embedders.prompts import check_prompt
+        from cfclip.embedders import check_prompt
 
         method_named(self.method)
         pictures, texts = pictures_and_texts(self.images, self.text, self.out)
@@ -314,12 +310,12 @@ class Edit(PackWork):
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
         session = self.open_session()
         if self.mask is not None and not self.face.chosen:
-            from cfclip.editing.masks import open_mask
+            from cfclip.editing import open_mask
 
             open_mask(self.mask, session.pack.manifest.resolution)
         measure = None
         if self.identity_network is not None:
-            from cfclip.editing.likeness import IdentityMeasure
+            from cfclip.editing import IdentityMeasure
 
             measure = IdentityMeasure(self.identity_network, self.device)
         config = replace(as_settings(self.settings), strength=saving.strengths[0])

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from cfclip.apps.grid_file import GridFile
 from cfclip.apps.options import INTERRUPTED, Images, Strengths, Texts, chosen_strengths
 from cfclip.apps.tasks import Task, check_texts, find_tasks, interruption, recovering, summarise
-from cfclip.editing.methods import METHODS
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import METHODS
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.settings import check_seed
 
 if TYPE_CHECKING:
-    from cfclip.editing.opened_methods import OpenedMethod
-    from cfclip.editing.results import EditResult
-    from cfclip.editing.session import Session
-    from cfclip.provenance.stamping import Provenance
-    from cfclip.viewing.sheets import Tile
+    from cfclip.editing import EditResult, OpenedMethod, Session
+    from cfclip.provenance import Provenance
+    from cfclip.viewing import Tile
 
 _STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _OWN_METHOD = "cfclip-optimisation"
@@ -69,8 +67,8 @@ class EditGrid(GridFile):
 
     def _open_methods(self, session: "Session", names: Sequence[str]) -> "list[OpenedMethod]":
         """Those of these names. Raises `InputError` for what they cannot be opened with."""
-        from cfclip.editing.opened_methods import open_method
-        from cfclip_benchmark.variants import choose_variants, parse_files
+        from cfclip.editing import open_method
+        from cfclip_benchmark import choose_variants, parse_files
 
         steps = {} if self.steps is None else {"steps": self.steps}
         return [
@@ -85,7 +83,7 @@ class EditGrid(GridFile):
         ]
 
     def _prompts(self, session: "Session") -> tuple[str, ...]:
-        from cfclip.embedders.prompts import check_prompt
+        from cfclip.embedders import check_prompt
 
         prompts = tuple(dict.fromkeys(check_prompt(text) for text in self.text))
         session.embedder.text_features(prompts)  # which refuses what it cannot read
@@ -102,9 +100,9 @@ class EditGrid(GridFile):
 
     def _draw(self, rows: Sequence[GridRow], failures: list[str], session: "Session") -> int:
         """Make the edits row by row and write the grid; Ctrl-C leaves that of the finished rows."""
-        from cfclip.optim.descent import Progress
-        from cfclip.provenance.stamping import joint_provenance
-        from cfclip.viewing.sheets import sheet
+        from cfclip.optim import Progress
+        from cfclip.provenance import joint_provenance
+        from cfclip.viewing import sheet
 
         marking = self.marking()
         total = len(rows) + len(failures)
@@ -181,7 +179,7 @@ class GridStrengths(EditGrid):
         """Edit each picture for each text, and render it at all strengths."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip_benchmark.variants import parse_files
+        from cfclip_benchmark import parse_files
 
         strengths = chosen_strengths(self.strength or (_STRENGTHS,))
         names = tuple(parse_files(self.files)) or (_OWN_METHOD,)
@@ -213,7 +211,7 @@ class GridCompare(EditGrid):
         """Make each edit once."""
         tasks, failures = self._tasks()
         self.start(tasks)
-        from cfclip_benchmark.variants import parse_files
+        from cfclip_benchmark import parse_files
 
         session = self.open_session()
         names = self.methods or tuple(parse_files(self.files)) or (_OWN_METHOD,)

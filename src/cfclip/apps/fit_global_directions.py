@@ -8,7 +8,7 @@ import tyro
 
 from cfclip.apps.console import uninterrupted, watched_run
 from cfclip.apps.options import INTERRUPTED, OK, OnPack, TensorFile
-from cfclip.editors.global_config import ChannelFitConfig
+from cfclip.editors import ChannelFitConfig
 
 if TYPE_CHECKING:
     pass
@@ -36,9 +36,9 @@ class FitGlobalDirections(OnPack, TensorFile):
         self.check(self.out)
         partial = self.out.with_name(f"{self.out.stem}_partial")
 
-        from cfclip.editors.channel_statistics import save_channel_statistics
-        from cfclip.fitting.channels import fit_channels, remove_checkpoints
-        from cfclip.training.saved_state import writing
+        from cfclip.editors import save_channel_statistics
+        from cfclip.fitting import fit_channels, remove_checkpoints
+        from cfclip.training import writing
 
         session = self.open_session()
         with watched_run(console, "measuring channels") as watch:

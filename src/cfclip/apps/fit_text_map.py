@@ -9,13 +9,13 @@ import tyro
 from cfclip.apps.console import uninterrupted
 from cfclip.apps.options import INTERRUPTED, FaceOptions, OnPack, TensorFile
 from cfclip.apps.tasks import summarise
-from cfclip.editors.optimisation_config import TextMapFitConfig
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.photo import FaceConfig
+from cfclip.editors import TextMapFitConfig
+from cfclip.encoders import ProjectionConfig
+from cfclip.photos import FaceConfig
 
 if TYPE_CHECKING:
-    from cfclip.fitting.text_maps import FittedTextMap
-    from cfclip.optim.descent import Progress
+    from cfclip.fitting import FittedTextMap
+    from cfclip.optim import Progress
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class FitTextMap(OnPack, TensorFile):
 
     def run(self) -> int:
         """Invert, fit, write; pictures that fail are left out and told at the end."""
-        from cfclip.fitting.captioned_pictures import read_captioned_folder
+        from cfclip.fitting import read_captioned_folder
 
         console = self.console
         self.check(self.out)
         folder = read_captioned_folder(self.folder)
         kept = self.inversions or self.out.with_name(f"{self.out.stem}_inversions")
 
-        from cfclip.editors.linear_text_map import save_text_map
-        from cfclip.fitting.text_maps import fit_captioned_folder
+        from cfclip.editors import save_text_map
+        from cfclip.fitting import fit_captioned_folder
 
         session = self.open_session()
         done = 0

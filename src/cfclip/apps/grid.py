@@ -15,10 +15,9 @@ from cfclip.errors import InputError, short_place, shown
 from cfclip.settings import check_number
 
 if TYPE_CHECKING:
-    from cfclip.editing.session import Session
-    from cfclip.provenance.stamping import Provenance
-    from cfclip.viewing.charts import Series
-    from cfclip.viewing.sheets import Tile
+    from cfclip.editing import Session
+    from cfclip.provenance import Provenance
+    from cfclip.viewing import Series, Tile
 
 _CURVE_COLUMNS = 2
 _FIRST_CURVES = ("total", "validation")
@@ -44,8 +43,8 @@ class GridContact(GridFile):
         check_number("columns", self.columns, 1)
         tasks, failures = find_tasks(self.images, self.pack, once=False)
         marking = self.start(tasks)
-        from cfclip.provenance.stamping import joint_provenance
-        from cfclip.viewing.sheets import in_rows, sheet
+        from cfclip.provenance import joint_provenance
+        from cfclip.viewing import in_rows, sheet
 
         samples = any(isinstance(task.picture, str) for task in tasks)
         session = self.open_session() if samples else None
@@ -63,14 +62,14 @@ class GridContact(GridFile):
         return summarise(self.console, failures, total)
 
     def _tile(self, task: Task, session: "Session | None") -> "tuple[Tile, Provenance | None]":
-        from cfclip.viewing.sheets import fitted
+        from cfclip.viewing import fitted
 
         name = "" if self.no_names else task.name
         if session is not None and isinstance(task.picture, str):
             source = session.invert(task.picture)
             return (source.image, name), session.provenance(source)
-        from cfclip.images.image_files import open_image
-        from cfclip.provenance.stamping import inspect_picture
+        from cfclip.images import open_image
+        from cfclip.provenance import inspect_picture
 
         picture = open_image(task.picture, None).image
         # Kept at the size it is shown in: thousands of photos would fill the memory.
@@ -95,16 +94,15 @@ class GridCurves(Output):
 
     def run(self) -> int:
         """Read the logs, draw, write."""
-        from cfclip.images.output_files import check_outputs
+        from cfclip.images import check_outputs
 
         if not self.runs:
             raise InputError("no trainings; give their folders, such as runs/green-hair")
         check_png(self.out)
         curves = _curves(self.runs)
         check_outputs([self.out], self.overwrite)
-        from cfclip.provenance.stamping import write_picture
-        from cfclip.viewing.charts import chart, picture_of
-        from cfclip.viewing.sheets import in_rows, sheet
+        from cfclip.provenance import write_picture
+        from cfclip.viewing import chart, in_rows, picture_of, sheet
 
         charts = [
             (picture_of(chart(series, "steps", term, scale="values")), "")
@@ -118,8 +116,8 @@ class GridCurves(Output):
 
 def _curves(runs: Sequence[Path]) -> "dict[str, list[Series]]":
     """For each term that a run has logged, a curve for each run that has it."""
-    from cfclip.training.runs import read_log
-    from cfclip.viewing.charts import MOST_DRAWN, Point, Series
+    from cfclip.training import read_log
+    from cfclip.viewing import MOST_DRAWN, Point, Series
 
     curves: dict[str, list[Series]] = {}
     for run in runs:

@@ -15,7 +15,7 @@ from cfclip.settings import check_number
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cfclip.provenance.stamping import Marking, Provenance
+    from cfclip.provenance import Marking, Provenance
 
 _SMALLEST, _LARGEST = 16, 2048
 _PNG = ".png"
@@ -42,7 +42,7 @@ class GridFile(PackWork):
         self, picture: "Image.Image", provenance: "Provenance | None", marking: "Marking"
     ) -> None:
         """Write the picture and tell where it is."""
-        from cfclip.provenance.stamping import write_picture
+        from cfclip.provenance import write_picture
 
         with self.writing(self.out.parent) as writing, writing.together([self.out]) as folder:
             write_picture(picture, folder / self.out.name, provenance, marking)

@@ -10,8 +10,7 @@ from cfclip.apps.tasks import summarise
 from cfclip.errors import InputError, one_line
 
 if TYPE_CHECKING:
-    from cfclip.provenance.c2pa import Credentials
-    from cfclip.provenance.stamping import Inspection, Provenance
+    from cfclip.provenance import Credentials, Inspection, Provenance
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Inspect(Output):
         """Read each and tell; fails if one cannot be read or its signature does not fit it."""
         if not self.images:
             raise InputError("no pictures; give files")
-        from cfclip.images.kinds import list_pictures
+        from cfclip.images import list_pictures
 
         failures: list[str] = []
         pictures: list[Path] = []
@@ -56,7 +55,7 @@ class Inspect(Output):
     def _inspect(self, image: Path, place: int | None) -> list[str]:
         """Tell of one picture, and at which place it stands if there are several; what is wrong
         with it."""
-        from cfclip.provenance.stamping import inspect_picture
+        from cfclip.provenance import inspect_picture
 
         inspection = inspect_picture(image)
         lines = [_line(name, value) for name, value in _of_picture(inspection)]
@@ -78,7 +77,7 @@ def _of_picture(inspection: "Inspection") -> Iterator[tuple[str, str]]:
 
 
 def _of_provenance(provenance: "Provenance | None") -> Iterator[tuple[str, str]]:
-    from cfclip.provenance.stamping import COMPOSED, GENERATED
+    from cfclip.provenance import COMPOSED, GENERATED
 
     if provenance is None:
         yield "provenance", "none: the picture does not tell how it was made"

@@ -8,13 +8,12 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.options import INTERRUPTED, OK, Output
-from cfclip.embedders.clip_sources import find_clip
+from cfclip.embedders import find_clip
 from cfclip.errors import InputError
-from cfclip.packs.published import PublishedGenerator, published_generator
-from cfclip.packs.registry import PACKS_VARIABLE, free_folder
+from cfclip.packs import PACKS_VARIABLE, PublishedGenerator, free_folder, published_generator
 
 if TYPE_CHECKING:
-    from cfclip.packs.creation import CreatedPack
+    from cfclip.packs import CreatedPack
 
 DEFAULT_CLIP = "ViT-B-32-quickgelu:openai"
 """The CLIP of the papers on StyleGAN2 with text: StyleCLIP, StyleGAN-NADA, CF-CLIP."""
@@ -67,7 +66,7 @@ class PacksCreate(Output):
         """Open, check, write, try; tell what the pack can do."""
         free_folder(self.out, self.name)
         find_clip(self.clip)  # before all that takes long
-        from cfclip.packs.creation import UNREALISTIC_TEXT, UNSTATED, PackParts, create_pack
+        from cfclip.packs import UNREALISTIC_TEXT, UNSTATED, PackParts, create_pack
 
         parts = PackParts(
             name=self.name,
@@ -131,8 +130,7 @@ class PacksDownload(Output):
                 f"{published.name} is under the {published.licence}, {published.terms}; read "
                 f"{published.licence_address} and give --accept-license if you accept it"
             )
-        from cfclip.packs.downloads import Downloads
-        from cfclip.packs.published import downloads_folder, fetch_generator, published_parts
+        from cfclip.packs import Downloads, downloads_folder, fetch_generator, published_parts
 
         name = self.name or published.name
         free_folder(self.out, name)
@@ -147,7 +145,7 @@ class PacksDownload(Output):
                 "there"
             )
             return INTERRUPTED
-        from cfclip.packs.creation import create_pack
+        from cfclip.packs import create_pack
 
         parts = published_parts(published, path, name, self.clip)
         parts = replace(parts, encoder=self.encoder, identity=self.identity)
@@ -157,7 +155,7 @@ class PacksDownload(Output):
 
 def _report(console: Console, created: "CreatedPack") -> None:
     """Folder of a pack that was made, what it can and cannot do, and how it is used."""
-    from cfclip.packs.capabilities import capabilities_of
+    from cfclip.packs import capabilities_of
 
     pack = created.pack
     able = capabilities_of(pack.manifest)

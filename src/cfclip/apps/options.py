@@ -10,20 +10,18 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.writing import Writing
-from cfclip.editing.defaults import projection_settings, training_settings
-from cfclip.editing.methods import METHODS, OPTIMISATION
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import METHODS, OPTIMISATION, projection_settings, training_settings
+from cfclip.editors import LatentOptimisationConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
-from cfclip.packs.manifest import MANIFEST_FILE, PackManifest, read_manifest
-from cfclip.packs.registry import resolve
-from cfclip.photos.photo import FEATHER, FaceConfig, PasteBack
+from cfclip.packs import MANIFEST_FILE, PackManifest, read_manifest, resolve
+from cfclip.photos import FEATHER, FaceConfig, PasteBack
 from cfclip.settings import EditSettings, check_strength
 
 if TYPE_CHECKING:
-    from cfclip.editing.session import Session
-    from cfclip.provenance.stamping import Marking
-    from cfclip.training.training_config import TrainingConfig, TrainingPreset
+    from cfclip.editing import Session
+    from cfclip.provenance import Marking
+    from cfclip.training import TrainingConfig, TrainingPreset
 
 DEFAULT_PACK = "avatars"
 DEFAULT_PRESET: "TrainingPreset" = "pack"
@@ -71,7 +69,7 @@ class TensorFile(Output):
 
     def check(self, out: Path) -> None:
         """Raise `InputError` if the file cannot be written or must not be."""
-        from cfclip.images.output_files import check_outputs
+        from cfclip.images import check_outputs
 
         if out.suffix != _SAFETENSORS:
             raise InputError(f"out is {out}, expected the name of a {_SAFETENSORS} file")
@@ -94,14 +92,14 @@ class Marked(Output):
 
     def marking(self) -> "Marking":
         """What the pictures shall tell. Raises `InputError` for what cannot be signed with."""
-        from cfclip.provenance.stamping import Marking
+        from cfclip.provenance import Marking
 
         certificate, key = self.c2pa_certificate, self.c2pa_key
         if (certificate is None) != (key is None):
             raise InputError("to sign, give both --c2pa-certificate and --c2pa-key")
         signer = None
         if certificate is not None and key is not None:
-            from cfclip.provenance.c2pa import PictureSigner
+            from cfclip.provenance import PictureSigner
 
             signer = PictureSigner(certificate, key)
         return Marking(not self.no_metadata, signer)
@@ -136,7 +134,7 @@ class OnPack(Output):
 
     def open_session(self, device: str | None = None) -> "Session":
         """The models of the pack, on another device if that is given. Raises as `Session.open`."""
-        from cfclip.editing.session import Session
+        from cfclip.editing import Session
 
         return Session.open(self.pack, device or self.device)
 
@@ -249,7 +247,7 @@ def training_in(arguments: Sequence[str]) -> "TrainingConfig":
     is no such pack; the parser or the command itself reports it. Raises `PackError` for defaults
     that do not fit.
     """
-    from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
+    from cfclip.training import TRAINING_PRESETS, TrainingConfig
 
     presets = {str(name): name for name in TRAINING_PRESETS}
     preset = presets.get(_value_in(arguments, _PRESET_OPTION) or "", DEFAULT_PRESET)

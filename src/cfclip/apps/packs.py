@@ -9,8 +9,7 @@ import tyro
 from cfclip.apps.make_pack import PacksCreate, PacksDownload
 from cfclip.apps.options import FAILED, OK, Output
 from cfclip.errors import PackError
-from cfclip.packs.manifest import MANIFEST_FILE, read_manifest
-from cfclip.packs.registry import available_packs, resolve
+from cfclip.packs import MANIFEST_FILE, available_packs, read_manifest, resolve
 
 _MEGABYTE = 1e6
 _WIDTH = 100
@@ -59,8 +58,7 @@ class PacksShow(Output):
 
     def run(self) -> int:
         """Its description, defaults, files and model card."""
-        from cfclip.packs.capabilities import capabilities_of
-        from cfclip.packs.pack import Pack
+        from cfclip.packs import Pack, capabilities_of
 
         pack = Pack.open(resolve(self.name))
         manifest = pack.manifest

@@ -16,14 +16,14 @@ from cfclip.apps.tasks import (
     picture_of,
     work_through,
 )
-from cfclip.editing.defaults import SAMPLE_TRUNCATION
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.photo import FaceConfig
+from cfclip.editing import SAMPLE_TRUNCATION
+from cfclip.encoders import ProjectionConfig
+from cfclip.photos import FaceConfig
 
 if TYPE_CHECKING:
-    from cfclip.editing.sources import Source
-    from cfclip.provenance.stamping import Marking, Provenance
-    from cfclip.viewing.sheets import Tile
+    from cfclip.editing import Source
+    from cfclip.provenance import Marking, Provenance
+    from cfclip.viewing import Tile
 
 _SHEET_COLUMNS = 6
 
@@ -47,7 +47,7 @@ class Sample(PackWork):
 
     def run(self) -> int:
         """Sample, write, tell where."""
-        from cfclip.editing.sources import check_count
+        from cfclip.editing import check_count
 
         check_count("count", self.count)
         seeds = range(self.seed, self.seed + self.count)
@@ -55,8 +55,8 @@ class Sample(PackWork):
         sheets = [self.out / f"samples-{seeds[0]}-{seeds[-1]}.png"] if self.count > 1 else []
         writing, marking, console = self.writing(), self.marking(), self.console
         check_written([*paths, *sheets], writing)
-        from cfclip.provenance.stamping import joint_provenance, write_picture
-        from cfclip.viewing.sheets import in_rows, sheet
+        from cfclip.provenance import joint_provenance, write_picture
+        from cfclip.viewing import in_rows, sheet
 
         tiles: list[Tile] = []
         provenances: list[Provenance] = []
@@ -127,10 +127,9 @@ def _save(
     provenance: "Provenance",
     marking: "Marking",
 ) -> None:
-    from cfclip.editing.inversions import inversion_content
-    from cfclip.provenance.record import write_json
-    from cfclip.provenance.stamping import write_picture
-    from cfclip.viewing.sheets import strip
+    from cfclip.editing import inversion_content
+    from cfclip.provenance import write_json, write_picture
+    from cfclip.viewing import strip
 
     image, beside, record = files
     write_picture(source.reconstruction, image, provenance, marking)

@@ -10,8 +10,8 @@ from cfclip.apps.console import uninterrupted
 from cfclip.apps.edit import Saving
 from cfclip.apps.options import FAILED, OK, Work
 from cfclip.apps.tasks import Task
-from cfclip.editing.defaults import make_config
-from cfclip.photos.photo import PasteBack
+from cfclip.editing import make_config
+from cfclip.photos import PasteBack
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RerunEdit(Work):
 
     def run(self) -> int:
         """Rerun, save, and tell whether the image is the same."""
-        from cfclip.provenance.recorded_edits import read_record
+        from cfclip.provenance import read_record
 
         console = self.console
         record = read_record(self.record)
@@ -50,7 +50,7 @@ class RerunEdit(Work):
         paste = None if record.paste_back is None else make_config(PasteBack, record.paste_back)
         task, saving = Task(self.record, self.record.stem), Saving(self, strengths, paste)
         saving.check([task], [()])
-        from cfclip.editing.replay import rerun
+        from cfclip.editing import rerun
 
         with console.progress(f"{task.name}: editing again") as update:
             again = rerun(

@@ -14,12 +14,12 @@ from cfclip.apps.console import Console
 from cfclip.apps.options import FAILED, INTERRUPTED, OK
 from cfclip.apps.writing import Writing
 from cfclip.errors import RECOVERABLE, CfclipError, InputError, failure_line, shown
-from cfclip.io.files import split_latents_spec
-from cfclip.photos.photo import FaceConfig, PasteBack
-from cfclip.provenance.record import short_hash
+from cfclip.io import split_latents_spec
+from cfclip.photos import FaceConfig, PasteBack
+from cfclip.provenance import short_hash
 
 if TYPE_CHECKING:
-    from cfclip.editing.sources import Picture
+    from cfclip.editing import Picture
 
 EXAMPLE = "green hair"
 _LONGEST_COMMAND = 200
@@ -72,18 +72,18 @@ def find_tasks(images: Sequence[str], pack: str, once: bool = True) -> tuple[lis
 
 def _pictures(image: str, pack: str) -> tuple[Sequence[str | Path], str | None]:
     """What an argument names, and a line about what of it cannot be opened."""
-    from cfclip.editing.sources import is_sample_spec, parse_sample_spec
+    from cfclip.editing import is_sample_spec, parse_sample_spec
 
     if is_sample_spec(image):
         return [f"sample:{seed}" for seed in parse_sample_spec(image)], None
     if split_latents_spec(image):
-        from cfclip.editing.latent_sources import CodeReader
-        from cfclip.packs.pack import generator_config
+        from cfclip.editing import CodeReader
+        from cfclip.packs import generator_config
 
         sizes = generator_config(pack)
         codes = CodeReader(sizes.num_ws, sizes.w_dim).codes(image)
         return [code.spec for code in codes], None
-    from cfclip.images.kinds import list_pictures
+    from cfclip.images import list_pictures
 
     listing = list_pictures(image)
     return listing.pictures, listing.complaint
@@ -114,11 +114,11 @@ def _distinct_names(places: Sequence[str]) -> dict[str, str]:
 
 def _choices(place: str) -> tuple[str, ...]:
     """What the results of a picture may be called after, from the plainest to one of its own."""
-    from cfclip.editing.sources import is_sample_spec
+    from cfclip.editing import is_sample_spec
 
     if is_sample_spec(place):
         return (place.replace(":", "-"),)
-    from cfclip.editing.latent_sources import name_of_code
+    from cfclip.editing import name_of_code
 
     if (code := name_of_code(place)) is not None:
         return code, f"{code}-{short_hash(place)}"
@@ -175,8 +175,8 @@ def check_texts(texts: Sequence[str]) -> None:
 
 def _names_pictures(given: str, bare_folders: bool = True) -> bool:
     """Whether a word is a file or a folder, fits one, asks for samples, or ends as pictures do."""
-    from cfclip.editing.sources import is_sample_spec
-    from cfclip.images.kinds import SUFFIXES
+    from cfclip.editing import is_sample_spec
+    from cfclip.images import SUFFIXES
 
     path = Path(given)
     if is_sample_spec(given) or split_latents_spec(given) or path.suffix.lower() in SUFFIXES:
@@ -191,8 +191,8 @@ def _names_pictures(given: str, bare_folders: bool = True) -> bool:
 
 def _holds_pictures(given: str) -> bool:
     """Whether what a word names may be worked on, as far as names tell."""
-    from cfclip.editing.sources import is_sample_spec
-    from cfclip.images.kinds import list_pictures, opens_by_name
+    from cfclip.editing import is_sample_spec
+    from cfclip.images import list_pictures, opens_by_name
 
     if is_sample_spec(given) or split_latents_spec(given):
         return True
@@ -235,7 +235,7 @@ def check_photos(tasks: Sequence[Task], face: FaceConfig, paste: PasteBack | Non
                 f"{task.picture} is the generator's own picture, which has no face to be cut from "
                 "it; leave out --align and --landmarks"
             )
-    from cfclip.photos.photo import check_landmarks
+    from cfclip.photos import check_landmarks
 
     check_landmarks(face, len(tasks))
 
@@ -244,7 +244,7 @@ def picture_of(task: Task, face: FaceConfig) -> "Picture":
     """The picture of a task, with the face in it if that is to be cut from it."""
     if not face.chosen:
         return task.picture
-    from cfclip.photos.photo import open_photo
+    from cfclip.photos import open_photo
 
     return open_photo(task.picture, face)
 
@@ -272,7 +272,7 @@ def check_plan(tasks: Sequence[Task], planned: Sequence[Sequence[Path]], writing
 
 def check_written(paths: Sequence[Path], writing: Writing) -> None:
     """Raise `InputError` if one of these files cannot be written, or must not be replaced."""
-    from cfclip.images.output_files import check_outputs
+    from cfclip.images import check_outputs
 
     free = dict.fromkeys(path for path in paths if writing.may_replace(path))
     check_outputs([*free], overwrite=True)

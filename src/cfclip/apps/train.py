@@ -15,15 +15,14 @@ from cfclip.apps.options import (
     Texts,
 )
 from cfclip.apps.tasks import check_texts, summarise
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.photos.photo import FaceConfig
-from cfclip.training.training_config import TrainingConfig, TrainingPreset
+from cfclip.encoders import ProjectionConfig
+from cfclip.photos import FaceConfig
+from cfclip.training import TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
-    from cfclip.editing.session import Session
-    from cfclip.fitting.mapper_training import TrainedMapper, TrainingLatents
-    from cfclip.training.processes import Processes
-    from cfclip.training.prompt_files import Prompts
+    from cfclip.editing import Session
+    from cfclip.fitting import TrainedMapper, TrainingLatents
+    from cfclip.training import Processes, Prompts
 
 _INVERSIONS = "inversions"
 
@@ -82,21 +81,21 @@ class Train(OnPack):
 
     def run(self) -> int:
         """Find latents, train, tell; pictures that fail are left out and told at the end."""
-        from cfclip.training.prompt_files import gather_prompts
+        from cfclip.training import gather_prompts
 
         check_texts(self.text)
         given = gather_prompts(self.text, self.texts)
 
-        from cfclip.training.processes import joined
+        from cfclip.training import joined
 
         with joined(self.device) as (processes, device):
             return self._run(given, processes, device)
 
     def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
         console = self.console
-        from cfclip.features.term_networks import NetworkFiles
-        from cfclip.fitting.mapper_training import check_training, train_mapper
-        from cfclip.io.files import alone_in
+        from cfclip.features import NetworkFiles
+        from cfclip.fitting import check_training, train_mapper
+        from cfclip.io import alone_in
 
         session = self.open_session(device)
         identity = self.identity_network
@@ -145,9 +144,9 @@ class Train(OnPack):
 
     def _latents(self, session: "Session", processes: "Processes") -> "TrainingLatents | None":
         """Those that the first process finds, for all; None after Ctrl-C."""
-        from cfclip.fitting.mapper_training import TrainingLatents, find_latents
-        from cfclip.io.files import alone_in
-        from cfclip.training.latents import shared_latents
+        from cfclip.fitting import TrainingLatents, find_latents
+        from cfclip.io import alone_in
+        from cfclip.training import shared_latents
 
         latents = None
         if processes.first:

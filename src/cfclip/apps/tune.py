@@ -22,7 +22,7 @@ class Tune(BenchWork):
         """Make and measure every trial that is not done yet, then choose."""
         check_extra()
 
-        from cfclip_benchmark.tuning import choose_settings, trials_of
+        from cfclip_benchmark import choose_settings, trials_of
 
         session = self.open_session()
         benchmark = self.benchmark(session, "validation")

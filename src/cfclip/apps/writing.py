@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cfclip.errors import InputError, failing_to
-from cfclip.io.files import alone_in, remove_partials, sha256_of, whole_lines
+from cfclip.io import alone_in, remove_partials, sha256_of, whole_lines
 
 _LIST = "written"
 _KEY_CHARACTERS = 16

@@ -18,11 +18,19 @@ from typing import Any
 
 from cfclip.batches.rows import Row, outcome_of
 from cfclip.errors import InputError, failing_to
-from cfclip.io.files import alone_in, remove_partials, whole_lines, write_whole
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, field_of, named, parse_json
-from cfclip.losses.terms import ObjectiveConfig
-from cfclip.provenance.record import differences, write_json
+from cfclip.io import (
+    FormatError,
+    alone_in,
+    field_of,
+    named,
+    parse_json,
+    read_json,
+    remove_partials,
+    whole_lines,
+    write_whole,
+)
+from cfclip.losses import ObjectiveConfig
+from cfclip.provenance import differences, write_json
 from cfclip.settings import completed
 
 RECORD_FILE = "batch.json"

@@ -11,7 +11,7 @@ from typing import Any
 
 from cfclip.batches.packing import Finished, Packer
 from cfclip.errors import InputError, failing_to
-from cfclip.io.files import atomic_write, remove_partials, write_whole
+from cfclip.io import atomic_write, remove_partials, write_whole
 
 _PICTURES = "pictures"
 _SHARDS = "shards"

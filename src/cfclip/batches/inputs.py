@@ -7,12 +7,11 @@ from cfclip.batches import manifests, shards
 from cfclip.batches.manifests import latents_place, read_manifest, sample_place
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.batches.shards import read_shard
-from cfclip.editing.latent_sources import CodeReader
-from cfclip.editing.sources import is_sample_spec, parse_sample_spec
+from cfclip.editing import CodeReader, is_sample_spec, parse_sample_spec
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.images.kinds import list_pictures
-from cfclip.io.files import split_latents_spec
+from cfclip.generators import Generator
+from cfclip.images import list_pictures
+from cfclip.io import split_latents_spec
 
 
 def find_entries(

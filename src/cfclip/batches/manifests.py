@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.batches.rows import Entry, Place, Refused
-from cfclip.editing.latent_sources import name_of_code
-from cfclip.editing.sources import is_sample_spec, parse_sample_spec
+from cfclip.editing import is_sample_spec, name_of_code, parse_sample_spec
 from cfclip.errors import InputError, reason_of, shown, shown_name
-from cfclip.io.files import split_latents_spec
-from cfclip.io.text_files import read_csv, read_lines
-from cfclip.io.text_formats import FormatError, field_of, finite_number, parse_json, whole_number
+from cfclip.io import (
+    FormatError,
+    field_of,
+    finite_number,
+    parse_json,
+    read_csv,
+    read_lines,
+    split_latents_spec,
+    whole_number,
+)
 
 IMAGE = "image"
 COLUMNS = (IMAGE, "text", "strength", "seed", "name")

@@ -18,15 +18,19 @@ from torch import Tensor
 
 from cfclip.batches.rows import Row
 from cfclip.batches.shards import read_member
-from cfclip.editing.inversions import Inversions
-from cfclip.editing.methods import MAPPER, OPTIMISATION
-from cfclip.editing.results import circumstances
-from cfclip.editing.session import Session
-from cfclip.editing.sources import SourceMaker, sample_origin
-from cfclip.editors.editor import OnePassEditor
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import (
+    MAPPER,
+    OPTIMISATION,
+    Inversions,
+    Session,
+    SourceMaker,
+    circumstances,
+    sample_origin,
+)
+from cfclip.editors import OnePassEditor
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import RECOVERABLE, CheckpointError, PackError, failure_line
-from cfclip.provenance.stamping import Marking, encode_picture, provenance_of
+from cfclip.provenance import Marking, encode_picture, provenance_of
 from cfclip.settings import EditSettings
 from cfclip.tensors import pil_from_signed
 

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from cfclip.batches.openly import open_name
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import check_prompt
 from cfclip.errors import InputError
-from cfclip.io.text_formats import build, parse_json
-from cfclip.provenance.record import edit_name, short_hash
+from cfclip.io import build, parse_json
+from cfclip.provenance import edit_name, short_hash
 from cfclip.settings import check_seed, check_strength
 
 _LONGEST_NAME = 120

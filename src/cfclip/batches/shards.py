@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from cfclip.batches.rows import Entry, Place, Refused
 from cfclip.errors import InputError, failing_to, reason_of
-from cfclip.images.kinds import is_other_picture, opens_by_name, skipped_line
+from cfclip.images import is_other_picture, opens_by_name, skipped_line
 
 SUFFIX = ".tar"
 MAX_PICTURE_BYTES = 200_000_000

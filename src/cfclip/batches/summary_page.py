@@ -15,10 +15,10 @@ from cfclip.batches.openly import open_name, without_folders
 from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_member
 from cfclip.batches.work import BatchRows
-from cfclip.editing.session import Session
+from cfclip.editing import Session
 from cfclip.errors import InputError
-from cfclip.images.image_files import open_image
-from cfclip.io.files import write_whole
+from cfclip.images import open_image
+from cfclip.io import write_whole
 
 EXAMPLES = 48
 """Rows that are shown, evenly from all: a page of all of them could not be opened."""

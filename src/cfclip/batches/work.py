@@ -14,8 +14,8 @@ from cfclip.batches.openly import without_folders
 from cfclip.batches.packing import FIELDS
 from cfclip.batches.row_editing import Outcome
 from cfclip.batches.rows import Row, outcome_of
-from cfclip.optim.descent import Progress
-from cfclip.training.runs import RunCallback
+from cfclip.optim import Progress
+from cfclip.training import RunCallback
 
 DONE, FAILED = "done", "failed"
 

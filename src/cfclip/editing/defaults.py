@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editors import LatentOptimisationConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError, PackError, shown, shown_name
 from cfclip.settings import GivenSettings, all_given
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from cfclip.packs.manifest import PackManifest
-    from cfclip.training.training_config import TrainingConfig, TrainingPreset
+    from cfclip.packs import PackManifest
+    from cfclip.training import TrainingConfig, TrainingPreset
 
 Config = TypeVar("Config", bound="DataclassInstance")
 """A dataclass of settings."""
@@ -67,7 +67,7 @@ def training_settings(
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
-    from cfclip.training.training_config import TRAINING_PRESETS, TrainingConfig
+    from cfclip.training import TRAINING_PRESETS, TrainingConfig
 
     own = manifest.defaults.training
     defaults = own if preset == "pack" else asdict(TRAINING_PRESETS[preset])

@@ -12,9 +12,9 @@ from torch import Tensor
 from cfclip.editing.results import EditResult
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Source, SourceMaker
-from cfclip.editors.optimisation_config import ALL_LAYERS, parse_layers
-from cfclip.encoders.projection_config import ProjectionConfig
-from cfclip.optim.descent import Callback
+from cfclip.editors import ALL_LAYERS, parse_layers
+from cfclip.encoders import ProjectionConfig
+from cfclip.optim import Callback
 
 _ROUNDING = 1
 """Grey levels that the same picture may differ by when it is rendered another way."""

@@ -17,17 +17,14 @@ from torch import Tensor
 from cfclip.editing.latent_sources import latents_of, latents_origin
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Picture, Source
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images.image_files import open_image
-from cfclip.images.output_files import check_outputs
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import field_of
-from cfclip.optim.descent import Progress
-from cfclip.packs.pack import ENCODER_FILE
-from cfclip.photos.landmarks import landmarks_file
-from cfclip.photos.photo import FaceConfig, Photo, check_landmarks, open_photo
-from cfclip.provenance.record import FORMAT, file_origin, write_json
+from cfclip.images import check_outputs, open_image
+from cfclip.io import field_of, read_json
+from cfclip.optim import Progress
+from cfclip.packs import ENCODER_FILE
+from cfclip.photos import FaceConfig, Photo, check_landmarks, landmarks_file, open_photo
+from cfclip.provenance import FORMAT, file_origin, write_json
 
 INVERSION_KIND = "inversion"
 

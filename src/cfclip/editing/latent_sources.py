@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError, reason_of
-from cfclip.images.kinds import is_pattern
-from cfclip.io.files import split_latents_spec
-from cfclip.io.text_formats import field_of
-from cfclip.provenance.record import short_hash
+from cfclip.images import is_pattern
+from cfclip.io import field_of, split_latents_spec
+from cfclip.provenance import short_hash
 
 if TYPE_CHECKING:
-    from cfclip.foreign.latent_files import LatentsFile
+    from cfclip.foreign import LatentsFile
 
 MOST_CODES = 10_000
 """Of one call, as of samples."""
@@ -100,7 +99,7 @@ class CodeReader:
         return Code(file, index)
 
     def _file(self, path: Path) -> "LatentsFile":
-        from cfclip.foreign.latent_files import read_latents_file
+        from cfclip.foreign import read_latents_file
 
         try:
             about = path.stat()

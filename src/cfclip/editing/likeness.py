@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from cfclip.editing.results import EditResult
-from cfclip.features.identity_network import load_identity
-from cfclip.provenance.record import file_origin
+from cfclip.features import load_identity
+from cfclip.provenance import file_origin
 from cfclip.tensors import signed_from_pil
 
 

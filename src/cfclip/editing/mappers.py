@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from cfclip.editors.editor import Editor
-from cfclip.editors.latent_mapper import LatentMapper
-from cfclip.editors.mapper_checkpoints import load_released_mapper
-from cfclip.editors.mapper_config import MapperEditConfig
-from cfclip.editors.mapper_editor import MapperEdit
-from cfclip.editors.text_mapper import (
+from cfclip.editors import (
+    Editor,
+    LatentMapper,
+    MapperEdit,
+    MapperEditConfig,
     TextMapper,
+    load_released_mapper,
     load_text_mapper,
     mapper_file,
     text_mapper_metadata,
 )
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import check_prompt
 from cfclip.errors import CheckpointError, InputError
-from cfclip.io.text_formats import FormatError, field_of, named
-from cfclip.io.weights import is_model_file
-from cfclip.losses.terms import ObjectiveName, beyond_published
-from cfclip.packs.pack import Pack
-from cfclip.provenance.record import file_origin
+from cfclip.io import FormatError, field_of, is_model_file, named
+from cfclip.losses import ObjectiveName, beyond_published
+from cfclip.packs import Pack
+from cfclip.provenance import file_origin
 
 if TYPE_CHECKING:
     from cfclip.editing.opened_methods import Opening

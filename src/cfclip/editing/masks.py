@@ -8,9 +8,9 @@ from torch import Tensor
 
 from cfclip.editing.sources import Editable, Opened, Source, open_picture
 from cfclip.errors import InputError
-from cfclip.images.image_files import open_image
-from cfclip.photos.photo import Photo
-from cfclip.provenance.record import file_origin, image_sha256
+from cfclip.images import open_image
+from cfclip.photos import Photo
+from cfclip.provenance import file_origin, image_sha256
 from cfclip.tensors import signed_from_pil, unit_range_from_signed
 
 

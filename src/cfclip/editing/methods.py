@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cfclip.editing.defaults import layered_settings
 from cfclip.errors import InputError, shown
-from cfclip.losses.terms import CONFINING_TERMS, UNPUBLISHED_TERMS, ObjectiveName
-from cfclip.packs.manifest import PackManifest
+from cfclip.losses import CONFINING_TERMS, UNPUBLISHED_TERMS, ObjectiveName
+from cfclip.packs import PackManifest
 from cfclip.settings import EditSettings
 
 if TYPE_CHECKING:
-    from cfclip.generators.generator import Generator
+    from cfclip.generators import Generator
 
 OPTIMISATION = "optimisation"
 """The method that edits if none is named."""
@@ -176,7 +176,7 @@ def _sized(preset: Callable[[Any], Mapping[str, Any]]) -> Callable[[Path], Mappi
     """A preset that depends on the sizes of the generator."""
 
     def of(folder: Path) -> Mapping[str, Any]:
-        from cfclip.packs.pack import generator_config
+        from cfclip.packs import generator_config
 
         return preset(generator_config(folder))
 

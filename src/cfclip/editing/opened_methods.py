@@ -11,16 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.editing.methods import Method, method_named
-from cfclip.editors.editor import BatchEdit, Editor, EditRequest
-from cfclip.editors.latent_optimisation import LatentOptimisation
-from cfclip.editors.optimisation_config import parse_layers
-from cfclip.embedders.prompts import check_prompt
+from cfclip.editors import BatchEdit, Editor, EditRequest, LatentOptimisation, parse_layers
+from cfclip.embedders import check_prompt
 from cfclip.errors import InputError
-from cfclip.io.text_formats import field_of
-from cfclip.losses.terms import NETWORK_TERMS
-from cfclip.packs.manifest import PackManifest
-from cfclip.packs.pack import Pack
-from cfclip.provenance.record import file_origin
+from cfclip.io import field_of
+from cfclip.losses import NETWORK_TERMS
+from cfclip.packs import Pack, PackManifest
+from cfclip.provenance import file_origin
 from cfclip.settings import EditSettings
 
 _IDENTITY = "identity"
@@ -95,7 +92,7 @@ class OpenedMethod:
     def choose(self, texts: Sequence[str], every: bool = False) -> tuple[str, ...]:
         """The prompts that given texts mean, cleaned; see `Editor.choose`."""
         if len(self.editors) > 1:
-            from cfclip.editors.mapper_editor import choose_prompts
+            from cfclip.editors import choose_prompts
 
             return choose_prompts(texts, every, self.prompts)
         return self.editors[0].choose(texts, every)
@@ -238,14 +235,14 @@ def _networks(opening: Opening) -> dict[str, nn.Module]:
         )
     if not needed:
         return {}
-    from cfclip.features.term_networks import NetworkFiles
+    from cfclip.features import NetworkFiles
 
     return NetworkFiles(**dict(zip(needed, files, strict=True))).load(weights, opening.device)
 
 
 def global_directions(opening: Opening) -> list[Editor]:
     """Global directions, with the statistics of their file."""
-    from cfclip.editors.global_directions import GlobalDirections
+    from cfclip.editors import GlobalDirections
 
     (file,) = opening.files
     statistics = opening.pack.channel_statistics(file, opening.device)
@@ -254,9 +251,8 @@ def global_directions(opening: Opening) -> list[Editor]:
 
 def _seconds_of(file: Path, editor: Editor) -> float | None:
     """Seconds of work that made a file, if it or its training tells."""
-    from cfclip.editors.channel_statistics import channel_report
-    from cfclip.editors.global_directions import GlobalDirections
-    from cfclip.training.runs import logged_seconds
+    from cfclip.editors import GlobalDirections, channel_report
+    from cfclip.training import logged_seconds
 
     if isinstance(editor, GlobalDirections):
         fitted: float | None = field_of(channel_report(file), "seconds", float | None, None)

@@ -12,16 +12,13 @@ from cfclip.editing.results import EditResult
 from cfclip.editing.session import Session
 from cfclip.editing.sources import Source, SourceMaker
 from cfclip.editing.tuned_sources import tuned_source
-from cfclip.editors.editor import EditCallback
-from cfclip.editors.text_mapper import mapper_file
-from cfclip.encoders.projection_config import ProjectionConfig, TuningConfig
+from cfclip.editors import EditCallback, mapper_file
+from cfclip.encoders import ProjectionConfig, TuningConfig
 from cfclip.errors import InputError, PackError
-from cfclip.images.image_files import open_image
-from cfclip.packs.pack import Pack
-from cfclip.photos.alignment import Quad
-from cfclip.photos.photo import photo_at
-from cfclip.provenance.record import file_origin, image_sha256
-from cfclip.provenance.recorded_edits import EditRecord, read_record
+from cfclip.images import open_image
+from cfclip.packs import Pack
+from cfclip.photos import Quad, photo_at
+from cfclip.provenance import EditRecord, file_origin, image_sha256, read_record
 
 
 @dataclass(frozen=True)

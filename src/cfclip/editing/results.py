@@ -11,18 +11,27 @@ from PIL import Image
 from torch import Tensor
 
 from cfclip.editing.sources import Source
-from cfclip.editors.editor import BatchEdit
+from cfclip.editors import BatchEdit
 from cfclip.errors import InputError
-from cfclip.images.output_files import check_outputs
-from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
-from cfclip.packs.pack import Pack
-from cfclip.photos.photo import PasteBack, Photo
-from cfclip.provenance.record import EditFiles, edit_files, edit_name, finished_record, write_json
-from cfclip.provenance.stamping import MARKED, Marking, provenance_of, write_picture
+from cfclip.images import check_outputs
+from cfclip.optim import COMPLETED, CONVERGED, INTERRUPTED, STOPPED
+from cfclip.packs import Pack
+from cfclip.photos import PasteBack, Photo
+from cfclip.provenance import (
+    MARKED,
+    EditFiles,
+    Marking,
+    edit_files,
+    edit_name,
+    finished_record,
+    provenance_of,
+    write_json,
+    write_picture,
+)
 from cfclip.settings import check_strength
 from cfclip.tensors import pil_from_signed
 from cfclip.version import __version__
-from cfclip.viewing.sheets import strip
+from cfclip.viewing import strip
 
 _EARLY_ENDS = {
     STOPPED: "the edit was stopped after {} steps",
@@ -87,7 +96,7 @@ class EditResult:
 
         Raises `InputError` if no face was cut from a photo.
         """
-        from cfclip.photos.pasting import paste_back
+        from cfclip.photos import paste_back
 
         photo = self._photo_to_paste()
         return paste_back(photo.image, photo.quad, self.image, self.reconstruction, paste)

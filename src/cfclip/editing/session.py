@@ -13,15 +13,14 @@ from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.opened_methods import OpenedMethod, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
 from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, generator_of
-from cfclip.editors.editor import EditCallback, EditRequest, EditTexts
-from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import check_prompt, unknown_words, vocabulary_warning
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editors import EditCallback, EditRequest, EditTexts
+from cfclip.embedders import Embedder, check_prompt, unknown_words, vocabulary_warning
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.optim.descent import Callback
-from cfclip.packs.pack import Pack
-from cfclip.provenance.stamping import Provenance, provenance_of
+from cfclip.generators import Generator
+from cfclip.optim import Callback
+from cfclip.packs import Pack
+from cfclip.provenance import Provenance, provenance_of
 from cfclip.settings import MOST_AT_ONCE, EditSettings, check_number, check_seed
 from cfclip.tensors import checked_device
 

@@ -13,21 +13,21 @@ from PIL import Image
 from torch import Tensor
 
 from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError, shown
-from cfclip.generators.generator import Generator
-from cfclip.io.files import split_latents_spec
-from cfclip.optim.descent import STOPPED, Callback
-from cfclip.packs.pack import Pack
-from cfclip.photos.photo import Photo
-from cfclip.provenance.record import file_origin, image_sha256
+from cfclip.generators import Generator
+from cfclip.io import split_latents_spec
+from cfclip.optim import STOPPED, Callback
+from cfclip.packs import Pack
+from cfclip.photos import Photo
+from cfclip.provenance import file_origin, image_sha256
 from cfclip.settings import MOST_SEED, check_number
 from cfclip.tensors import check_latents, pil_from_signed, signed_from_pil
 
 if TYPE_CHECKING:
     from cfclip.editing.latent_sources import Code, CodeReader
-    from cfclip.encoders.projection import Inversion
-    from cfclip.images.colour_profiles import Ground
+    from cfclip.encoders import Inversion
+    from cfclip.images import Ground
 
 Picture: TypeAlias = Image.Image | str | Path | Photo
 """A PIL image, the path of an image file, a photo with a face, a text "sample:SEED", or a code in a
@@ -112,7 +112,7 @@ def open_picture(picture: Picture, size: int, ground: "Ground" = "white") -> Ope
 
     Raises `InputError` if it cannot be used.
     """
-    from cfclip.images.image_files import open_image
+    from cfclip.images import open_image
 
     if isinstance(picture, Photo):
         photo, warnings = picture, picture.crop_warnings(size)

@@ -6,12 +6,10 @@ from dataclasses import asdict, replace
 import torch
 
 from cfclip.editing.sources import Source
-from cfclip.encoders.pivotal_tuning import tune_generator
-from cfclip.encoders.projection import measure_inversion, reproduction_warning
-from cfclip.encoders.projection_config import TuningConfig
+from cfclip.encoders import TuningConfig, measure_inversion, reproduction_warning, tune_generator
 from cfclip.errors import InputError
-from cfclip.optim.descent import INTERRUPTED, STOPPED, Callback
-from cfclip.packs.pack import Pack
+from cfclip.optim import INTERRUPTED, STOPPED, Callback
+from cfclip.packs import Pack
 from cfclip.tensors import pil_from_signed, signed_from_pil
 
 

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.editors.spaces import style_widths
-from cfclip.embedders.embedder import Embedder
+from cfclip.embedders import Embedder
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.io.text_formats import build
-from cfclip.io.weights import (
+from cfclip.generators import Generator
+from cfclip.io import (
     ModelFormat,
+    build,
     build_with,
     facts_metadata,
     read_facts,

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from cfclip.editors.spaces import LatentSpace, WPlusSpace
-from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import Embedder, check_prompt
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.optim.descent import COMPLETED, DescentStep
+from cfclip.generators import Generator
+from cfclip.optim import COMPLETED, DescentStep
 from cfclip.settings import EditSettings, check_seed
 
 

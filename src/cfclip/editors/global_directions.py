@@ -17,10 +17,10 @@ from cfclip.editors.channel_statistics import ChannelStatistics
 from cfclip.editors.editor import EditTexts, OnePassEditor
 from cfclip.editors.global_config import GlobalDirectionsConfig
 from cfclip.editors.spaces import StyleSpace, is_to_rgb, style_widths
-from cfclip.embedders.embedder import Embedder
-from cfclip.generators.generator import Generator
-from cfclip.losses.clip_losses import direction
-from cfclip.optim.descent import COMPLETED
+from cfclip.embedders import Embedder
+from cfclip.generators import Generator
+from cfclip.losses import direction
+from cfclip.optim import COMPLETED
 
 __all__ = ["GlobalDirections", "GlobalDirectionsConfig", "channel_moves"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.editors.mapper_config import GROUP_LAYERS, GROUPS, LatentMapperConfig
-from cfclip.generators.ops import EqualLinear, normalise_second_moment, scaled_leaky_relu
+from cfclip.generators import EqualLinear, normalise_second_moment, scaled_leaky_relu
 from cfclip.tensors import check_latents
 
 

@@ -24,15 +24,18 @@ from cfclip.editors.editor import (
 from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
 from cfclip.editors.optimisation_config import LatentOptimisationConfig, parse_layers
 from cfclip.editors.spaces import SPACES, LatentSpace
-from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import chosen_templates
+from cfclip.embedders import Embedder, chosen_templates
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.losses.aspects import aspect_targets, spoken_aspects
-from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.objective import EditTensors, Objective
-from cfclip.losses.terms import ObjectiveConfig
-from cfclip.optim.descent import DescentStep, descend
+from cfclip.generators import Generator
+from cfclip.losses import (
+    EditTensors,
+    Objective,
+    ObjectiveConfig,
+    RandomPerspective,
+    aspect_targets,
+    spoken_aspects,
+)
+from cfclip.optim import DescentStep, descend
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
 

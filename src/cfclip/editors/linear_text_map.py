@@ -30,12 +30,10 @@ from torch.nn import functional
 
 from cfclip.editors.editor import EditRequest
 from cfclip.editors.optimisation_config import Fusion
-from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import Embedder, check_prompt
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.io.text_formats import build
-from cfclip.io.weights import ModelFormat, build_with, facts_metadata, read_model, save_model
+from cfclip.generators import Generator
+from cfclip.io import ModelFormat, build, build_with, facts_metadata, read_model, save_model
 from cfclip.settings import CheckedSettings, number
 
 FORMAT = ModelFormat("cfclip.linear_text_map.v1", "linear text map")

@@ -11,9 +11,8 @@ from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_layouts import latent_mapper_from_styleclip, text_mapper_from_released
 from cfclip.editors.text_mapper import TextMapper, load_text_mapper
 from cfclip.errors import CheckpointError
-from cfclip.foreign.state_dicts import network_of, options_of
-from cfclip.foreign.torch_files import read_torch_file
-from cfclip.io.weights import is_model_file
+from cfclip.foreign import network_of, options_of, read_torch_file
+from cfclip.io import is_model_file
 
 _TEXT_NETWORKS = "text_mapper."
 

@@ -10,10 +10,9 @@ from cfclip.editors.editor import EditTexts, OnePassEditor
 from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import MapperEditConfig
 from cfclip.editors.text_mapper import TextMapper
-from cfclip.embedders.embedder import Embedder
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import Embedder, check_prompt
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
+from cfclip.generators import Generator
 
 __all__ = ["MapperEdit", "MapperEditConfig", "choose_prompts"]
 

@@ -14,7 +14,7 @@ from cfclip.editors.latent_mapper import LatentMapper
 from cfclip.editors.mapper_config import GROUPS, Group, LatentMapperConfig, TextMapperConfig
 from cfclip.editors.text_mapper import TextMapper
 from cfclip.errors import CheckpointError, InputError
-from cfclip.io.weights import check_tensors, meta_device
+from cfclip.io import check_tensors, meta_device
 
 _CFCLIP = "CF-CLIP checkpoint"
 _STYLECLIP = "StyleCLIP checkpoint"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from cfclip.errors import InputError, shown
-from cfclip.losses.terms import ObjectiveConfig, OwnNegatives
+from cfclip.losses import ObjectiveConfig, OwnNegatives
 from cfclip.settings import (
     CheckedSettings,
     DescentSettings,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
+from cfclip.generators import Generator
 from cfclip.tensors import check_latents
 
 _STYLES_PER_BLOCK = 3

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from cfclip.editors.latent_mapper import LatentMapper, MappingNetwork
 from cfclip.editors.mapper_config import TextMapperConfig
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.ops import EqualLinear, scaled_leaky_relu
-from cfclip.io.text_formats import build
-from cfclip.io.weights import (
+from cfclip.generators import EqualLinear, scaled_leaky_relu
+from cfclip.io import (
     ModelFormat,
+    build,
     build_with,
     facts_metadata,
     read_facts,

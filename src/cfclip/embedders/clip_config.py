@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cfclip.errors import CheckpointError, InputError, shown
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import named, table_of
+from cfclip.io import named, read_json, table_of
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"

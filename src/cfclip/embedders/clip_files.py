@@ -29,8 +29,7 @@ from cfclip.embedders.clip_config import (
     read_config,
 )
 from cfclip.errors import CheckpointError, InputError, reason_of, shown
-from cfclip.io.files import atomic_write
-from cfclip.io.weights import build_with, read_tensors, save_tensors, shapes_of, unwrapped
+from cfclip.io import atomic_write, build_with, read_tensors, save_tensors, shapes_of, unwrapped
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
 _MOST_BYTES = 4 << 20
@@ -162,8 +161,7 @@ def state_dict_in(path: str | Path) -> dict[str, Tensor]:
 
     Raises `CheckpointError` when the file is missing, damaged, or holds none.
     """
-    from cfclip.foreign.state_dicts import network_of
-    from cfclip.foreign.torch_files import read_torch_file
+    from cfclip.foreign import network_of, read_torch_file
 
     return network_of(read_torch_file(path), str(path))
 

@@ -24,7 +24,7 @@ from cfclip.embedders.clip_config import (
     checked_model_config,
 )
 from cfclip.errors import CheckpointError, DownloadError, InputError, reason_of
-from cfclip.io.reach import SECONDS, soon
+from cfclip.io import SECONDS, soon
 
 HUB_PREFIX = "hf-hub:"
 OPENAI_TAG = "openai"

@@ -22,12 +22,17 @@ from cfclip.embedders.clip_config import RESIDUAL_REDUCTION
 from cfclip.embedders.clip_files import clip_with_weights, state_dict_in
 from cfclip.embedders.clip_sources import ClipSource, named_config, pretrained_config
 from cfclip.errors import CheckpointError, InputError, reason_of
-from cfclip.foreign.pickle_values import Budget, Function
-from cfclip.foreign.pickles import PickleReader
-from cfclip.foreign.state_dicts import state_dict_of
-from cfclip.foreign.torch_files import map_file
-from cfclip.foreign.torch_layout import Storages, tensor_names, torch_archive
-from cfclip.io.weights import is_model_file, read_tensors
+from cfclip.foreign import (
+    Budget,
+    Function,
+    PickleReader,
+    Storages,
+    map_file,
+    state_dict_of,
+    tensor_names,
+    torch_archive,
+)
+from cfclip.io import is_model_file, read_tensors
 
 OPENAI_HEAD_WIDTH = 64
 """Channels of an attention head in every CLIP of OpenAI (Radford et al. 2021, table 19)."""

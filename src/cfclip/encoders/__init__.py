@@ -1,1 +1,5 @@
 """Inversion: encoders, projection by optimisation, pivotal tuning of the generator."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cfclip.encoders.encoder import Encoder
 from cfclip.errors import InputError
-from cfclip.io.weights import ModelFormat
+from cfclip.io import ModelFormat
 from cfclip.tensors import RGB_CHANNELS, check_images, resize_images
 
 FORMAT = ModelFormat("cfclip.latent_encoder.v1", "encoder")

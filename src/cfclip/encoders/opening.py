@@ -18,9 +18,8 @@ from cfclip.encoders.style_encoder import (
     style_encoder_from_released,
 )
 from cfclip.errors import CheckpointError
-from cfclip.foreign.torch_files import read_torch_file
-from cfclip.io.text_formats import build
-from cfclip.io.weights import build_with, is_model_file, read_format, read_model, save_model
+from cfclip.foreign import read_torch_file
+from cfclip.io import build, build_with, is_model_file, read_format, read_model, save_model
 
 
 def load_encoder(

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cfclip.embedders.embedder import Embedder
+from cfclip.embedders import Embedder
 from cfclip.encoders.projection import feature_distance
 from cfclip.encoders.projection_config import TuningConfig
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.optim.descent import Callback, descend
+from cfclip.generators import Generator
+from cfclip.optim import Callback, descend
 from cfclip.tensors import check_images, check_latents
 
 _SEED = 0

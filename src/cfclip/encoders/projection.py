@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfclip.embedders.embedder import Embedder
+from cfclip.embedders import Embedder
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.optim.descent import Callback, descend
+from cfclip.generators import Generator
+from cfclip.optim import Callback, descend
 from cfclip.tensors import check_images, check_latents, psnr
 
 ENCODED = "not optimised"

@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from cfclip.encoders.encoder import Encoder
 from cfclip.errors import CheckpointError, InputError
-from cfclip.features.irse import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
-from cfclip.foreign.state_dicts import network_of, options_of, part_of, state_dict_of, value_in
-from cfclip.io.weights import ModelFormat
+from cfclip.features import EXPANSION, LAST_UNITS, load_normed, stem_of, units_of, width_of
+from cfclip.foreign import network_of, options_of, part_of, state_dict_of, value_in
+from cfclip.io import ModelFormat
 from cfclip.settings import check_choice, check_number
 from cfclip.tensors import check_images, resize_images
 

@@ -11,9 +11,8 @@ from torch.nn import functional
 
 from cfclip.errors import CheckpointError
 from cfclip.features.irse import EXPANSION, load_normed, stem_of, units_of, width_of
-from cfclip.foreign.state_dicts import network_of
-from cfclip.foreign.torch_files import read_torch_file
-from cfclip.io.weights import is_model_file, read_tensors, save_tensors, unwrapped
+from cfclip.foreign import network_of, read_torch_file
+from cfclip.io import is_model_file, read_tensors, save_tensors, unwrapped
 from cfclip.tensors import check_images, unit
 
 _NOUN = "identity network"

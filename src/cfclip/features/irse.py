@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError
-from cfclip.io.weights import check_tensors, meta_device, shapes_of
+from cfclip.io import check_tensors, meta_device, shapes_of
 from cfclip.tensors import RGB_CHANNELS
 
 STAGES = (3, 4, 14, 3)

@@ -14,7 +14,7 @@ from torch import nn
 from cfclip.errors import InputError
 from cfclip.features.identity_network import load_identity
 from cfclip.features.vgg import load_perceptual
-from cfclip.io.files import sha256_of
+from cfclip.io import sha256_of
 
 _LOADERS = {"identity": load_identity, "perceptual": load_perceptual}
 

@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from cfclip.errors import InputError
 from cfclip.features.irse import first_width
-from cfclip.foreign.state_dicts import network_of
-from cfclip.foreign.torch_files import read_torch_file
-from cfclip.io.weights import check_tensors, meta_device, shapes_of
+from cfclip.foreign import network_of, read_torch_file
+from cfclip.io import check_tensors, meta_device, shapes_of
 from cfclip.tensors import RGB_CHANNELS, check_images, unit_range_from_signed
 
 _STAGES = (2, 2, 4, 4, 4)

@@ -16,11 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import check_prompt
 from cfclip.errors import InputError, shown
-from cfclip.images.kinds import list_pictures, skipped_line
-from cfclip.io.text_files import parse_lines
-from cfclip.io.text_formats import FormatError, build, parse_json
+from cfclip.images import list_pictures, skipped_line
+from cfclip.io import FormatError, build, parse_json, parse_lines
 
 IMAGES_FOLDER = "images"
 CAPTIONS_FILE = "captions.jsonl"

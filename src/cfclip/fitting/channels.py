@@ -13,21 +13,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editing.session import Session
-from cfclip.editors.channel_statistics import (
+from cfclip.editing import Session
+from cfclip.editors import (
     FORMAT,
+    ChannelFitConfig,
     ChannelStatistics,
     ChannelStatisticsConfig,
     channel_directions,
 )
-from cfclip.editors.global_config import ChannelFitConfig
-from cfclip.generators.generator import Generator
-from cfclip.images.output_files import check_outputs
-from cfclip.io.files import alone_in
+from cfclip.generators import Generator
+from cfclip.images import check_outputs
+from cfclip.io import alone_in
 from cfclip.tensors import seeded
-from cfclip.training.draws import Purpose
-from cfclip.training.runs import CHECKPOINT_SECONDS, LOG, Run, RunCallback, logged_seconds
-from cfclip.training.saved_state import CHECKPOINT
+from cfclip.training import (
+    CHECKPOINT,
+    CHECKPOINT_SECONDS,
+    LOG,
+    Purpose,
+    Run,
+    RunCallback,
+    logged_seconds,
+)
 
 SPREAD_SAMPLES = 10_000
 """Samples for the standard deviations, which are then known to 0.7 %; mapping them costs little."""

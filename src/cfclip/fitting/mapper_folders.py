@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cfclip.editors.text_mapper import BEST, LAST, text_mapper_metadata
+from cfclip.editors import BEST, LAST, text_mapper_metadata
 from cfclip.errors import CheckpointError, InputError, failing_to
-from cfclip.io.weights import is_model_file
+from cfclip.io import is_model_file
 
 _RELEASED_SUFFIX = ".pt"
 

@@ -9,33 +9,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editing.defaults import projection_settings, training_settings
-from cfclip.editing.inversions import InversionCallback, Inversions, face_warnings
-from cfclip.editing.mappers import open_mapper
-from cfclip.editing.session import Session
-from cfclip.editors.editor import EditTexts
-from cfclip.editors.mapper_editor import MapperEdit
-from cfclip.editors.text_mapper import BEST, LAST, TextMapper
-from cfclip.embedders.prompts import check_prompt
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.editing import (
+    InversionCallback,
+    Inversions,
+    Session,
+    face_warnings,
+    open_mapper,
+    projection_settings,
+    training_settings,
+)
+from cfclip.editors import BEST, LAST, EditTexts, MapperEdit, TextMapper
+from cfclip.embedders import check_prompt
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.features.term_networks import NetworkFiles
-from cfclip.images.kinds import list_pictures
-from cfclip.images.output_files import check_outputs
-from cfclip.photos.photo import FaceConfig
-from cfclip.training.initial import mapper_shape
-from cfclip.training.latents import (
+from cfclip.features import NetworkFiles
+from cfclip.images import check_outputs, list_pictures
+from cfclip.photos import FaceConfig
+from cfclip.training import (
+    ALONE,
+    CHECKPOINT,
+    CHECKPOINT_SECONDS,
     LatentSets,
+    MapperObjective,
+    MapperTrainer,
+    Processes,
+    RunCallback,
+    TrainingConfig,
+    TrainingOutcome,
     latents_from_file,
+    mapper_shape,
     sampled_latents,
     split_latents,
+    train,
 )
-from cfclip.training.mapper_objective import MapperObjective
-from cfclip.training.processes import ALONE, Processes
-from cfclip.training.runs import CHECKPOINT_SECONDS, RunCallback
-from cfclip.training.saved_state import CHECKPOINT
-from cfclip.training.trainer import MapperTrainer, TrainingOutcome, train
-from cfclip.training.training_config import TrainingConfig
 from cfclip.version import __version__
 
 NO_NETWORKS = NetworkFiles()

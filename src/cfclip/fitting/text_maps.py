@@ -5,22 +5,26 @@ from pathlib import Path
 
 import torch
 
-from cfclip.editing.defaults import projection_settings
-from cfclip.editing.inversions import InversionCallback, Inversions, face_warnings
-from cfclip.editing.session import Session
-from cfclip.editors.linear_text_map import LinearTextMap
-from cfclip.editors.optimisation_config import TextMapFitConfig
-from cfclip.editors.text_map_fit import (
+from cfclip.editing import (
+    InversionCallback,
+    Inversions,
+    Session,
+    face_warnings,
+    projection_settings,
+)
+from cfclip.editors import (
     FEWEST,
     NO_SOURCE,
+    LinearTextMap,
+    TextMapFitConfig,
     TextMapPairs,
     TextMapReport,
     fit_text_map,
 )
-from cfclip.encoders.projection_config import ProjectionConfig
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.fitting.captioned_pictures import CaptionedFolder
-from cfclip.photos.photo import FaceConfig
+from cfclip.photos import FaceConfig
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,5 @@
 """Files of other programs, read as data: pickles, archives, tensors, state dicts, latents."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

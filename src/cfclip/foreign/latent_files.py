@@ -26,8 +26,7 @@ from cfclip.foreign.state_dicts import state_dict_of
 from cfclip.foreign.torch_files import map_file, read_torch_object
 from cfclip.foreign.torch_layout import LEGACY_START
 from cfclip.foreign.zip_index import ZIP_START, zip_entries
-from cfclip.io.files import LATENT_SUFFIXES, sha256_of
-from cfclip.io.weights import is_model_file, read_tensors
+from cfclip.io import LATENT_SUFFIXES, is_model_file, read_tensors, sha256_of
 
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 _CODE_KEYS = ("latent", "latents", "w", "ws", "w_plus", "code", "codes")

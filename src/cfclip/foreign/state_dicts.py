@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, shown_name
-from cfclip.io.weights import unwrapped
+from cfclip.io import unwrapped
 
 Value = TypeVar("Value")
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
 from cfclip.generators.generator import Generator
-from cfclip.io.text_formats import fit
-from cfclip.io.weights import ModelFormat, build_with, meta_device, read_model, save_model
+from cfclip.io import ModelFormat, build_with, fit, meta_device, read_model, save_model
 
 FORMAT = ModelFormat("cfclip.latent_statistics.v1", "latent statistics")
 SAMPLES = 10_000

@@ -21,7 +21,7 @@ from cfclip.generators.stylegan2 import (
     StyleGAN2Config,
     build_generator,
 )
-from cfclip.io.weights import check_tensors, shapes_of
+from cfclip.io import check_tensors, shapes_of
 
 NOISE_SEED = 0
 """Of the noise of a file that holds none: the program that wrote it drew it anew for each picture,

@@ -14,11 +14,16 @@ from typing import Any
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, reason_of
-from cfclip.foreign.pickle_values import Budget, Function, Table
-from cfclip.foreign.pickles import PickleReader
-from cfclip.foreign.state_dicts import state_dict_of
-from cfclip.foreign.torch_files import map_file
-from cfclip.foreign.torch_layout import read_torch_data, tensor_names
+from cfclip.foreign import (
+    Budget,
+    Function,
+    PickleReader,
+    Table,
+    map_file,
+    read_torch_data,
+    state_dict_of,
+    tensor_names,
+)
 from cfclip.generators.layouts import from_nvidia
 from cfclip.generators.stylegan2 import MAPPING_LR_MULTIPLIER, StyleGAN2
 

@@ -10,9 +10,14 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError, failing_to, shown_name
-from cfclip.foreign.state_dicts import networks_in, part_of, state_dict_of, value_in
-from cfclip.foreign.torch_files import read_torch_object
-from cfclip.foreign.torch_layout import LEGACY_START
+from cfclip.foreign import (
+    LEGACY_START,
+    networks_in,
+    part_of,
+    read_torch_object,
+    state_dict_of,
+    value_in,
+)
 from cfclip.generators.layouts import (
     AVERAGE_SAMPLES,
     NOISE_SEED,
@@ -28,8 +33,7 @@ from cfclip.generators.nvidia_files import (
     state_of_network,
 )
 from cfclip.generators.stylegan2 import FORMAT, StyleGAN2, load_generator_file, save_generator
-from cfclip.io.files import sha256_of
-from cfclip.io.weights import is_model_file, read_metadata
+from cfclip.io import is_model_file, read_metadata, sha256_of
 
 LICENCE = "licence"
 ORIGIN = "origin"

@@ -29,8 +29,7 @@ from cfclip.generators.ops import (
     scaled_leaky_relu,
     upsample_image,
 )
-from cfclip.io.text_formats import build
-from cfclip.io.weights import ModelFormat, build_with, read_config, read_model, save_model
+from cfclip.io import ModelFormat, build, build_with, read_config, read_model, save_model
 from cfclip.tensors import RGB_CHANNELS, check_latents
 
 FORMAT = ModelFormat("cfclip.stylegan2.v1", "generator")

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from cfclip.errors import InputError, failing_to
-from cfclip.io.files import remove_partials, write_whole
+from cfclip.io import remove_partials, write_whole
 
 _MAX_KEYWORD = 79  # characters of a PNG text chunk's keyword
 

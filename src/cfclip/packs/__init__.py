@@ -1,1 +1,5 @@
 """Model packs: the format, opening and making them, downloads; `avatars` is shipped."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,22 +12,29 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cfclip.embedders.clip import OpenedClip, open_clip_model
-from cfclip.embedders.clip_config import MERGES_FILE
-from cfclip.embedders.clip_files import load_tokenizer, save_clip
-from cfclip.embedders.prompts import check_prompt, fill_templates, imagenet_templates
-from cfclip.encoders.opening import load_encoder, save_encoder
-from cfclip.encoders.style_encoder import StyleEncoderKind
+from cfclip.embedders import (
+    MERGES_FILE,
+    OpenedClip,
+    check_prompt,
+    fill_templates,
+    imagenet_templates,
+    load_tokenizer,
+    open_clip_model,
+    save_clip,
+)
+from cfclip.encoders import StyleEncoderKind, load_encoder, save_encoder
 from cfclip.errors import CheckpointError, PackError
-from cfclip.features.identity_network import load_identity, save_identity
-from cfclip.generators.latent_statistics import (
+from cfclip.features import load_identity, save_identity
+from cfclip.generators import (
     LatentStatistics,
+    OpenedGenerator,
+    StyleGAN2,
     measure_latents,
+    open_generator,
+    save_generator,
     save_latent_statistics,
 )
-from cfclip.generators.opening import OpenedGenerator, open_generator
-from cfclip.generators.stylegan2 import StyleGAN2, save_generator
-from cfclip.io.files import sha256_of
+from cfclip.io import sha256_of
 from cfclip.packs.manifest import PackManifest
 from cfclip.packs.pack import (
     CLIP_FOLDER,

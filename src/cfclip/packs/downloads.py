@@ -21,10 +21,19 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from cfclip.errors import CfclipError, DownloadError, failing_to, shown_name
-from cfclip.io.files import alone_at, atomic_write, remove_partials, sha256_of
-from cfclip.io.reach import SECONDS, soon
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, build, fit, named
+from cfclip.io import (
+    SECONDS,
+    FormatError,
+    alone_at,
+    atomic_write,
+    build,
+    fit,
+    named,
+    read_json,
+    remove_partials,
+    sha256_of,
+    soon,
+)
 from cfclip.packs.http_answers import (
     CHUNK_BYTES,
     Answer,
@@ -38,7 +47,7 @@ from cfclip.packs.http_answers import (
 )
 
 if TYPE_CHECKING:
-    from cfclip.optim.descent import Progress
+    from cfclip.optim import Progress
 
 PINS_FILE = "pins.json"
 MOST_BYTES = 8 << 30
@@ -300,7 +309,7 @@ def _reason(error: Exception) -> str:
 
 
 def _progress(have: int, total: int | None, rate: float) -> "Progress":
-    from cfclip.optim.descent import Progress  # which takes a second
+    from cfclip.optim import Progress  # which takes a second
 
     megabytes = round(have / _MEGABYTE)
     steps = megabytes if total is None else max(round(total / _MEGABYTE), megabytes)

@@ -45,9 +45,7 @@ from typing import Any
 import tomli_w
 
 from cfclip.errors import CfclipError, PackError, shown, shown_name
-from cfclip.io.files import atomic_write, leads_out, sha256_of
-from cfclip.io.text_files import read_text
-from cfclip.io.text_formats import build, named, parse_toml
+from cfclip.io import atomic_write, build, leads_out, named, parse_toml, read_text, sha256_of
 
 MANIFEST_FILE = "pack.toml"
 FORMAT_VERSION = 1

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfclip.errors import CheckpointError, InputError, PackError
-from cfclip.io.files import sha256_of
-from cfclip.io.text_files import read_text
-from cfclip.io.text_formats import named
+from cfclip.io import named, read_text, sha256_of
 from cfclip.packs.manifest import (
     GET_AGAIN,
     MANIFEST_FILE,
@@ -26,17 +24,12 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
     from torch import Tensor, nn
 
-    from cfclip.editors.channel_statistics import ChannelStatistics
-    from cfclip.editors.linear_text_map import LinearTextMap
-    from cfclip.embedders.embedder import Embedder
-    from cfclip.encoders.encoder import Encoder
-    from cfclip.encoders.projection import Inversion
-    from cfclip.encoders.projection_config import ProjectionConfig
-    from cfclip.features.identity_network import IdentityNetwork
-    from cfclip.generators.generator import Generator
-    from cfclip.generators.latent_statistics import LatentStatistics
-    from cfclip.generators.stylegan2 import StyleGAN2Config
-    from cfclip.optim.descent import Callback
+    from cfclip.editors import ChannelStatistics, LinearTextMap
+    from cfclip.embedders import Embedder
+    from cfclip.encoders import Encoder, Inversion, ProjectionConfig
+    from cfclip.features import IdentityNetwork
+    from cfclip.generators import Generator, LatentStatistics, StyleGAN2Config
+    from cfclip.optim import Callback
 
 GENERATOR_FILE = "generator.safetensors"
 ENCODER_FILE = "encoder.safetensors"
@@ -118,7 +111,7 @@ class Pack:
 
     def generator(self, device: "str | torch.device" = "cpu") -> "Generator":
         """The generator on `device`. Raises `CheckpointError`; `PackError` if it does not fit."""
-        from cfclip.generators.stylegan2 import load_generator_file
+        from cfclip.generators import load_generator_file
 
         generator = self._once(GENERATOR_FILE, device, load_generator_file)
         if generator.resolution != self.manifest.resolution:
@@ -130,13 +123,13 @@ class Pack:
 
     def embedder(self, device: "str | torch.device" = "cpu") -> "Embedder":
         """The joint image-text embedder on `device`. Raises `CheckpointError`."""
-        from cfclip.embedders.clip import load_clip
+        from cfclip.embedders import load_clip
 
         return self._once(CLIP_FOLDER, device, load_clip)
 
     def encoder(self, device: "str | torch.device" = "cpu") -> "Encoder":
         """The encoder on `device`. Raises `PackError` if there is none or it does not fit."""
-        from cfclip.encoders.opening import load_encoder_file
+        from cfclip.encoders import load_encoder_file
 
         if not self.has_encoder:
             raise PackError(
@@ -160,7 +153,7 @@ class Pack:
 
     def identity(self, device: "str | torch.device" = "cpu") -> "IdentityNetwork":
         """The identity network on `device`. Raises `PackError` if there is none."""
-        from cfclip.features.identity_network import load_identity
+        from cfclip.features import load_identity
 
         if self.identity_file is None:
             raise PackError(
@@ -171,7 +164,7 @@ class Pack:
 
     def latent_statistics(self) -> "LatentStatistics | None":
         """Mean and spread of the generator's W, if they were measured. Raises `CheckpointError`."""
-        from cfclip.generators.latent_statistics import load_latent_statistics
+        from cfclip.generators import load_latent_statistics
 
         if LATENT_STATISTICS_FILE not in self.manifest.files:
             return None
@@ -189,8 +182,8 @@ class Pack:
         The projection starts at what the pack's encoder makes of the images, or without one at the
         generator's mean. Raises `KeyboardInterrupt` if Ctrl-C ended it.
         """
-        from cfclip.encoders.projection import project
-        from cfclip.optim.descent import INTERRUPTED
+        from cfclip.encoders import project
+        from cfclip.optim import INTERRUPTED
 
         generator, images = self.generator(device), images.to(device)
         if self.has_encoder:
@@ -230,7 +223,7 @@ class Pack:
         Raises `PackError` if the pack has none, `CheckpointError` for a file that cannot be read or
         a map made for other models than the pack's.
         """
-        from cfclip.editors.linear_text_map import load_text_map
+        from cfclip.editors import load_text_map
 
         path = self.folder / TEXT_MAP_FILE if file is None else Path(file)
         remedy = f"cfclip fit-text-map FOLDER --pack {self.manifest.name} --out MAP.safetensors"
@@ -249,7 +242,7 @@ class Pack:
         Raises `CheckpointError` for a file that cannot be read or was made for other models than
         the pack's.
         """
-        from cfclip.editors.channel_statistics import load_channel_statistics
+        from cfclip.editors import load_channel_statistics
 
         remedy = f"cfclip fit-global-directions --pack {self.manifest.name} --out FILE.safetensors"
         return self._fitting(load_channel_statistics(file), file, remedy, device)
@@ -287,7 +280,7 @@ def generator_config(name_or_folder: str | Path) -> "StyleGAN2Config":
 
     Raises `PackError` for no such pack, `CheckpointError` for one without a generator.
     """
-    from cfclip.generators.stylegan2 import read_generator_config
+    from cfclip.generators import read_generator_config
 
     return read_generator_config(resolve(name_or_folder) / GENERATOR_FILE)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from cfclip.errors import InputError, PackError, failing_to
-from cfclip.io.files import partial_folder, remove_partials
+from cfclip.io import partial_folder, remove_partials
 from cfclip.packs.manifest import MANIFEST_FILE, check_name
 
 PACKS_VARIABLE = "CFCLIP_PACKS"

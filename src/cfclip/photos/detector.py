@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.io.files import sha256_of
+from cfclip.io import sha256_of
 from cfclip.photos.alignment import Quad
 from cfclip.photos.landmarks import by_size, quad_of
 

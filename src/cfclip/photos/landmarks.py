@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cfclip.errors import InputError, reason_of
-from cfclip.io.text_files import read_text
-from cfclip.io.text_formats import FormatError, finite_number, named, parse_json
+from cfclip.io import FormatError, finite_number, named, parse_json, read_text
 from cfclip.photos.alignment import FARTHEST, Points, Quad, face_quad
 
 _LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)

@@ -14,7 +14,7 @@ from cfclip.settings import check_choice, check_number
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cfclip.images.image_files import OpenedImage
+    from cfclip.images import OpenedImage
     from cfclip.photos.alignment import Quad
 
 PastedRegion: TypeAlias = Literal["changed", "whole"]
@@ -102,7 +102,7 @@ class Photo:
 
     def crop_warnings(self, size: int) -> tuple[str, ...]:
         """All warnings of the crop, one of them if its face is enlarged much."""
-        from cfclip.images.image_files import ENLARGED_WARNING
+        from cfclip.images import ENLARGED_WARNING
 
         if size <= ENLARGED_WARNING * self.quad.size:
             return self.warnings
@@ -136,7 +136,7 @@ def open_photo(picture: "Image.Image | str | Path", config: FaceConfig | None = 
         InputError: an unusable photo, no face, no face of that number, landmarks that do not fit,
             or no detector where one is needed (the extra `photos`).
     """
-    from cfclip.images.image_files import open_image
+    from cfclip.images import open_image
     from cfclip.photos.detector import find_quads
     from cfclip.photos.landmarks import landmarks_file, read_quads
 
@@ -180,14 +180,14 @@ def check_landmarks(config: FaceConfig, photos: int) -> None:
 
 def photo_at(picture: str | Path, quad: "Quad") -> Photo:
     """A photo whose face is known to be in a square. Raises `InputError` as `open_photo` does."""
-    from cfclip.images.image_files import open_image
+    from cfclip.images import open_image
 
     return _photo(picture, open_image(picture, None), quad)
 
 
 def _photo(picture: "Image.Image | str | Path", opened: "OpenedImage", quad: "Quad") -> Photo:
     """A photo with its face in a square of its pixels before any reduction."""
-    from cfclip.provenance.record import file_origin, image_sha256
+    from cfclip.provenance import file_origin, image_sha256
 
     image, warnings, cut = opened.image, opened.warnings, quad.scaled(1 / opened.reduction)
     corners = [list(corner) for corner in quad.corners]

@@ -1,1 +1,5 @@
 """What pictures tell of how they were made: records, metadata, signatures, names of files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

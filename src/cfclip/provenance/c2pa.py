@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from cfclip.errors import InputError, failing_to, reason_of
-from cfclip.io.text_formats import FormatError, field_of, parse_json
+from cfclip.io import FormatError, field_of, parse_json
 from cfclip.provenance.stamping import GENERATED, Provenance
 
 _PNG = "image/png"

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfclip.errors import InputError, failing_to
-from cfclip.io.files import sha256_of, write_whole
+from cfclip.io import sha256_of, write_whole
 
 if TYPE_CHECKING:
     from PIL import Image

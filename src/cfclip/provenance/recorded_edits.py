@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.errors import InputError, shown
-from cfclip.io.text_files import read_json
-from cfclip.io.text_formats import FormatError, field_of, named, table_of
+from cfclip.io import FormatError, field_of, named, read_json, table_of
 from cfclip.provenance.record import APPLY_KIND, EDIT_KIND, FORMAT
 
 

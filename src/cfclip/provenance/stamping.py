@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.images.output_files import encode_png, write_gif, write_png
+from cfclip.images import encode_png, write_gif, write_png
 from cfclip.version import __version__
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def inspect_picture(path: str | Path) -> Inspection:
 
     Raises `InputError` for an unusable picture, or XMP or a manifest that is damaged or hostile.
     """
-    from cfclip.images.image_files import read_xmp
+    from cfclip.images import read_xmp
     from cfclip.provenance.c2pa import credentials_available, read_credentials
     from cfclip.provenance.xmp import read_packet
 

@@ -2,11 +2,10 @@
 
 import torch
 
-from cfclip.editors.mapper_config import TextMapperConfig
-from cfclip.editors.text_mapper import TextMapper
-from cfclip.embedders.embedder import Embedder
+from cfclip.editors import TextMapper, TextMapperConfig
+from cfclip.embedders import Embedder
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
+from cfclip.generators import Generator
 from cfclip.tensors import seeded
 from cfclip.training.draws import Purpose
 from cfclip.training.training_config import TrainingConfig

@@ -12,9 +12,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.foreign.latent_files import read_latents_file
-from cfclip.generators.generator import Generator
-from cfclip.io.files import LATENT_SUFFIXES, sha256_of, split_latents_spec
+from cfclip.foreign import read_latents_file
+from cfclip.generators import Generator
+from cfclip.io import LATENT_SUFFIXES, sha256_of, split_latents_spec
 from cfclip.tensors import seeded
 from cfclip.training.draws import Purpose
 from cfclip.training.processes import Processes

@@ -10,14 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfclip.editors.editor import EditTexts
-from cfclip.editors.latent_optimisation import text_tensors
-from cfclip.embedders.embedder import Embedder
+from cfclip.editors import EditTexts, text_tensors
+from cfclip.embedders import Embedder
 from cfclip.errors import InputError, shown
-from cfclip.generators.generator import Generator
-from cfclip.losses.aspects import aspect_targets, spoken_aspects
-from cfclip.losses.augmentation import RandomPerspective
-from cfclip.losses.objective import EditTensors, Objective
+from cfclip.generators import Generator
+from cfclip.losses import EditTensors, Objective, RandomPerspective, aspect_targets, spoken_aspects
 from cfclip.training.training_config import TrainingConfig
 
 TOTAL = "total"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cfclip.optim.descent import learning_rate
+from cfclip.optim import learning_rate
 from cfclip.settings import DescentSettings
 from cfclip.training.training_config import TrainingConfig
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import check_prompt
 from cfclip.errors import InputError, shown
-from cfclip.io.text_files import parse_lines
-from cfclip.io.text_formats import repeated
+from cfclip.io import parse_lines, repeated
 
 
 @dataclass(frozen=True)

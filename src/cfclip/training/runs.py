@@ -14,10 +14,8 @@ from statistics import fmean
 from typing import Any
 
 from cfclip.errors import InputError, TrainingError, failing_to
-from cfclip.io.files import remove_partials
-from cfclip.io.text_files import read_lines
-from cfclip.io.text_formats import FormatError, field_of, fit, named, parse_json
-from cfclip.optim.descent import Progress
+from cfclip.io import FormatError, field_of, fit, named, parse_json, read_lines, remove_partials
+from cfclip.optim import Progress
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.saved_state import Stateful, read_checkpoint, write_checkpoint
 

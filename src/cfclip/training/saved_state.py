@@ -22,11 +22,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, TrainingError, failing_to, reason_of
-from cfclip.foreign.pickle_values import Budget
-from cfclip.foreign.torch_files import map_file
-from cfclip.foreign.torch_layout import read_torch_data
-from cfclip.io.files import atomic_write
-from cfclip.io.text_formats import parse_json
+from cfclip.foreign import Budget, map_file, read_torch_data
+from cfclip.io import atomic_write, parse_json
 from cfclip.settings import completed
 from cfclip.training.processes import ALONE, Processes
 

@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editors.editor import EditTexts
-from cfclip.editors.text_mapper import BEST, LAST, TextMapper, save_text_mapper
-from cfclip.embedders.embedder import Embedder
+from cfclip.editors import BEST, LAST, EditTexts, TextMapper, save_text_mapper
+from cfclip.embedders import Embedder
 from cfclip.errors import InputError
-from cfclip.generators.generator import Generator
-from cfclip.io.files import alone_in
-from cfclip.losses.terms import ObjectiveConfig
+from cfclip.generators import Generator
+from cfclip.io import alone_in
+from cfclip.losses import ObjectiveConfig
 from cfclip.tensors import mixed_seed
 from cfclip.training.average import Average
 from cfclip.training.board import Board

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from cfclip.editors.mapper_config import GROUPS, Group
+from cfclip.editors import GROUPS, Group
 from cfclip.errors import InputError
-from cfclip.losses.terms import UNPUBLISHED_TERMS, ObjectiveConfig
+from cfclip.losses import UNPUBLISHED_TERMS, ObjectiveConfig
 from cfclip.settings import MOST_AT_ONCE, DescentSettings, all_given, check_choice, number
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]

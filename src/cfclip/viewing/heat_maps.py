@@ -3,7 +3,7 @@
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.losses.changes import changed_pixels, changed_pixels_loss
+from cfclip.losses import changed_pixels, changed_pixels_loss
 from cfclip.tensors import grey_from_unit, signed_from_pil
 
 _WARM = (255, 190, 0)

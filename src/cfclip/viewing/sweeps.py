@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from cfclip.errors import InputError
-from cfclip.provenance.stamping import MARKED, Marking, Provenance, write_animation
+from cfclip.provenance import MARKED, Marking, Provenance, write_animation
 from cfclip.viewing.sheets import enlarged
 
 SWEEP_FRAMES = 13

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cfclip.embedders.prompts import check_prompt
+from cfclip.embedders import check_prompt
 from cfclip.errors import InputError, shown
-from cfclip.io.text_files import read_toml
-from cfclip.io.text_formats import FormatError, build, named, repeated
+from cfclip.io import FormatError, build, named, read_toml, repeated
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS
 from cfclip_benchmark.avatars.language import SHAPE_WORDS

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
-from cfclip.io.text_formats import parse_json
+from cfclip.io import parse_json
 
 CANVAS = 768  # the style's own units per side
 

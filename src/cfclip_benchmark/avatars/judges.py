@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from cfclip.embedders.clip import load_clip
-from cfclip.embedders.embedder import Embedder
-from cfclip_benchmark.probes import ARCHITECTURES, Architecture, Probe, load_probe
+from cfclip.embedders import Embedder, load_clip
+from cfclip_benchmark import ARCHITECTURES, Architecture, Probe, load_probe
 
 PROBES_FOLDER = Path(__file__).with_name("probes")
 """The probes that come with the package."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfclip.embedders.embedder import Embedder
+from cfclip.embedders import Embedder
 from cfclip.tensors import psnr, unit
+from cfclip_benchmark import MeasuredEdit, Probe, StrengthScore, evaluate_in_batches
 from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.scores import score_edits
-from cfclip_benchmark.measured_edits import MeasuredEdit, StrengthScore
-from cfclip_benchmark.probes import Probe, evaluate_in_batches
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
 """Factors on an edit at which it is read as well."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cfclip.errors import InputError
 from cfclip.tensors import check_images, uint8_from_signed
+from cfclip_benchmark import Probe, evaluate_in_batches
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
@@ -22,7 +23,6 @@ from cfclip_benchmark.avatars.attributes import (
     AvatarRecord,
 )
 from cfclip_benchmark.avatars.renderer import PART_COLOURS, render_masks, visibility
-from cfclip_benchmark.probes import Probe, evaluate_in_batches
 
 _BATCH = 100
 

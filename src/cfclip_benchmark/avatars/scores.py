@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cfclip.tensors import psnr, uint8_from_signed
+from cfclip_benchmark import Probe
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
@@ -30,7 +31,6 @@ from cfclip_benchmark.avatars.attributes import (
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
 from cfclip_benchmark.avatars.readings import colour_masks
 from cfclip_benchmark.avatars.renderer import render, visibility
-from cfclip_benchmark.probes import Probe
 
 Family = Literal["hair", "skin", "brow", "lip", "excluded", "reworded", "pair", "control"]
 COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")

@@ -13,10 +13,9 @@ from web_server import Served, served
 from web_window import PATIENCE_SECONDS, PHONE, Window, launched_browser
 
 from cfclip import Session, rerun
-from cfclip.fitting.mapper_training import find_latents, train_mapper
-from cfclip.provenance.record import image_sha256
-from cfclip.provenance.stamping import COMPOSED, GENERATED, inspect_picture
-from cfclip.training.training_config import TrainingConfig
+from cfclip.fitting import find_latents, train_mapper
+from cfclip.provenance import COMPOSED, GENERATED, image_sha256, inspect_picture
+from cfclip.training import TrainingConfig
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from web_client import WebClient
 from web_server import Served, served
 
 from cfclip import Session
-from cfclip.provenance.record import image_sha256
+from cfclip.provenance import image_sha256
 
 pytestmark = pytest.mark.slow
 

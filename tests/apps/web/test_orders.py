@@ -7,10 +7,10 @@ import pytest
 
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import MOST_PROMPTS, OPTIMISATION, SETTINGS, Order, read_order
-from cfclip.editing.defaults import edit_settings
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editing import edit_settings
+from cfclip.editors import LatentOptimisationConfig
 from cfclip.errors import InputError
-from cfclip.packs.manifest import PackManifest, read_manifest
+from cfclip.packs import PackManifest, read_manifest
 
 LAYERS = 8
 

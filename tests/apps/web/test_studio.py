@@ -12,12 +12,11 @@ from cfclip import Session
 from cfclip.apps.web.jobs import Job
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.studio import EDITING, READING, Stage, Studio
-from cfclip.editing.defaults import edit_settings
-from cfclip.editing.results import EditResult
+from cfclip.editing import EditResult, edit_settings
 from cfclip.errors import InputError, PackError
-from cfclip.fitting.mapper_training import find_latents, train_mapper
-from cfclip.provenance.record import image_sha256
-from cfclip.training.training_config import TrainingConfig
+from cfclip.fitting import find_latents, train_mapper
+from cfclip.provenance import image_sha256
+from cfclip.training import TrainingConfig
 
 PIXELS = 10**6
 

@@ -11,7 +11,7 @@ from cfclip.apps.web.page import Page, build_page
 from cfclip.apps.web.studio import Studio
 from cfclip.apps.web.views import Views
 from cfclip.apps.web.visitors import Visitors
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors import LatentOptimisationConfig
 
 ORDER = Order("a", ("a",), OPTIMISATION, 0, "all", LatentOptimisationConfig())
 

@@ -14,9 +14,9 @@ from cfclip.apps.web.pieces import DOWNLOADS
 from cfclip.apps.web.result_files import download
 from cfclip.apps.web.studio import READING, Stage
 from cfclip.apps.web.visitors import KeptEdit, Start, Visitor, Visitors
-from cfclip.editors.optimisation_config import LatentOptimisationConfig
+from cfclip.editors import LatentOptimisationConfig
 from cfclip.errors import InputError
-from cfclip.provenance.stamping import inspect_picture
+from cfclip.provenance import inspect_picture
 
 ORDER = Order("<i>;b", ("<i>", "b"), OPTIMISATION, 1, "all", LatentOptimisationConfig())
 

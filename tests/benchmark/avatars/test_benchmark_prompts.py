@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from cfclip.errors import InputError
-from cfclip.packs.pack import Pack
-from cfclip_benchmark.avatars.attributes import TEST_SEED, sample_records
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
-from cfclip_benchmark.avatars.language import (
+from cfclip.packs import Pack
+from cfclip_benchmark.avatars import (
     TEST_TEMPLATES,
     TRAINING_TEMPLATES,
+    AvatarEdit,
     Claim,
     is_held_out,
+    read_prompts,
     vocabulary,
 )
-from cfclip_benchmark.avatars.scores import AvatarEdit
+from cfclip_benchmark.avatars.attributes import TEST_SEED, sample_records
 
 PROMPTS = read_prompts()
 ENTRY = '[[{}]]\nfamily = "hair"\nprompt = "{} hair"\nwords = {{ hair_colour = "{}" }}\n'

@@ -4,10 +4,8 @@ import torch
 
 from cfclip.errors import InputError
 from cfclip.tensors import uint8_from_signed
+from cfclip_benchmark.avatars import AvatarEdit, Case, draw_avatars, make_cases, pictures, render
 from cfclip_benchmark.avatars.attributes import changed
-from cfclip_benchmark.avatars.cases import Case, draw_avatars, make_cases, pictures
-from cfclip_benchmark.avatars.renderer import render
-from cfclip_benchmark.avatars.scores import AvatarEdit
 
 GREEN = AvatarEdit("hair", "green hair", {"hair_colour": "green"})
 BEARD = AvatarEdit("control", "a beard", {"beard": "beard"})

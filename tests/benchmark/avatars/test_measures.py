@@ -5,8 +5,7 @@ import torch
 from tiny_models import tiny_embedder
 
 from cfclip.tensors import psnr
-from cfclip_benchmark.avatars import judges
-from cfclip_benchmark.avatars.cases import Case, draw_avatars, pictures
+from cfclip_benchmark.avatars import AvatarEdit, Case, draw_avatars, judges, pictures
 from cfclip_benchmark.avatars.measures import (
     STRENGTHS,
     CaseAnswer,
@@ -14,7 +13,6 @@ from cfclip_benchmark.avatars.measures import (
     Subject,
     text_likeness,
 )
-from cfclip_benchmark.avatars.scores import AvatarEdit
 
 SIDE = 128
 GREEN = AvatarEdit("hair", "green hair", {"hair_colour": "green"})

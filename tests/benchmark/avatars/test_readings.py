@@ -8,6 +8,8 @@ from torch import Tensor
 
 from cfclip.errors import InputError
 from cfclip.tensors import signed_from_uint8
+from cfclip_benchmark import ARCHITECTURES, Probe
+from cfclip_benchmark.avatars import load_probes
 from cfclip_benchmark.avatars import readings as module
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
@@ -20,10 +22,8 @@ from cfclip_benchmark.avatars.attributes import (
     sample_records,
 )
 from cfclip_benchmark.avatars.colours import delta_e, lab_from_rgb
-from cfclip_benchmark.avatars.judges import load_probes
 from cfclip_benchmark.avatars.readings import Readings, colour_masks, read_back
 from cfclip_benchmark.avatars.renderer import PART_COLOURS, render, render_masks, visibility
-from cfclip_benchmark.probes import ARCHITECTURES, Probe
 
 EACH = 32
 SMALL_SIDE = 16  # so small that brows and lips have no pixel of their own

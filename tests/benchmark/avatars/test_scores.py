@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from cfclip.tensors import signed_from_uint8
-from cfclip_benchmark.avatars import colours
+from cfclip_benchmark import ARCHITECTURES, Probe
+from cfclip_benchmark.avatars import AvatarEdit, EditScore, colours, read_prompts, score_edits
 from cfclip_benchmark.avatars.attributes import (
     ATTRIBUTES,
     COLOURS,
@@ -18,11 +19,8 @@ from cfclip_benchmark.avatars.attributes import (
     classes,
     sample_records,
 )
-from cfclip_benchmark.avatars.benchmark_prompts import read_prompts
 from cfclip_benchmark.avatars.readings import colour_masks
 from cfclip_benchmark.avatars.renderer import render, render_masks
-from cfclip_benchmark.avatars.scores import AvatarEdit, EditScore, score_edits
-from cfclip_benchmark.probes import ARCHITECTURES, Probe
 
 RESOLUTION = 64
 GREEN_HAIR = AvatarEdit("hair", "green hair", {"hair_colour": "green"})

@@ -45,7 +45,7 @@ class Web(Output):
         """Serve until Ctrl-C."""
         from cfclip.apps.web.server import import_gradio, listen, serve, web_app
         from cfclip.apps.web.studio import Studio
-        from cfclip.fitting.mapper_folders import find_mappers
+        from cfclip.fitting import find_mappers
 
         import_gradio()
         mappers = find_mappers(self.folders)

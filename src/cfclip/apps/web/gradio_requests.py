@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfclip.apps.web.guard import Asgi, Receive, Scope, Send, answer
-from cfclip.io.text_formats import FormatError, parse_json
+from cfclip.io import FormatError, parse_json
 
 _PREFIX = "/gradio_api/"
 _JOIN = f"{_PREFIX}queue/join"

@@ -23,9 +23,9 @@ from cfclip.apps.web.studio import EditJob, Studio
 from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.views import Changes, Views
 from cfclip.apps.web.visitors import Start, Visitor, Visitors
-from cfclip.embedders.prompts import unknown_words
+from cfclip.embedders import unknown_words
 from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
-from cfclip.io.text_formats import whole_number
+from cfclip.io import whole_number
 
 FIRST_SAMPLE = 3
 _TICK_SECONDS = 0.4

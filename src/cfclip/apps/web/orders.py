@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from cfclip.editing.defaults import edit_settings
-from cfclip.editors.optimisation_config import (
+from cfclip.editing import edit_settings
+from cfclip.editors import (
     ALL_LAYERS,
     LatentOptimisationConfig,
     Space,
@@ -13,8 +13,8 @@ from cfclip.editors.optimisation_config import (
     parse_layers,
 )
 from cfclip.errors import InputError
-from cfclip.losses.terms import ObjectiveName
-from cfclip.packs.manifest import PackManifest
+from cfclip.losses import ObjectiveName
+from cfclip.packs import PackManifest
 from cfclip.settings import MOST_SEED
 
 OPTIMISATION = "optimise"

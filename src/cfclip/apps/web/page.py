@@ -9,8 +9,8 @@ import gradio as gr
 from cfclip.apps.web import pieces
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Setting
-from cfclip.editors.optimisation_config import ALL_LAYERS, LatentOptimisationConfig
-from cfclip.images.kinds import SUFFIXES
+from cfclip.editors import ALL_LAYERS, LatentOptimisationConfig
+from cfclip.images import SUFFIXES
 
 CSS_FILE = Path(__file__).parent / "page.css"
 TITLE = "cfclip"

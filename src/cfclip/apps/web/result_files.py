@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfclip.apps.web.pieces import DOWNLOADS
-from cfclip.editing.results import EditResult
+from cfclip.editing import EditResult
 from cfclip.errors import InputError
-from cfclip.provenance.stamping import provenance_of
-from cfclip.viewing.sweeps import write_sweep
+from cfclip.provenance import provenance_of
+from cfclip.viewing import write_sweep
 
 
 @dataclass(frozen=True)

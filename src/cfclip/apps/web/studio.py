@@ -13,19 +13,13 @@ from PIL import Image
 from cfclip.apps.web.jobs import Job
 from cfclip.apps.web.orders import OPTIMISATION, Order
 from cfclip.apps.web.visitors import Start
-from cfclip.editing.edited_sources import source_of
-from cfclip.editing.methods import MAPPER, METHODS
-from cfclip.editing.methods import OPTIMISATION as METHOD_OF_PAGE
-from cfclip.editing.opened_methods import OpenedMethod
-from cfclip.editing.results import EditResult
-from cfclip.editing.session import Session
-from cfclip.editing.sources import Source
-from cfclip.editors.editor import EditProgress
+from cfclip.editing import MAPPER, METHODS, EditResult, OpenedMethod, Session, Source, source_of
+from cfclip.editing import OPTIMISATION as METHOD_OF_PAGE
+from cfclip.editors import EditProgress
 from cfclip.errors import CfclipError, CheckpointError, InputError
-from cfclip.images.image_files import open_image
-from cfclip.optim.descent import Callback, DescentStep
-from cfclip.packs.capabilities import EXAMPLES, example_prompts
-from cfclip.packs.registry import available_packs, resolve
+from cfclip.images import open_image
+from cfclip.optim import Callback, DescentStep
+from cfclip.packs import EXAMPLES, available_packs, example_prompts, resolve
 from cfclip.tensors import pil_from_signed
 
 PREVIEW_SECONDS = 0.5

@@ -9,9 +9,9 @@ from cfclip.apps.web.orders import OPTIMISATION, SETTINGS, Order
 from cfclip.apps.web.page import OPTIMISING, Page
 from cfclip.apps.web.studio import Studio
 from cfclip.apps.web.visitors import KeptEdit, Start, Visitor
-from cfclip.editing.defaults import edit_settings
-from cfclip.editors.optimisation_config import ALL_LAYERS
-from cfclip.viewing.heat_maps import changed_share, heat_map
+from cfclip.editing import edit_settings
+from cfclip.editors import ALL_LAYERS
+from cfclip.viewing import changed_share, heat_map
 
 Changes = dict[Any, Any]
 """Field to its new value."""

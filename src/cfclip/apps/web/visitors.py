@@ -15,10 +15,9 @@ from PIL import Image
 from cfclip.apps.web.jobs import BusyError, Job
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import Order
-from cfclip.editing.results import EditResult
-from cfclip.editing.sources import Source
+from cfclip.editing import EditResult, Source
 from cfclip.errors import InputError
-from cfclip.optim.descent import Callback
+from cfclip.optim import Callback
 
 _TOKEN_BYTES = 24
 _LONGEST_KEY = 100

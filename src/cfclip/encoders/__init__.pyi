@@ -1,0 +1,16 @@
+from .encoder import Encoder as Encoder
+from .latent_encoder import LatentEncoder as LatentEncoder
+from .latent_encoder import LatentEncoderConfig as LatentEncoderConfig
+from .opening import load_encoder as load_encoder
+from .opening import load_encoder_file as load_encoder_file
+from .opening import save_encoder as save_encoder
+from .pivotal_tuning import tune_generator as tune_generator
+from .projection import Inversion as Inversion
+from .projection import measure_inversion as measure_inversion
+from .projection import project as project
+from .projection import reproduction_warning as reproduction_warning
+from .projection_config import ProjectionConfig as ProjectionConfig
+from .projection_config import TuningConfig as TuningConfig
+from .style_encoder import StyleEncoder as StyleEncoder
+from .style_encoder import StyleEncoderConfig as StyleEncoderConfig
+from .style_encoder import StyleEncoderKind as StyleEncoderKind

@@ -1,0 +1,10 @@
+from .identity_network import IdentityNetwork as IdentityNetwork
+from .identity_network import load_identity as load_identity
+from .identity_network import save_identity as save_identity
+from .irse import EXPANSION as EXPANSION
+from .irse import LAST_UNITS as LAST_UNITS
+from .irse import load_normed as load_normed
+from .irse import stem_of as stem_of
+from .irse import units_of as units_of
+from .irse import width_of as width_of
+from .term_networks import NetworkFiles as NetworkFiles

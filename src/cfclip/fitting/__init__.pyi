@@ -1,0 +1,11 @@
+from .captioned_pictures import read_captioned_folder as read_captioned_folder
+from .channels import fit_channels as fit_channels
+from .channels import remove_checkpoints as remove_checkpoints
+from .mapper_folders import find_mappers as find_mappers
+from .mapper_training import TrainedMapper as TrainedMapper
+from .mapper_training import TrainingLatents as TrainingLatents
+from .mapper_training import check_training as check_training
+from .mapper_training import find_latents as find_latents
+from .mapper_training import train_mapper as train_mapper
+from .text_maps import FittedTextMap as FittedTextMap
+from .text_maps import fit_captioned_folder as fit_captioned_folder

@@ -1,0 +1,15 @@
+from .colour_profiles import Ground as Ground
+from .image_files import ENLARGED_WARNING as ENLARGED_WARNING
+from .image_files import OpenedImage as OpenedImage
+from .image_files import open_image as open_image
+from .image_files import read_xmp as read_xmp
+from .kinds import SUFFIXES as SUFFIXES
+from .kinds import is_other_picture as is_other_picture
+from .kinds import is_pattern as is_pattern
+from .kinds import list_pictures as list_pictures
+from .kinds import opens_by_name as opens_by_name
+from .kinds import skipped_line as skipped_line
+from .output_files import check_outputs as check_outputs
+from .output_files import encode_png as encode_png
+from .output_files import write_gif as write_gif
+from .output_files import write_png as write_png

@@ -1,0 +1,9 @@
+from .descent import COMPLETED as COMPLETED
+from .descent import CONVERGED as CONVERGED
+from .descent import INTERRUPTED as INTERRUPTED
+from .descent import STOPPED as STOPPED
+from .descent import Callback as Callback
+from .descent import DescentStep as DescentStep
+from .descent import Progress as Progress
+from .descent import descend as descend
+from .descent import learning_rate as learning_rate

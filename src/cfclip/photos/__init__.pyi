@@ -1,0 +1,10 @@
+from .alignment import Quad as Quad
+from .landmarks import landmarks_file as landmarks_file
+from .pasting import paste_back as paste_back
+from .photo import FEATHER as FEATHER
+from .photo import FaceConfig as FaceConfig
+from .photo import PasteBack as PasteBack
+from .photo import Photo as Photo
+from .photo import check_landmarks as check_landmarks
+from .photo import open_photo as open_photo
+from .photo import photo_at as photo_at

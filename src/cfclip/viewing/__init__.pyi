@@ -1,0 +1,15 @@
+from .charts import MOST_DRAWN as MOST_DRAWN
+from .charts import Point as Point
+from .charts import Series as Series
+from .charts import chart as chart
+from .charts import curve as curve
+from .charts import picture_of as picture_of
+from .charts import svg_of as svg_of
+from .heat_maps import changed_share as changed_share
+from .heat_maps import heat_map as heat_map
+from .sheets import Tile as Tile
+from .sheets import fitted as fitted
+from .sheets import in_rows as in_rows
+from .sheets import sheet as sheet
+from .sheets import strip as strip
+from .sweeps import write_sweep as write_sweep
