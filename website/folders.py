@@ -20,7 +20,7 @@ def modules(root: Path = SOURCE) -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """`cfclip/losses/clip_nce.py` -> `cfclip.losses.clip_nce`; a package has its own name."""
+    """`cfclip/losses/terms.py` -> `cfclip.losses.terms`; a package has its own name."""
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
