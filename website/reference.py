@@ -31,7 +31,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
         "cfclip.generators.opening",
     ),
     "Embedders": (
-        *("cfclip.embedders.embedder", "cfclip.embedders.clip", "cfclip.embedders.clip"),
+        *("cfclip.embedders.embedder", "cfclip.embedders.clip"),
         "cfclip.embedders.prompts",
     ),
     "Encoders and inversion": (

@@ -11,7 +11,7 @@ pictures/METHOD/  the edits
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from PIL import Image
 
 from cfclip.errors import InputError, failing_to
 from cfclip.io import alone_in, field_of, named, parse_json, read_json, remove_partials, write_whole
+from cfclip.losses import ObjectiveConfig
 from cfclip.provenance import differences, write_json
+from cfclip.settings import completed
 from cfclip_benchmark.measured_edits import ROWS_FILE
 
 DESCRIPTION_FILE = "bench.json"
@@ -119,6 +121,14 @@ class BenchmarkFolder:
 
 
 def _of_methods(description: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    """`description` with those methods alone: the others may come and go."""
-    kept = {name: each for name, each in description[_METHODS].items() if name in names}
+    """`description` with those methods alone: the others may come and go.
+
+    A term of an objective may be newer than the benchmark.
+    """
+    terms = {"settings": asdict(ObjectiveConfig())}
+    kept = {
+        name: completed(each, terms)
+        for name, each in description[_METHODS].items()
+        if name in names
+    }
     return {**description, _METHODS: kept}

@@ -53,6 +53,12 @@ def test_a_batch_by_any_method(
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["done"] == 3
     assert main([*command, "--json"]) == 0  # which goes on, with nothing left
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["done_now"] == 0
+    changed_nothing = [*command, "--beta", "0.99", "--json"]  # of two values, the last counts
+    changed_nothing[3] = str(tmp_path / "nothing")
+    assert main(changed_nothing) == 0
+    capsys.readouterr()
+    results = (tmp_path / "nothing" / "results.jsonl").read_text()
+    assert results.count("no channel's cosine with the text is above beta 0.99") == 3
     other = [*command[:-1], "2", "--alpha", "9"]
     assert "settings" in refused_by(capsys, other)
 
@@ -61,7 +67,7 @@ def test_a_batch_by_any_method(
     ("arguments", "message"),
     [
         (["--method", "magic"], "method is 'magic', expected one of optimisation, mapper, "),
-        (["--method", "mapper"], "0 files are given for mapper, expected 1"),
+        (["--method", "mapper"], "0 files are given for mapper, expected 1 (--files): a run of"),
         (["--method", "mapper", "--files", "nonesuch"], "there is no mapper"),
         (["--files", "nonesuch"], "1 files are given for optimisation, expected 0"),
     ],
@@ -87,6 +93,26 @@ def test_help_tells_the_settings_of_a_method(
     assert all(each in told for each in ("optimisation", "styleclip-mapper", "--files"))
 
 
+def test_a_mapper_that_knows_one_text_needs_none(
+    method_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def edit(run: str) -> list[str]:
+        mapper = ["--method", "mapper", f"--files={method_files / run}"]
+        return ["edit", "sample:5", "--pack", "tiny", *mapper, "--out", str(tmp_path / "out")]
+
+    assert main(edit("latent")) == 0
+    assert (tmp_path / "out" / "sample-5_green-hair.png").exists()
+    capsys.readouterr()
+    assert "this mapper was trained for 2 texts, give one" in refused_by(capsys, edit("text"))
+    assert "exists already" in refused_by(capsys, edit("latent"))
+
+
+def test_of_several_methods_the_last_is_taken(method_files: Path, tmp_path: Path) -> None:
+    chosen = options("styleclip-global", method_files)
+    command = ["edit", "sample:5", GREEN, "--method", "mapper", *chosen, "--beta", "0.01"]
+    assert main([*command, "--quiet", "--out", str(tmp_path)]) == 0
+
+
 def test_terms_that_need_networks(
     method_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,8 +135,18 @@ def test_terms_that_need_networks(
     rows = ["batch", "sample:5", "--text", GREEN, "--pack", "tiny", "--steps", "2", "--quiet"]
     assert main([*rows, *weights, *files, "--workers", "1", "--out", str(tmp_path / "rows")]) == 0
     capsys.readouterr()
+    for options, line in (
+        (given, "perceptual is 0, which leaves its network unused; give it a weight"),
+        (
+            weights,
+            "perceptual is 0.5, but there is no network for it; give its file (--perceptual-",
+        ),
+        (
+            weights[:2],
+            "0 files are given for optimisation, expected 1 (--files): the network of id",
+        ),
+    ):
+        assert line in refused_by(capsys, [*command, *options, "--out", str(tmp_path / "none")])
     few = [*command, *weights, *files[:1], "--out", str(out)]
-    line = (
-        "1 files are given for optimisation, expected 2, the network of identity and of perceptual"
-    )
+    line = "1 files are given for optimisation, expected 2 (--files): the network of identity and"
     assert line in refused_by(capsys, [*few, "--overwrite"])

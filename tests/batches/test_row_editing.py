@@ -143,3 +143,12 @@ def test_other_models_than_those_of_the_job(tiny_pack: Path, run: Path, tmp_path
 
 def test_the_generator_alone(editor: RowEditor) -> None:
     assert editor.synthesis_rate(0.01) > 0
+
+
+def test_the_networks_of_terms_are_part_of_what_was_begun(tiny_pack: Path, tmp_path: Path) -> None:
+    job = job_of(tiny_pack, None, tmp_path)
+    assert set(job.claim("folder")) == {
+        *("pack", "mapper", "settings", "projection", "form", "metadata", "signed")
+    }
+    claims = [replace(job, hashes=(digest,)).claim("folder") for digest in ("a" * 64, "b" * 64)]
+    assert claims[0] != claims[1]

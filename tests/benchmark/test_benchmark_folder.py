@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_methods_come_and_go(folder: BenchmarkFolder) -> None:
     assert folder.description()["methods"] == {**DESCRIPTION["methods"], "other": {"files": ["a"]}}
     with pytest.raises(InputError, match=r"another methods\.other\.files; choose another"):
         folder.claim({**DESCRIPTION, "methods": {"other": {"files": ("b",)}}}, resume=True)
+
+
+def test_a_benchmark_that_is_older_than_a_term_goes_on(folder: BenchmarkFolder) -> None:
+    folder.claim(DESCRIPTION, resume=False)
+    for weight, goes_on in ((0.0, True), (0.5, False)):
+        settings = {"lr": 0.1, "identity": weight}
+        with nullcontext() if goes_on else pytest.raises(InputError, match=r"settings\.identity"):
+            folder.claim({**DESCRIPTION, "methods": {"mine": {"settings": settings}}}, resume=True)
 
 
 def test_every_difference_is_named(folder: BenchmarkFolder) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_methods import BLUE, GREEN, files, opened
 
-from cfclip.editing import Session, open_method
+from cfclip.editing import Session, open_mapper, open_method
 from cfclip.editing.methods import METHODS, styleclip_optimisation
 from cfclip.editors import LAST, EditRequest, LatentOptimisation, load_text_mapper
 from cfclip.errors import CheckpointError, InputError, PackError
@@ -174,3 +174,16 @@ def test_models_that_are_missing_or_others(
     without = assemble_pack(tiny_pack_copy, pack.manifest)
     with pytest.raises(PackError, match="pack 'tiny' has no text map"):
         open_method("logit-text-map", without)
+
+
+def test_an_opened_method_has_its_settings(session: Session, method_files: Path) -> None:
+    method = opened("optimisation", session, method_files)
+    for more in ({"steps": 5}, {"files": ["nonesuch"]}, {"text_map": "nonesuch"}, {"nonsense": 5}):
+        with pytest.raises(InputError, match="those of the opened method"):
+            session.edit("sample:5", GREEN, method=method, **more)
+
+
+def test_what_cannot_be_applied_is_named(session: Session, method_files: Path) -> None:
+    mapper: Any = open_mapper(session.pack, method_files / "text")
+    with pytest.raises(InputError, match="cannot apply a MapperEdit; give a folder, a file, or"):
+        session.apply(mapper, "sample:5", GREEN)

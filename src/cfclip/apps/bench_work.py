@@ -33,8 +33,8 @@ class BenchWork(OnPack):
     """Folder for all that is made; made if needed."""
 
     methods: tuple[str, ...] = ()
-    """Methods to compare, by their names in docs/BASELINES.md; if none is given, all that optimise
-    and those that --files are given for."""
+    """Methods to compare, by the names that `cfclip edit --help` has; if none is given, all that
+    optimise and those that --files are given for."""
 
     files: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """METHOD=PATH: what a method takes, such as cfclip-mapper=runs/all; of a folder of trainings,

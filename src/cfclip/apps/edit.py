@@ -39,7 +39,7 @@ from cfclip.apps.tasks import (
 )
 from cfclip.editing import OPTIMISATION, method_named
 from cfclip.encoders import ProjectionConfig, TuningConfig
-from cfclip.errors import RECOVERABLE
+from cfclip.errors import RECOVERABLE, InputError
 from cfclip.photos import FaceConfig, PasteBack
 from cfclip.provenance import EditFiles, edit_files, edit_name
 
@@ -291,20 +291,35 @@ class Edit(PackWork):
         """Edit each picture; one that fails does not lose the others."""
         from cfclip.embedders import check_prompt
 
-        method_named(self.method)
-        pictures, texts = pictures_and_texts(self.images, self.text, self.out)
+        trained = method_named(self.method).fewest_files > 0
+        pictures, texts = pictures_and_texts(self.images, self.text, self.out, trained)
         prompts = tuple(check_prompt(text) for text in texts)
         tasks, failures = find_tasks(pictures, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
         strengths = chosen_strengths(self.strength, self.settings.strength)
         saving = Saving(self, strengths, self.paste.chosen)
-        saving.check(tasks, (prompts,))
-        return self._work(saving, prompts).run(tasks, failures)
+        if prompts:  # before models are opened
+            saving.check(tasks, (prompts,))
+        work = self._work(saving, prompts)
+        saving.check(tasks, work.edits)
+        return work.run(tasks, failures)
 
     @property
     def _method_files(self) -> list[Path]:
         """Those given as such, then the networks of terms, in the order of the terms."""
-        kept = self.identity_network if getattr(self.settings, "identity", 0.0) else None
+        identity, perceptual = (
+            getattr(self.settings, name, 0.0) for name in ("identity", "perceptual")
+        )
+        if self.perceptual_network is not None and not perceptual:
+            raise InputError(
+                "perceptual is 0, which leaves its network unused; give it a weight (--perceptual)"
+            )
+        if perceptual and self.perceptual_network is None and not self.files:
+            raise InputError(
+                f"perceptual is {perceptual}, but there is no network for it; give its file "
+                "(--perceptual-network), or set it to 0"
+            )
+        kept = self.identity_network if identity else None
         return [*self.files, *filter(None, (kept, self.perceptual_network))]
 
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
@@ -320,10 +335,10 @@ class Edit(PackWork):
             measure = IdentityMeasure(self.identity_network, self.device)
         config = replace(as_settings(self.settings), strength=saving.strengths[0])
         method = session.method(self.method, self._method_files, config, text_map=self.text_map)
-        session.check_edit(method, prompts, self.source_text, self.unrealistic_text)
+        texts = session.check_edit(method, prompts, self.source_text, self.unrealistic_text)
         return EditWork(
             saving,
-            (prompts,),
+            (texts.prompts,),
             session,
             method,
             self.face,

@@ -205,7 +205,7 @@ class GridCompare(EditGrid):
     --methods, a row for each picture and text, and a column for each method."""
 
     methods: tuple[str, ...] = ()
-    """Methods to compare, by their names in docs/BASELINES.md."""
+    """Methods to compare, by the names that `cfclip edit --help` has."""
 
     def run(self) -> int:
         """Make each edit once."""

@@ -258,12 +258,16 @@ def training_in(arguments: Sequence[str]) -> "TrainingConfig":
 
 
 def _value_in(arguments: Sequence[str], option: str) -> str | None:
+    """What the parser takes: the last of several, none of what follows "--"."""
+    value = None
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument == "--":
+            break
         if argument == option:
-            return following
-        if argument.startswith(option + "="):
-            return argument.partition("=")[2]
-    return None
+            value = following
+        elif argument.startswith(option + "="):
+            value = argument.partition("=")[2]
+    return value
 
 
 def pack_settings(pack: str, method: str = OPTIMISATION) -> tuple[EditSettings, ProjectionConfig]:

@@ -131,12 +131,12 @@ def _choices(place: str) -> tuple[str, ...]:
 
 
 def pictures_and_texts(
-    given: Sequence[str], texts: Sequence[str], out: Path
+    given: Sequence[str], texts: Sequence[str], out: Path, trained: bool = False
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What `cfclip edit` is to work on, and what its pictures shall show.
 
     Without --text, the first of `given` is a picture and the others are texts; with it all are
-    pictures.
+    pictures. A method that was `trained` may know its text, if there is none.
 
     Raises `InputError` if there is no picture, or a text is none; the line tells the right command.
     """
@@ -149,6 +149,8 @@ def pictures_and_texts(
     known = set(pictures)
     if len(given) == 1 and any(map(str.isspace, given[0])) and not pictures:
         raise InputError(f"no pictures; {_remedy((), given, out)}")
+    if trained and set(given) == known:
+        return tuple(given), ()
     if len(given) == 1:
         raise InputError(f"no text; {_remedy(given, (), out)}")
     if mistaken := [each for each in given[1:] if each in known]:

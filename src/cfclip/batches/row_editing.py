@@ -30,6 +30,7 @@ from cfclip.editing import (
 from cfclip.editors import OnePassEditor
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import RECOVERABLE, CheckpointError, PackError, failure_line
+from cfclip.optim import COMPLETED
 from cfclip.provenance import Marking, encode_picture, provenance_of
 from cfclip.settings import EditSettings
 from cfclip.tensors import pil_from_signed
@@ -82,8 +83,8 @@ class BatchJob:
             "metadata": self.marking.metadata,
             "signed": self.marking.signer is not None,
         }
-        if self.method in (OPTIMISATION, MAPPER):  # folders that have these alone go on
-            return claim
+        if self.method == MAPPER or (self.method == OPTIMISATION and not self.hashes):
+            return claim  # as folders have it that were begun when there was nothing else
         return {**claim, "method": self.method, "files": list(self.hashes)}
 
 
@@ -222,13 +223,17 @@ class RowEditor:
         latents = torch.stack([start.latents for start in filled])
         editor, _ = self._codes(starts[0].row.text)
         codes = torch.cat([self._codes(start.row.text)[1] for start in filled])
+        for place, start in enumerate(starts):
+            reason = editor.stop_reason(codes[place : place + 1])
+            if reason != COMPLETED:
+                filled[place] = replace(start, warnings=(*start.warnings, reason))
         offset = editor.offset(latents, codes)
         strengths = latents.new_tensor([start.row.strength for start in filled])
         factors = strengths.reshape(-1, *[1] * (offset.ndim - 1))
         pictures = pil_from_signed(editor.space_of(latents).render(factors * offset))
         return [
             self._outcome(start, picture, None)
-            for start, picture in zip(starts, pictures, strict=False)
+            for start, picture in zip(filled[: len(starts)], pictures, strict=False)
         ]
 
     def _optimise(self, start: _Start) -> list[Outcome]:

@@ -7,6 +7,7 @@ from .defaults import training_settings as training_settings
 from .edited_sources import source_of as source_of
 from .inversions import InversionCallback as InversionCallback
 from .inversions import Inversions as Inversions
+from .inversions import Inverted as Inverted
 from .inversions import face_warnings as face_warnings
 from .inversions import inversion_content as inversion_content
 from .latent_sources import CodeReader as CodeReader
@@ -20,10 +21,12 @@ from .methods import METHODS as METHODS
 from .methods import OPTIMISATION as OPTIMISATION
 from .methods import OPTIMISATIONS as OPTIMISATIONS
 from .methods import OURS as OURS
+from .methods import Method as Method
 from .methods import method_named as method_named
 from .opened_methods import OpenedMethod as OpenedMethod
 from .opened_methods import edit_request as edit_request
 from .opened_methods import open_method as open_method
+from .replay import Rerun as Rerun
 from .replay import rerun as rerun
 from .results import EditResult as EditResult
 from .results import circumstances as circumstances

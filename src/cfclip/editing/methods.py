@@ -73,7 +73,8 @@ class Method:
         if count < self.fewest_files or (self.most_files is not None and count > self.most_files):
             exactly = self.fewest_files == self.most_files
             wanted = f"{self.fewest_files}" + ("" if exactly else " or more")
-            raise InputError(f"{count} files are given for {self.name}, expected {wanted}")
+            of = f" (--files): {self.takes}" if self.takes else ""
+            raise InputError(f"{count} files are given for {self.name}, expected {wanted}{of}")
 
     def configure(
         self,

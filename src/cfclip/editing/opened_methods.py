@@ -229,7 +229,7 @@ def _networks(opening: Opening) -> dict[str, nn.Module]:
     if own is not None and len(files) == len(needed) - 1:
         files.insert(needed.index(_IDENTITY), own)
     if len(files) != len(needed):
-        of = f", the network of {' and of '.join(needed)}" if needed else ""
+        of = f" (--files): the network of {' and of '.join(needed)}" if needed else ""
         raise InputError(
             f"{len(files)} files are given for {opening.method.name}, expected {len(needed)}{of}"
         )

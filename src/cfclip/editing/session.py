@@ -207,7 +207,13 @@ class Session:
         given = (text,) if isinstance(text, str) else tuple(text)
         for each in given:
             check_prompt(each)  # before models are opened
-        if isinstance(method, str):
+        if isinstance(method, OpenedMethod):
+            if config is not None or files or text_map is not None or settings:
+                raise InputError(
+                    "files, text_map and settings are those of the opened method; give them when "
+                    "it is opened, or name the method"
+                )
+        else:
             method = self.method(method, files, config, text_map=text_map, **settings)
         texts = self.check_edit(method, given, source_text, unrealistic_text)
         check_seed(seed)
@@ -288,6 +294,11 @@ class Session:
             InputError: a picture, text or strength that cannot be used.
             CheckpointError: no usable mapper, or one for other models.
         """
+        if not isinstance(mapper, str | Path | OpenedMethod):
+            raise InputError(
+                f"cannot apply a {type(mapper).__name__}; give a folder, a file, or what "
+                'Session.method("mapper", [FILE]) gives'
+            )
         opened = mapper if isinstance(mapper, OpenedMethod) else self.method(MAPPER, [mapper])
         return self.edit(
             [images] if isinstance(images, Editable) else images,

@@ -13,6 +13,7 @@ from .editor import EditRequest as EditRequest
 from .editor import EditTexts as EditTexts
 from .editor import OnePassEditor as OnePassEditor
 from .global_config import ChannelFitConfig as ChannelFitConfig
+from .global_config import GlobalDirectionsConfig as GlobalDirectionsConfig
 from .global_directions import GlobalDirections as GlobalDirections
 from .latent_mapper import LatentMapper as LatentMapper
 from .latent_mapper import MappingNetwork as MappingNetwork
@@ -30,6 +31,7 @@ from .mapper_checkpoints import load_released_mapper as load_released_mapper
 from .mapper_config import GROUP_LAYERS as GROUP_LAYERS
 from .mapper_config import GROUPS as GROUPS
 from .mapper_config import Group as Group
+from .mapper_config import LatentMapperConfig as LatentMapperConfig
 from .mapper_config import MapperEditConfig as MapperEditConfig
 from .mapper_config import TextMapperConfig as TextMapperConfig
 from .mapper_config import groups_of as groups_of
@@ -44,6 +46,9 @@ from .optimisation_config import Space as Space
 from .optimisation_config import Start as Start
 from .optimisation_config import TextMapFitConfig as TextMapFitConfig
 from .optimisation_config import parse_layers as parse_layers
+from .spaces import LatentSpace as LatentSpace
+from .spaces import StyleSpace as StyleSpace
+from .spaces import WPlusSpace as WPlusSpace
 from .text_map_fit import FEWEST as FEWEST
 from .text_map_fit import NO_SOURCE as NO_SOURCE
 from .text_map_fit import TextMapPairs as TextMapPairs

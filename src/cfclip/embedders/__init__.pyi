@@ -1,3 +1,4 @@
+from .clip import ClipEmbedder as ClipEmbedder
 from .clip import OpenedClip as OpenedClip
 from .clip import load_clip as load_clip
 from .clip import open_clip_model as open_clip_model

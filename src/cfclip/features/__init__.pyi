@@ -8,3 +8,5 @@ from .irse import stem_of as stem_of
 from .irse import units_of as units_of
 from .irse import width_of as width_of
 from .term_networks import NetworkFiles as NetworkFiles
+from .vgg import VGG19Features as VGG19Features
+from .vgg import load_perceptual as load_perceptual

@@ -24,4 +24,5 @@ from .terms import UNPUBLISHED_TERMS as UNPUBLISHED_TERMS
 from .terms import ObjectiveConfig as ObjectiveConfig
 from .terms import ObjectiveName as ObjectiveName
 from .terms import OwnNegatives as OwnNegatives
+from .terms import Term as Term
 from .terms import beyond_published as beyond_published
