@@ -5,7 +5,8 @@ python -m website.folders --out docs/images/folders.svg
 
 import argparse
 import ast
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -124,15 +125,17 @@ def draw(path: Path) -> None:
                 look = {"arrowstyle": "->", "color": "#78909c", "shrinkA": 1, "shrinkB": 2}
                 ends = {"patchA": boxes[name], "patchB": boxes[target]}
                 axes.annotate("", places[target], places[name], arrowprops=look | ends)
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="svg", metadata={"Date": None}, transparent=False)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Draw the folders and what they import.")
     parser.add_argument("--out", type=Path, required=True, help="SVG file to write")
-    draw(parser.parse_args().out)
+    draw(parser.parse_args(arguments).out)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -307,3 +307,10 @@ def test_what_is_plain() -> None:
     assert plain("ordinary \u00a0\u3000") == "ordinary \u00a0\u3000"
     assert shortened("x" * LONGEST_LINE) == "x" * LONGEST_LINE
     assert len(shortened("x" * (LONGEST_LINE + 1))) == LONGEST_LINE
+
+
+def test_a_word_that_is_no_text_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", "a.png", "--quiet", "\udcff"])
+    assert ended.value.code == 2
+    assert "Unrecognized" in capsys.readouterr().err

@@ -169,8 +169,8 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path, tiny_pack: Path) -> None:
     """Also where colours are forced, as services that run tests do."""
     code = """
 import sys
-from cfclip.apps import cli, progress
-progress.LINE_SECONDS = 0.02
+from cfclip.apps import cli, console
+console.LINE_SECONDS = 0.02
 sys.exit(cli.main(sys.argv[1:]))
 """
     command = f"edit sample:1 face --pack tiny --steps 40 --patience 0 --out {tmp_path}"

@@ -97,7 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    with open(os.devnull, "w") as null, redirect_stdout(null), redirect_stderr(null):
+    # A name of a file may have bytes that are no text.
+    with (
+        open(os.devnull, "w", errors="replace") as null,
+        redirect_stdout(null),
+        redirect_stderr(null),
+    ):
         yield
 
 

@@ -3,7 +3,7 @@ edited and saved, and one that fails loses no other."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -298,8 +298,7 @@ class Edit(PackWork):
         check_photos(tasks, self.face, self.paste.chosen)
         strengths = chosen_strengths(self.strength, self.settings.strength)
         saving = Saving(self, strengths, self.paste.chosen)
-        if prompts:  # before models are opened
-            saving.check(tasks, (prompts,))
+        saving.check(tasks, (prompts,) * bool(prompts))  # before models are opened
         work = self._work(saving, prompts)
         saving.check(tasks, work.edits)
         return work.run(tasks, failures)
@@ -307,9 +306,8 @@ class Edit(PackWork):
     @property
     def _method_files(self) -> list[Path]:
         """Those given as such, then the networks of terms, in the order of the terms."""
-        identity, perceptual = (
-            getattr(self.settings, name, 0.0) for name in ("identity", "perceptual")
-        )
+        weights = asdict(self.settings)
+        perceptual = weights.get("perceptual", 0.0)
         if self.perceptual_network is not None and not perceptual:
             raise InputError(
                 "perceptual is 0, which leaves its network unused; give it a weight (--perceptual)"
@@ -319,7 +317,7 @@ class Edit(PackWork):
                 f"perceptual is {perceptual}, but there is no network for it; give its file "
                 "(--perceptual-network), or set it to 0"
             )
-        kept = self.identity_network if identity else None
+        kept = self.identity_network if weights.get("identity") else None
         return [*self.files, *filter(None, (kept, self.perceptual_network))]
 
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
