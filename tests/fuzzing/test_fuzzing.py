@@ -1,6 +1,7 @@
 """A thousand malformed inputs through the command line; and that what is wrong would be seen."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fuzzing.worker import Start
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits processes as Linux does")
 
+ROOT = Path(__file__).parents[2]
 CASES, PROCESSES, SEED = 1000, 4, 0
 REFUSED = Ended(
     start=Start(Case("texts", "", ["inspect", "a.png"]), seconds=1.0, megabytes=300.0),
@@ -32,11 +34,13 @@ REFUSED = Ended(
 
 @pytest.mark.slow
 def test_no_malformed_input_does_harm(tmp_path: Path) -> None:
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    # As `make fuzz` says; whatever else Python's own path has is installed.
+    (path,) = re.findall(r"PYTHONPATH=(\S+) .* -m fuzzing", (ROOT / "Makefile").read_text())
     counts = ["--cases", str(CASES), "--processes", str(PROCESSES), "--seed", str(SEED)]
     run = subprocess.run(
         [sys.executable, "-m", "fuzzing", *counts, "--out", tmp_path],
-        env={**os.environ, "PYTHONPATH": path},
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{path}:{os.environ.get('PYTHONPATH', '')}"},
         capture_output=True,
         text=True,
         check=False,
