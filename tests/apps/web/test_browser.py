@@ -148,7 +148,7 @@ def test_a_trained_mapper_edits_at_once(window: Window, tmp_path: Path) -> None:
     window.page.wait_for_function("document.querySelector('#cf-text input').value === 'red skin'")
     window.edit()
     assert "in one pass" in window.told
-    assert window.record(tmp_path)["kind"] == "apply"
+    assert window.record(tmp_path)["method"] == "mapper"
 
 
 def test_a_picture_is_uploaded_and_leaves_no_file(
