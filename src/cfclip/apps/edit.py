@@ -293,32 +293,32 @@ class Edit(PackWork):
 
         trained = method_named(self.method).fewest_files > 0
         pictures, texts = pictures_and_texts(self.images, self.text, self.out, trained)
-        prompts = tuple(check_prompt(text) for text in texts)
+        prompts = tuple(map(check_prompt, texts))
         tasks, failures = find_tasks(pictures, self.pack)
         check_photos(tasks, self.face, self.paste.chosen)
         strengths = chosen_strengths(self.strength, self.settings.strength)
         saving = Saving(self, strengths, self.paste.chosen)
-        saving.check(tasks, (prompts,) * bool(prompts))  # before models are opened
+        saving.check(tasks, (prompts,) if prompts else ())  # before models are opened
         work = self._work(saving, prompts)
-        saving.check(tasks, work.edits)
+        if not prompts:
+            saving.check(tasks, work.edits)
         return work.run(tasks, failures)
 
     @property
     def _method_files(self) -> list[Path]:
         """Those given as such, then the networks of terms, in the order of the terms."""
-        weights = asdict(self.settings)
-        perceptual = weights.get("perceptual", 0.0)
-        if self.perceptual_network is not None and not perceptual:
+        from cfclip.features import NetworkFiles
+
+        weights = {name: value for name, value in asdict(self.settings).items() if value}
+        identity = self.identity_network if "identity" in weights else None
+        networks = NetworkFiles(identity, self.perceptual_network)
+        networks.check_used(weights)
+        if "perceptual" in weights and not (self.perceptual_network or self.files):
             raise InputError(
-                "perceptual is 0, which leaves its network unused; give it a weight (--perceptual)"
+                f"perceptual is {weights['perceptual']}, but there is no network for it; give its "
+                "file (--perceptual-network), or set it to 0"
             )
-        if perceptual and self.perceptual_network is None and not self.files:
-            raise InputError(
-                f"perceptual is {perceptual}, but there is no network for it; give its file "
-                "(--perceptual-network), or set it to 0"
-            )
-        kept = self.identity_network if weights.get("identity") else None
-        return [*self.files, *filter(None, (kept, self.perceptual_network))]
+        return [*self.files, *networks.given.values()]
 
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
         session = self.open_session()

@@ -12,6 +12,7 @@ rendering are the same code for all. Free of torch, so that commands list their 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from types import MappingProxyType
@@ -166,11 +167,24 @@ def directional_optimisation(generator: "Generator") -> dict[str, Any]:
 
 
 _OPTIMISED = "cfclip.editors.optimisation_config:LatentOptimisationConfig"
-_MAPPED = "cfclip.editors.mapper_config:MapperEditConfig"
-_OPTIMISE = "cfclip.editing.opened_methods:optimisation"
-_MAPPERS = "cfclip.editing.mappers:mappers"
-_NETWORKS = "the networks of --identity and --perceptual, in this order, if these are above 0"
-_RUNS = "runs of `cfclip train`, or files of mappers"
+
+_optimising = partial(
+    Method,
+    settings=_OPTIMISED,
+    editor="cfclip.editing.opened_methods:optimisation",
+    most_files=None,
+    takes="the networks of --identity and --perceptual, in this order, if these are above 0",
+)
+"""A row of latent optimisation."""
+_mapping = partial(
+    Method,
+    settings="cfclip.editors.mapper_config:MapperEditConfig",
+    editor="cfclip.editing.mappers:mappers",
+    fewest_files=1,
+    most_files=None,
+    takes="runs of `cfclip train`, or files of mappers",
+)
+"""A row of mappers."""
 
 
 def _sized(preset: Callable[[Any], Mapping[str, Any]]) -> Callable[[Path], Mapping[str, Any]]:
@@ -185,75 +199,46 @@ def _sized(preset: Callable[[Any], Mapping[str, Any]]) -> Callable[[Path], Mappi
 
 
 _ROWS = (
-    Method(
+    _optimising(
         name=OPTIMISATION,
         summary="descends on each picture's latent with the pack's settings, or any others",
-        settings=_OPTIMISED,
-        editor=_OPTIMISE,
-        most_files=None,
-        takes=_NETWORKS,
         of_pack=True,
     ),
-    Method(
+    _mapping(
         name=MAPPER,
         summary="moves pictures in one pass, by a mapper that was trained for its texts",
-        settings=_MAPPED,
-        editor=_MAPPERS,
-        fewest_files=1,
         most_files=1,
         takes="a run of `cfclip train`, a mapper, or a released checkpoint",
     ),
-    Method(
+    _optimising(
         name="cfclip-optimisation",
         summary="optimises CF-CLIP's objective with the pack's settings",
-        settings=_OPTIMISED,
-        editor=_OPTIMISE,
-        most_files=None,
-        takes=_NETWORKS,
         of_pack=True,
         preset={"objective": "clip_nce"},
         compared="ours",
     ),
-    Method(
+    _mapping(
         name="cfclip-mapper",
         summary="CF-CLIP's text mapper, for texts that it was trained for",
-        settings=_MAPPED,
-        editor=_MAPPERS,
-        fewest_files=1,
-        most_files=None,
-        takes=_RUNS,
         compared="ours",
     ),
-    Method(
+    _optimising(
         name="logit-text-map",
         summary="optimises the logit objective by its plain gradient, from the text's own latent",
-        settings=_OPTIMISED,
-        editor=_OPTIMISE,
-        most_files=None,
-        takes=_NETWORKS,
         of_pack=True,
         preset=LOGIT_TEXT_MAP,
         compared="ours",
     ),
-    Method(
+    _optimising(
         name="styleclip-optimisation",
         summary="StyleCLIP's latent optimisation as published",
-        settings=_OPTIMISED,
-        editor=_OPTIMISE,
-        most_files=None,
-        takes=_NETWORKS,
         preset=_sized(styleclip_optimisation),
         compared="baseline",
     ),
-    Method(
+    _mapping(
         name="styleclip-mapper",
         summary="StyleCLIP's latent mappers, one for each text",
-        settings=_MAPPED,
-        editor=_MAPPERS,
         published="global",
-        fewest_files=1,
-        most_files=None,
-        takes=_RUNS,
         compared="baseline",
     ),
     Method(
@@ -266,25 +251,16 @@ _ROWS = (
         takes="a file of `cfclip fit-global-directions`",
         compared="baseline",
     ),
-    Method(
+    _optimising(
         name="directional-optimisation",
         summary="StyleCLIP's latent optimisation with StyleGAN-NADA's directional loss",
-        settings=_OPTIMISED,
-        editor=_OPTIMISE,
-        most_files=None,
-        takes=_NETWORKS,
         preset=_sized(directional_optimisation),
         compared="baseline",
     ),
-    Method(
+    _mapping(
         name="directional-mapper",
         summary="StyleCLIP's latent mappers, trained with the directional loss",
-        settings=_MAPPED,
-        editor=_MAPPERS,
         published="directional",
-        fewest_files=1,
-        most_files=None,
-        takes=_RUNS,
         compared="baseline",
     ),
 )
@@ -295,7 +271,7 @@ COMPARED = tuple(row.name for row in _ROWS if row.compared)
 OURS = tuple(row.name for row in _ROWS if row.compared == "ours")
 """CF-CLIP's; the others are what it is compared with."""
 OPTIMISATIONS = tuple(row.name for row in _ROWS if row.compared and row.optimises)
-"""Those compared that take steps for each edit, and no files."""
+"""Those compared that take steps for each edit, and need no files."""
 
 
 def method_named(name: str) -> Method:

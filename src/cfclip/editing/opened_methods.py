@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.editing.methods import Method, method_named
-from cfclip.editors import BatchEdit, Editor, EditRequest, LatentOptimisation, parse_layers
+from cfclip.editors import (
+    BatchEdit,
+    Editor,
+    EditRequest,
+    EditTexts,
+    LatentOptimisation,
+    parse_layers,
+)
 from cfclip.embedders import check_prompt
 from cfclip.errors import InputError
 from cfclip.io import field_of
@@ -175,6 +182,26 @@ def open_method(
     return OpenedMethod(name, method, chosen, tuple(editors), opening.files, origin)
 
 
+def edit_texts(
+    manifest: PackManifest,
+    prompts: tuple[str, ...],
+    source_text: str | None = None,
+    unrealistic_text: str | None = None,
+) -> EditTexts:
+    """The texts of an edit with a pack: its own, where they are not given.
+
+    Raises `InputError` for a text that is none.
+    """
+    unrealistic = manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
+    return EditTexts(
+        prompts=prompts,
+        source_text=check_prompt(manifest.source_text if source_text is None else source_text),
+        templates=manifest.templates,
+        unrealistic_text=check_prompt(unrealistic),
+        aspects=tuple(manifest.aspects.values()),
+    )
+
+
 def edit_request(
     manifest: PackManifest,
     latents: Tensor,
@@ -191,16 +218,8 @@ def edit_request(
         seed: of every random draw.
         indices: see `EditRequest`.
     """
-    return EditRequest(
-        latents=latents,
-        prompts=(prompt,),
-        source_text=manifest.source_text,
-        templates=manifest.templates,
-        unrealistic_text=manifest.unrealistic_text,
-        aspects=tuple(manifest.aspects.values()),
-        seed=seed,
-        indices=indices,
-    )
+    texts = vars(edit_texts(manifest, (prompt,)))
+    return EditRequest(**texts, latents=latents, seed=seed, indices=indices)
 
 
 def optimisation(opening: Opening) -> list[Editor]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
 from cfclip.editing.methods import MAPPER, OPTIMISATION
-from cfclip.editing.opened_methods import OpenedMethod, open_method
+from cfclip.editing.opened_methods import OpenedMethod, edit_texts, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
 from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, generator_of
 from cfclip.editors import EditCallback, EditRequest, EditTexts
@@ -320,15 +320,8 @@ class Session:
         They are embedded, which the edit then need not do again. Raises `InputError` for a text
         that cannot be used.
         """
-        manifest = self.pack.manifest
-        unrealistic = manifest.unrealistic_text if unrealistic_text is None else unrealistic_text
-        texts = EditTexts(
-            prompts=method.choose((text,) if isinstance(text, str) else tuple(text)),
-            source_text=check_prompt(manifest.source_text if source_text is None else source_text),
-            templates=manifest.templates,
-            unrealistic_text=check_prompt(unrealistic),
-            aspects=tuple(manifest.aspects.values()),
-        )
+        prompts = method.choose((text,) if isinstance(text, str) else tuple(text))
+        texts = edit_texts(self.pack.manifest, prompts, source_text, unrealistic_text)
         method.editor_of(texts.prompts).read(texts)
         return texts
 

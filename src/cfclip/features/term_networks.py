@@ -38,6 +38,14 @@ class NetworkFiles:
         """SHA-256 of each file, by the name of its term."""
         return {name: sha256_of(path) for name, path in self.given.items()}
 
+    def check_used(self, weights: Mapping[str, float]) -> None:
+        """Raise `InputError` for a network whose term has no weight, see `load`."""
+        for name in self.given:
+            if name not in weights:
+                raise InputError(
+                    f"{name} is 0, which leaves its network unused; give it a weight (--{name})"
+                )
+
     def load(
         self, weights: Mapping[str, float], device: str | torch.device
     ) -> dict[str, nn.Module]:
@@ -52,9 +60,5 @@ class NetworkFiles:
             InputError: a network whose term has no weight.
             CheckpointError: a file that cannot be read whole.
         """
-        for name in self.given:
-            if name not in weights:
-                raise InputError(
-                    f"{name} is 0, which leaves its network unused; give it a weight (--{name})"
-                )
+        self.check_used(weights)
         return {name: _LOADERS[name](path, device) for name, path in self.given.items()}
