@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from cfclip.embedders.attention import with_own_attention
 from cfclip.embedders.clip_config import (
     CONFIG_FILE,
     MERGES_FILE,
@@ -72,7 +73,9 @@ class ClipEmbedder(Embedder):
                 "numbers each, the deviations positive"
             )
         # On a CPU the convolutions of a small residual CLIP are 1.4 times as fast channels last.
-        self.model = model.requires_grad_(False).to(memory_format=torch.channels_last)
+        self.model = with_own_attention(model.requires_grad_(False)).to(
+            memory_format=torch.channels_last
+        )
         self.tokenizer = tokenizer
         shape = (1, 3, 1, 1)
         self.register_buffer("image_mean", torch.tensor(list(image_mean)).view(shape), False)
