@@ -18,7 +18,7 @@ from torch import Tensor
 from cfclip.errors import CheckpointError
 from cfclip.generators import StyleGAN2, StyleGAN2Config, load_generator
 from cfclip.generators.layouts import from_nvidia, from_rosinality
-from cfclip.generators.ops import fir_filter
+from cfclip.generators.modulated_conv import fir_filter
 
 MakeGenerator = Callable[..., StyleGAN2]
 State = dict[str, Tensor]

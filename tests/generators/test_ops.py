@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cfclip.generators.modulated_conv import upsampling_conv
 from cfclip.generators.ops import (
     EqualLinear,
     demodulation,
@@ -13,7 +14,6 @@ from cfclip.generators.ops import (
     normalise_second_moment,
     scaled_leaky_relu,
     upsample_image,
-    upsampling_conv,
 )
 
 

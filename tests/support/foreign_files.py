@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cfclip.generators.layouts import NVIDIA, ROSINALITY, Layout
-from cfclip.generators.ops import fir_filter
+from cfclip.generators.modulated_conv import fir_filter
 from cfclip.generators.stylegan2 import FORMAT, StyleGAN2
 from recipes.rehearsal.forms import State, nvidia_pickle
 

@@ -6,7 +6,7 @@ the time of a ViT-B/32 with eight views. Here tokens stay behind the batch, and 
 `scaled_dot_product_attention` goes over `(batch, heads, tokens, width)`.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -47,7 +47,7 @@ class Attention(nn.Module):
         assert not need_weights
         projected = functional.linear(query, self.in_proj_weight, self.in_proj_bias)
         heads = projected.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(*heads, attn_mask=attn_mask)
+        mixed = functional.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask)
         joined: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return joined, None
 
@@ -61,7 +61,7 @@ def with_own_attention(model: nn.Module) -> nn.Module:
     return model
 
 
-def _replaceable(module: Any) -> bool:
+def _replaceable(module: Any) -> TypeGuard[nn.MultiheadAttention]:
     return (
         type(module) is nn.MultiheadAttention
         and module.batch_first

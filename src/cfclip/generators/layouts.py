@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import CheckpointError, InputError
-from cfclip.generators.ops import fir_filter
+from cfclip.generators.modulated_conv import fir_filter
 from cfclip.generators.stylegan2 import (
     MAPPING_LR_MULTIPLIER,
     MAX_MAPPING_LAYERS,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.generators.generator import NoiseMode
+from cfclip.generators.modulated_conv import UPSAMPLING, fir_filter, modulated_conv
 
 KERNEL_SIZE = 3
 LEAK = 0.2
@@ -17,8 +18,6 @@ ACTIVATION_GAIN = math.sqrt(2.0)
 """Keeps the second moment of a leaky ReLU's output at about one."""
 
 _SECOND_MOMENT_EPS = 1e-8
-_FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
-_UPSAMPLING = 2
 _FAR, _NEAR = 0.25, 0.75
 
 
@@ -43,12 +42,6 @@ def scaled_leaky_relu(values: Tensor) -> Tensor:
     return functional.leaky_relu(values * ACTIVATION_GAIN, LEAK)
 
 
-def fir_filter() -> Tensor:
-    """The outer product of [1, 3, 3, 1] with itself, `(4, 4)`, summing to 1."""
-    taps = torch.tensor(_FIR_TAPS)
-    return torch.outer(taps, taps) / taps.sum().square()
-
-
 def upsample_image(images: Tensor) -> Tensor:
     """Twice the side: zeros between the pixels, then the [1, 3, 3, 1] filter with gain 4.
 
@@ -69,27 +62,10 @@ def _upsample(images: Tensor, axis: int) -> Tensor:
     framed = functional.pad(images, frame)
     near = images * _NEAR
     before = framed.narrow(axis, 0, side)
-    after = framed.narrow(axis, _UPSAMPLING, side)
+    after = framed.narrow(axis, UPSAMPLING, side)
     phases = (torch.add(near, before, alpha=_FAR), torch.add(near, after, alpha=_FAR))
     # A new axis after `axis`, merged into it, interleaves the phases.
     return torch.stack(phases, axis).flatten(axis - 1, axis)
-
-
-def upsampling_conv(features: Tensor, weight: Tensor, fir: Tensor) -> Tensor:
-    """3x3 convolution to twice the side, with the aliases removed by the [1, 3, 3, 1] filter.
-
-    `(batch, in, side, side)` and `weight` `(out, in, 3, 3)` to `(batch, out, 2 * side, 2 * side)`.
-    `fir` is `fir_filter()`.
-
-    The stride-2 transposed convolution works on the small side (9 multiplications per input pixel
-    and pair of channels), the filter is depthwise. Folding the filter into one 6x6 kernel, into
-    four 3x3 phases, or filtering before the convolution costs 36, and is 2 to 10 times slower on a
-    CPU, forward and backward.
-    """
-    doubled = functional.conv_transpose2d(features, weight.transpose(0, 1), stride=_UPSAMPLING)
-    channels = doubled.shape[1]
-    kernel = (fir * _UPSAMPLING**2).expand(channels, 1, -1, -1)
-    return functional.conv2d(doubled, kernel, padding=1, groups=channels)
 
 
 def demodulation(weight: Tensor, style: Tensor, gain: float) -> Tensor:
@@ -146,30 +122,34 @@ class StyledConv(nn.Module):
 
     def forward(self, features: Tensor, style: Tensor, noise_mode: NoiseMode) -> Tensor:
         """`(batch, in, side, side)` and a style `(batch, in)` to `(batch, out, side', side')`."""
+        device = features.device.type
+        precision = features.dtype
+        if torch.is_autocast_enabled(device):
+            precision = torch.get_autocast_dtype(device)
         with full_precision(features.device):
             scale = demodulation(self.weight, style, self.gain) * (self.gain * ACTIVATION_GAIN)
-            shift = self._shift(len(style), noise_mode)
-        features = features * style[:, :, None, None].to(features.dtype)
-        if self.up:
-            features = upsampling_conv(features, self.weight, self.fir)
-        else:
-            features = functional.conv2d(features, self.weight, padding=KERNEL_SIZE // 2)
-        scale = scale[:, :, None, None].to(features.dtype)
-        # Not addcmul: its backward multiplies the features by one more time.
-        features = (features * scale).add_(shift.to(features.dtype))
-        return functional.leaky_relu(features, LEAK, inplace=True)
+            shifts = self._shifts(len(style), noise_mode)
+            return modulated_conv(
+                features.to(precision),
+                style.to(precision),
+                scale.to(precision),
+                self.weight.to(precision),
+                [shift.to(precision) for shift in shifts],
+                LEAK,
+                self.fir.to(precision) if self.up else None,
+            )
 
-    def _shift(self, batch: int, noise_mode: NoiseMode) -> Tensor:
-        """Bias plus noise, times the activation's gain: broadcastable to the output."""
-        shift = (self.bias * ACTIVATION_GAIN)[None, :, None, None]
+    def _shifts(self, batch: int, noise_mode: NoiseMode) -> list[Tensor]:
+        """Bias and, unless there is none, noise, times the activation's gain."""
+        shifts = [(self.bias * ACTIVATION_GAIN)[:, None, None]]
         # A strength that is being trained must stay in the graph even while it is zero.
         learning = self.noise_strength.requires_grad and torch.is_grad_enabled()
         if noise_mode == "none" or (not learning and float(self.noise_strength) == 0.0):
-            return shift
+            return shifts
         noise = self.noise_const
         if noise_mode == "random":
             noise = torch.randn(batch, 1, *noise.shape, dtype=noise.dtype, device=noise.device)
-        return shift + noise * (self.noise_strength * ACTIVATION_GAIN)
+        return [*shifts, noise * (self.noise_strength * ACTIVATION_GAIN)]
 
 
 class ToRGB(nn.Module):
