@@ -76,7 +76,9 @@ def modulated_conv(
     if torch.is_grad_enabled() and any(each.requires_grad for each in (weight, *shifts)):
         result = _convolved(features, style, weight, fir)
         # Not addcmul: its backward multiplies the features by one more time.
-        result = (result * scale[:, :, None, None]).add_(sum(shifts[1:], shifts[0]))
+        result = result * scale[:, :, None, None]
+        for shift in shifts:
+            result = result.add_(shift)
         return functional.leaky_relu(result, slope, inplace=True)
     lean: Tensor = _LeanConv.apply(features, style, scale, weight, tuple(shifts), slope, fir)
     return lean
