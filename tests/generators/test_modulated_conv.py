@@ -5,20 +5,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cfclip.generators.modulated_conv import fir_filter, modulated_conv, upsampling_conv
+from cfclip.generators.modulated_conv import (
+    PixelMatrix,
+    fir_filter,
+    modulated_conv,
+    upsampling_conv,
+)
 from cfclip.generators.ops import LEAK
 
+SHARED, OWN = 2, 1
+"""Pictures of a batch that share the weights, and the one that has weights of its own."""
 
-def inputs(up: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[Tensor, Tensor], Tensor | None]:
+cases = pytest.mark.parametrize(
+    ("batch", "up", "noisy"),
+    [(SHARED, False, True), (SHARED, True, True), (OWN, False, True), (OWN, True, False)],
+)
+
+
+def inputs(batch: int, up: bool, noisy: bool) -> tuple[list[Tensor], list[Tensor | None]]:
+    """What gradients are taken of, and the rest. Of one picture the features outnumber weights."""
     torch.manual_seed(0)
-    side = 8 if up else 4
-    features = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
-    style = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
-    scale = torch.rand(2, 5, dtype=torch.float64).add(0.5).requires_grad_()
+    side = 8
+    features = torch.randn(batch, 3, side, side, dtype=torch.float64)
+    style = torch.randn(batch, 3, dtype=torch.float64)
+    scale = torch.rand(batch, 5, dtype=torch.float64).add(0.5)
     weight = torch.randn(5, 3, 3, 3, dtype=torch.float64)
-    noise = torch.randn(1, 1, side, side, dtype=torch.float64)
-    shifts = torch.randn(5, 1, 1, dtype=torch.float64), noise
-    return features, style, scale, weight, shifts, fir_filter().double() if up else None
+    bias = torch.randn(5, dtype=torch.float64)
+    made = 2 * side if up else side
+    noise = torch.randn(1, 1, made, made, dtype=torch.float64) if noisy else None
+    moving = [each.requires_grad_() for each in (features, style, scale)]
+    return moving, [weight, bias, noise, fir_filter().double() if up else None]
 
 
 def plain(
@@ -26,7 +42,8 @@ def plain(
     style: Tensor,
     scale: Tensor,
     weight: Tensor,
-    shifts: tuple[Tensor, ...],
+    bias: Tensor,
+    noise: Tensor | None,
     slope: float,
     fir: Tensor | None,
 ) -> Tensor:
@@ -35,35 +52,50 @@ def plain(
         result = functional.conv2d(modulated, weight, padding=1)
     else:
         result = upsampling_conv(modulated, weight, fir)
-    return functional.leaky_relu(result * scale[:, :, None, None] + sum(shifts), slope)
+    shifts = bias[:, None, None] + (0.0 if noise is None else noise)
+    return functional.leaky_relu(result * scale[:, :, None, None] + shifts, slope)
 
 
-@pytest.mark.parametrize("up", [False, True])
-def test_values_and_gradients_are_those_of_the_formula(up: bool) -> None:
-    features, style, scale, weight, shifts, fir = inputs(up)
+@cases
+def test_values_and_gradients_are_those_of_the_formula(batch: int, up: bool, noisy: bool) -> None:
+    moving, (weight, bias, noise, fir) = inputs(batch, up, noisy)
     results = []
     for function in (plain, modulated_conv):
-        for each in (features, style, scale):
+        for each in moving:
             each.grad = None
-        result = function(features, style, scale, weight, shifts, LEAK, fir)
+        result = function(*moving, weight, bias, noise, LEAK, fir)
         (result * torch.arange(result.numel()).view_as(result)).sum().backward()
-        results.append([result.detach(), features.grad, style.grad, scale.grad])
+        results.append([result.detach(), *(each.grad for each in moving)])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize("up", [False, True])
-def test_gradcheck(up: bool) -> None:
-    features, style, scale, weight, shifts, fir = inputs(up)
+@cases
+def test_gradcheck(batch: int, up: bool, noisy: bool) -> None:
+    moving, (weight, bias, noise, fir) = inputs(batch, up, noisy)
     assert torch.autograd.gradcheck(
-        lambda *moving: modulated_conv(*moving, weight, shifts, LEAK, fir),
-        (features, style, scale),
+        lambda *each: modulated_conv(*each, weight, bias, noise, LEAK, fir), moving
     )
+
+
+def test_weights_that_learn_get_their_gradients() -> None:
+    moving, (weight, bias, noise, fir) = inputs(SHARED, True, True)
+    learning = [each.requires_grad_() for each in (weight, bias, noise)]
+    assert torch.autograd.gradcheck(
+        lambda *each: modulated_conv(*moving, *each, LEAK, fir), learning
+    )
+
+
+def test_a_picture_alone_is_that_of_a_batch() -> None:
+    moving, (weight, bias, noise, fir) = inputs(SHARED, False, True)
+    together = modulated_conv(*moving, weight, bias, noise, LEAK, fir)
+    alone = modulated_conv(*(each[:1] for each in moving), weight, bias, noise, LEAK, fir)
+    torch.testing.assert_close(alone, together[:1])
 
 
 def test_it_keeps_two_maps() -> None:
     """The features that go in, which the layer below keeps anyway, and those that come out."""
-    features, style, scale, weight, shifts, _ = inputs(False)
+    moving, (weight, bias, noise, _) = inputs(SHARED, False, True)
     kept: list[Tensor] = []
 
     def pack(tensor: Tensor) -> Tensor:
@@ -71,5 +103,14 @@ def test_it_keeps_two_maps() -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        modulated_conv(features, style, scale, weight, shifts, LEAK, None)
-    assert sum(each.ndim == 4 and each.shape[-2:] == (4, 4) for each in kept) == 3  # and the noise
+        modulated_conv(*moving, weight, bias, noise, LEAK, None)
+    assert sum(each.ndim == 4 and each.shape[-2:] == (8, 8) for each in kept) == 3  # and the noise
+
+
+def test_pixel_matrix_is_a_product_per_pixel_with_its_gradients() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(2, 5, 4, 4, dtype=torch.float64, requires_grad=True)
+    matrix = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    expected = torch.einsum("bihw,boi->bohw", features, matrix)
+    torch.testing.assert_close(PixelMatrix.apply(features, matrix), expected)
+    assert torch.autograd.gradcheck(PixelMatrix.apply, (features, matrix))

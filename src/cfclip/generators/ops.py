@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.generators.generator import NoiseMode
-from cfclip.generators.modulated_conv import UPSAMPLING, fir_filter, modulated_conv
+from cfclip.generators.modulated_conv import UPSAMPLING, PixelMatrix, fir_filter, modulated_conv
 
 KERNEL_SIZE = 3
 LEAK = 0.2
@@ -128,28 +128,30 @@ class StyledConv(nn.Module):
             precision = torch.get_autocast_dtype(device)
         with full_precision(features.device):
             scale = demodulation(self.weight, style, self.gain) * (self.gain * ACTIVATION_GAIN)
-            shifts = self._shifts(len(style), noise_mode)
+            noise = self._noise(len(style), noise_mode)
             return modulated_conv(
                 features.to(precision),
                 style.to(precision),
                 scale.to(precision),
                 self.weight.to(precision),
-                [shift.to(precision) for shift in shifts],
+                (self.bias * ACTIVATION_GAIN).to(precision),
+                None if noise is None else noise.to(precision),
                 LEAK,
                 self.fir.to(precision) if self.up else None,
             )
 
-    def _shifts(self, batch: int, noise_mode: NoiseMode) -> list[Tensor]:
-        """Bias and, unless there is none, noise, times the activation's gain."""
-        shifts = [(self.bias * ACTIVATION_GAIN)[:, None, None]]
+    def _noise(self, batch: int, noise_mode: NoiseMode) -> Tensor | None:
+        """The noise times its strength and the activation's gain, `(batch or 1, 1, side, side)`;
+        None if there is none."""
         # A strength that is being trained must stay in the graph even while it is zero.
         learning = self.noise_strength.requires_grad and torch.is_grad_enabled()
         if noise_mode == "none" or (not learning and float(self.noise_strength) == 0.0):
-            return shifts
-        noise = self.noise_const
+            return None
+        noise = self.noise_const[None, None]
         if noise_mode == "random":
-            noise = torch.randn(batch, 1, *noise.shape, dtype=noise.dtype, device=noise.device)
-        return [*shifts, noise * (self.noise_strength * ACTIVATION_GAIN)]
+            shape = batch, 1, *self.noise_const.shape
+            noise = torch.randn(shape, dtype=noise.dtype, device=noise.device)
+        return noise * (self.noise_strength * ACTIVATION_GAIN)
 
 
 class ToRGB(nn.Module):
@@ -164,9 +166,7 @@ class ToRGB(nn.Module):
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
         """`(batch, in, side, side)` and `(batch, in)` to `(batch, img_channels, side, side)`."""
-        # Only a few output channels: a matrix per image is cheaper than scaling the features. The
-        # products are on channels-last rows, so that the gradient has the features' layout.
-        weight = self.weight[:, :, 0, 0] * (style * self.gain)[:, None, :]
-        pixels = features.permute(0, 2, 3, 1).flatten(1, 2) @ weight.to(features.dtype).mT
-        image = pixels.mT.unflatten(2, features.shape[2:]).contiguous()
+        # Only a few output channels: a matrix per image is cheaper than scaling the features.
+        matrix = self.weight[:, :, 0, 0] * (style * self.gain)[:, None, :]
+        image: Tensor = PixelMatrix.apply(features, matrix.to(features.dtype))
         return image + self.bias[:, None, None]
