@@ -31,6 +31,7 @@ from cfclip.batches import Form
 from cfclip.editing import MAPPER, OPTIMISATION, method_named
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
+from cfclip.io import keep_large_blocks
 from cfclip.settings import MOST_AT_ONCE, check_number, check_strength
 
 if TYPE_CHECKING:
@@ -319,8 +320,9 @@ class Batch(OnPack, Marked):
 
 
 def prepare_worker(threads: int) -> None:
-    """Set the threads of a worker process: all workers together have as many as there are cores."""
+    """Set up a worker process: all workers together have as many threads as there are cores."""
     import torch
 
     silence_pillow()
+    keep_large_blocks()
     torch.set_num_threads(threads)

@@ -31,6 +31,7 @@ from cfclip.errors import (
     short_place,
     shown,
 )
+from cfclip.io import keep_large_blocks
 
 
 class Command(Protocol):
@@ -85,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `--help` and usage errors leave by `SystemExit`, as argument parsers do. Of the processes of one
     training, the first speaks for all.
     """
+    if arguments is None:  # the process is ours
+        keep_large_blocks()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["train"]:
         from cfclip.training import Launch

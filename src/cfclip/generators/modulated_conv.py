@@ -203,7 +203,7 @@ class PixelMatrix(torch.autograd.Function):
 def pixel_products(maps: Tensor, features: Tensor) -> Tensor:
     """Products of each map with each channel, summed over pixels, `(batch, maps, channels)`.
 
-    `maps` is `(batch, maps, side, side)`, a few of them; `features` `(batch, channels, side, side)`.
+    `maps` is `(batch, maps, side, side)`, a few; `features` `(batch, channels, side, side)`.
     """
     left = _in_pieces(maps, _PRODUCT_PIXELS)
     return (left.mT @ _in_pieces(features, _PRODUCT_PIXELS)).sum(1)

@@ -1,3 +1,4 @@
+from .allocator import keep_large_blocks as keep_large_blocks
 from .files import LATENT_SUFFIXES as LATENT_SUFFIXES
 from .files import alone_at as alone_at
 from .files import alone_in as alone_in
