@@ -13,7 +13,7 @@ from cfclip.editing.methods import MAPPER, OPTIMISATION
 from cfclip.editing.opened_methods import OpenedMethod, edit_texts, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
 from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, generator_of
-from cfclip.editors import EditCallback, EditRequest, EditTexts
+from cfclip.editors import EditCallback, EditProgress, EditRequest, EditTexts
 from cfclip.embedders import Embedder, check_prompt, unknown_words, vocabulary_warning
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
@@ -25,7 +25,7 @@ from cfclip.settings import MOST_AT_ONCE, EditSettings, check_number, check_seed
 from cfclip.tensors import checked_device
 
 BATCH = 16
-"""Pictures that a method without steps edits at a time, at most."""
+"""Pictures that are edited at a time, at most."""
 
 
 class Session:
@@ -184,7 +184,7 @@ class Session:
 
         Args:
             image: a PIL image, a file, a `Photo`, "sample:SEED", a `Source` of `sample` or
-                `invert`, latents `(num_ws, w_dim)`, or a sequence of these, edited as one batch.
+                `invert`, latents `(num_ws, w_dim)`, or a sequence of these.
             text: what the picture shall show; of several texts, all of them together. None of a
                 mapper that was trained for one.
             seed: decides every random draw.
@@ -196,9 +196,10 @@ class Session:
             source_text: what the picture shows; the pack's if not given.
             unrealistic_text: a text of failed pictures, for the logit objective; the pack's if not
                 given.
-            batch: the most pictures at a time of a method without steps; only the last bits of a
-                result depend on it.
-            callback: called after each step; returning False ends with what has been reached.
+            batch: the most pictures at a time, of which there are never more than make a megapixel;
+                only the last bits of a result depend on it.
+            callback: called after each step of those; returning False ends with what has been
+                reached.
 
         Raises:
             InputError: a picture, text, mask or setting that cannot be used.
@@ -255,7 +256,7 @@ class Session:
             mask=tensor,
         )
         editor = method.editor_of(texts.prompts)
-        at_once = min(batch, self.generator.images_at_once) if editor.one_pass else len(sources)
+        at_once = min(batch, self.generator.images_at_once)
         results: list[EditResult] = []
         for first in range(0, len(sources), at_once):
             part = slice(first, first + at_once)
@@ -263,6 +264,8 @@ class Session:
             generator = generator_of(sources[part], self.generator)
             edit = editor.varied(generator=generator).edit(some, callback)
             results += edit_results(edit, sources[part], facts, notes, editor.one_pass)
+            if any(result.record["stopped_from_outside"] for result in results):
+                callback = _ended  # who has stopped one has stopped all
         return results[0] if one else results
 
     def provenance(self, source: Source, **facts: Any) -> Provenance:
@@ -333,3 +336,9 @@ class Session:
         unknown = {w: near for prompt in prompts for w, near in unknown_words(prompt, known)}
         warning = vocabulary_warning(list(unknown.items()), self.pack.manifest.name)
         return (warning,) if warning else ()
+
+
+def _ended(progress: EditProgress) -> bool:
+    """Ends an edit where it begins."""
+    del progress
+    return False

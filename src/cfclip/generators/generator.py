@@ -12,7 +12,8 @@ NoiseMode = Literal["const", "none", "random"]
 
 _MOST_AT_ONCE = 16
 _PIXELS_AT_ONCE = 1 << 20
-"""Of all pictures of a batch. The features of a megapixel take about a gigabyte in StyleGAN2."""
+"""Of all pictures of a batch. The features of a megapixel take about a gigabyte in StyleGAN2, and
+three times as much where gradients are taken."""
 
 
 class Generator(nn.Module, ABC):
@@ -34,8 +35,8 @@ class Generator(nn.Module, ABC):
 
     @property
     def images_at_once(self) -> int:
-        """How many images to render at a time without gradients, 16 or fewer: as many as are a
-        megapixel, so that any number of them takes about the same memory at every resolution."""
+        """How many images to render at a time, or to take gradients of, 16 or fewer: as many as are
+        a megapixel, so that any number of them takes about the same memory at every resolution."""
         return max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // self.resolution**2))
 
     @property

@@ -187,12 +187,19 @@ class StyleGAN2(Generator):
     ) -> Tensor:
         """See `Generator`. With `stop_at` the styles of the layers above may be left out.
 
+        More images than `images_at_once` are rendered one part after another.
+
         Raises `InputError` for a wrong number of styles, a wrong width, or an unknown mode.
         """
         levels = self._levels(stop_at)
         self._check_styles(styles, levels)
         if noise_mode not in get_args(NoiseMode):
             raise InputError(f"noise_mode is {noise_mode!r}, expected {get_args(NoiseMode)}")
+        split = [style.split(self.images_at_once) for style in styles]
+        images = [self._images(part, levels, noise_mode) for part in zip(*split, strict=True)]
+        return images[0] if len(images) == 1 else torch.cat(images)
+
+    def _images(self, styles: Sequence[Tensor], levels: int, noise_mode: NoiseMode) -> Tensor:
         remaining = iter(styles)
         features = self.const.expand(len(styles[0]), -1, -1, -1)
         if features.device.type == "cpu":

@@ -2,7 +2,7 @@
 
 glibc gives each block above 32 MB back to the system at once and takes it anew, and the system has
 to clear every page: at 1024 px, where each tensor is 128 MB, a third to a half of all time. This is
-a setting of the whole process, so that it is the program that makes it, never the library on import.
+a setting of the whole process: the program makes it, never the library on import.
 """
 
 import ctypes

@@ -1,6 +1,6 @@
 """The training of a text mapper: latents, a prompt for each, and gradients for the mapper alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -184,9 +184,20 @@ class MapperTrainer:
         codes = self.mapper.text_codes(self.objective.text_features[distinct.to(self._device)])
         edited = self.mapper.edit(latents, codes[places.to(self._device)])
         seed = mixed_seed(self.config.seed, Purpose.PERSPECTIVES)
-        values, _, _ = self.objective(latents, edited, prompts, seed, step, share)
+        # Images do not influence each other: the gradient of each one's latent is taken in turn,
+        # and the features of large ones are not held together.
+        leaf = edited.detach().requires_grad_()
+        parts = []
+        for rows in torch.arange(len(share)).split(self._at_once):
+            identities = [share[row] for row in rows.tolist()]
+            part, _, _ = self.objective(
+                latents[rows], leaf[rows], prompts[rows], seed, step, identities
+            )
+            (part[TOTAL].sum() / size).backward()
+            parts.append({name: value.detach() for name, value in part.items()})
+        values = _joined(parts)
         self.optimizer.zero_grad()
-        (values[TOTAL].sum() / size).backward()
+        edited.backward(leaf.grad)
         gradients = [p.grad for p in self.mapper.parameters() if p.grad is not None]
         values = _placed(values, share, size)
         self.processes.add([*values.values(), *gradients])
@@ -227,8 +238,7 @@ class MapperTrainer:
             if left > 0:
                 shown.append((images[0][:left], images[1][:left]))
         edited, sources = (torch.cat(images) for images in zip(*shown, strict=True))
-        joined = {name: torch.cat([each[name] for each in parts]) for name in parts[0]}
-        values = _placed(joined, share, len(held))
+        values = _placed(_joined(parts), share, len(held))
         processes.add(list(values.values()))
         return Validation(
             terms=_means(values),
@@ -313,6 +323,10 @@ def train(
         if processes.first:
             trainer.save(out / LAST, {**metadata, "step": run.step})
     return TrainingOutcome(run.step, run.finished, best.step, best.loss, board.available)
+
+
+def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _placed(values: Mapping[str, Tensor], share: range, size: int) -> dict[str, Tensor]:
