@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args, get_ori
 from cfclip.errors import InputError, shown
 
 Optimizer: TypeAlias = Literal["adam", "sgd"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+Rendering: TypeAlias = Literal["whole", "seen"]
 Settings = TypeVar("Settings", bound="GivenSettings")
 
 
@@ -51,6 +53,19 @@ class EditSettings(GivenSettings):
 
     strength: float
     """Factor on what an edit changes, applied when its result is rendered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputationSettings(CheckedSettings):
+    """Base of settings of what descends on pictures: how exactly it is computed."""
+
+    precision: Precision = "float32"
+    """float32, or bfloat16 for mixed precision: faster where the processor has it, a little less
+    exact."""
+
+    rendering: Rendering = "whole"
+    """What CLIP is shown: the whole picture, scaled, or the picture at the resolution that it has
+    seen (no smaller than CLIP reads), which is faster and a slightly other one."""
 
 
 def all_given(settings: Settings) -> Settings:

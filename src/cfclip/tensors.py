@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from cfclip.errors import InputError
-from cfclip.settings import MOST_SEED
+from cfclip.settings import MOST_SEED, Precision
 
 RGB_CHANNELS = 3
 _HALF_RANGE = 127.5
 _SIGNED_SPAN = 2.0
 
 DEVICE_TYPES = ("cpu", "cuda", "mps")
+_BFLOAT16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "arm_bf16")
 
 
 def checked_device(device: str) -> torch.device:
@@ -42,6 +43,24 @@ def checked_device(device: str) -> torch.device:
     if missing:
         raise InputError(f"this machine has no usable device {device!r}; use cpu")
     return checked
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 in hardware; elsewhere it is slower than float32.
+
+    Of processors, what torch tells of their capabilities counts (from torch 2.10 on).
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in _BFLOAT16_CAPABILITIES)
+
+
+def mixed_precision(device: torch.device, precision: Precision) -> torch.autocast:
+    """A block in which networks compute in `precision`; their weights stay as they are."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def signed_from_uint8(pixels: Tensor) -> Tensor:

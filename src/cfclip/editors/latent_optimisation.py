@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from cfclip.editors.editor import (
     BatchEdit,
@@ -36,6 +37,7 @@ from cfclip.losses import (
     spoken_aspects,
 )
 from cfclip.optim import DescentStep, descend
+from cfclip.tensors import mixed_precision
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
 
@@ -142,6 +144,8 @@ class _Run:
         self._seed = request.seed
         self._identities = request.identities
         self.mask = request.full_mask(generator.resolution)
+        side = generator.resolution_for(embedder.image_size)
+        self._stop_at = side if config.rendering == "seen" else None
         self.space = SPACES[config.space](
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
@@ -157,11 +161,16 @@ class _Run:
         self.offset = self.space.zero_offset()
         with torch.no_grad():
             self.source_images = self.space.render(self.offset)
+            self._before, self._seen_mask = self.source_images, self.mask
+            if self._stop_at is not None:
+                self._before = self.space.render(self.offset, stop_at=self._stop_at)
+            if self._stop_at is not None and self.mask is not None:
+                self._seen_mask = adaptive_avg_pool2d(self.mask, self._stop_at)
             # In the precision of the edited images: the rounding of the weights cancels.
             with self._autocast():
-                self.source = embedder.embed_images(self.source_images)
+                self.source = embedder.embed_images(self._before)
         self._aspect_targets = aspect_targets(self.source, aspects)
-        self._source_features = objective.source_features(self.source_images)
+        self._source_features = objective.source_features(self._before)
         # All images step together, so that this is the step of each that still runs.
         self._evaluations = 0
 
@@ -169,9 +178,9 @@ class _Run:
         """Objective `(n,)` and its terms for the images `rows` moved by `offset` `(n, ...)`."""
         identities = [self._identities[row] for row in rows.tolist()]
         with self._autocast():
-            images = self.space.render(offset, rows).float()
-            if self.mask is not None:
-                images = confine(images, self.source_images[rows], self.mask[rows])
+            images = self.space.render(offset, rows, self._stop_at).float()
+            if self._seen_mask is not None:
+                images = confine(images, self._before[rows], self._seen_mask[rows])
             edited = self._embedder.embed_views(
                 self._augment, images, self._seed, self._evaluations, identities
             )
@@ -182,7 +191,7 @@ class _Run:
             source=self.source[rows],
             offset=offset,
             images=images,
-            source_images=self.source_images[rows],
+            source_images=self._before[rows],
             aspects=self._aspects,
             aspect_targets=tuple(each[rows] for each in self._aspect_targets),
             source_features={name: each[rows] for name, each in self._source_features.items()},
@@ -198,8 +207,7 @@ class _Run:
         )
 
     def _autocast(self) -> torch.autocast:
-        mixed = self._config.precision == "bfloat16"
-        return torch.autocast(self.offset.device.type, torch.bfloat16, enabled=mixed)
+        return mixed_precision(self.offset.device, self._config.precision)
 
     def seconds(self) -> float:
         """Since the edit began."""

@@ -8,6 +8,7 @@ from cfclip.errors import InputError, shown
 from cfclip.losses import ObjectiveConfig, OwnNegatives
 from cfclip.settings import (
     CheckedSettings,
+    ComputationSettings,
     DescentSettings,
     EditSettings,
     Optimizer,
@@ -16,7 +17,6 @@ from cfclip.settings import (
 )
 
 Space: TypeAlias = Literal["w", "w_plus", "style_space"]
-Precision: TypeAlias = Literal["float32", "bfloat16"]
 Start: TypeAlias = Literal["source", "text-map"]
 Fusion: TypeAlias = Literal["add", "difference", "concatenate"]
 Solver: TypeAlias = Literal["ridge", "adam"]
@@ -26,7 +26,7 @@ _LAYER_PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 
 @dataclass(frozen=True)
-class LatentOptimisationConfig(ObjectiveConfig, EditSettings):
+class LatentOptimisationConfig(ObjectiveConfig, ComputationSettings, EditSettings):
     """How an edit is optimised. Raises `InputError` naming a value outside its limits."""
 
     space: Space = "w_plus"
@@ -74,9 +74,6 @@ class LatentOptimisationConfig(ObjectiveConfig, EditSettings):
 
     patience: int = 30
     """... for this many steps; 0 never stops early."""
-
-    precision: Precision = "float32"
-    """float32, or bfloat16 for mixed precision: faster on recent GPUs, a little less exact."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -46,8 +46,13 @@ class LatentSpace(ABC):
         """
 
     @abstractmethod
-    def render(self, offset: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Image tensor of the images `rows` (all if None) moved by `offset` `(len(rows), ...)`."""
+    def render(
+        self, offset: Tensor, rows: Tensor | None = None, stop_at: int | None = None
+    ) -> Tensor:
+        """Image tensor of the images `rows` (all if None) moved by `offset` `(len(rows), ...)`.
+
+        `stop_at` is as in `Generator.synthesis`.
+        """
 
     @abstractmethod
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
@@ -68,9 +73,11 @@ class WPlusSpace(LatentSpace):
     def offset_of(self, moved: Tensor) -> Tensor:
         return moved[:, None] * self._chosen
 
-    def render(self, offset: Tensor, rows: Tensor | None = None) -> Tensor:
+    def render(
+        self, offset: Tensor, rows: Tensor | None = None, stop_at: int | None = None
+    ) -> Tensor:
         latents = self.latents if rows is None else self.latents[rows]
-        return self.generator.synthesis(latents + offset * self._chosen)
+        return self.generator.synthesis(latents + offset * self._chosen, stop_at=stop_at)
 
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
         """One `(batch, w_dim)` for each of the `num_ws` style inputs."""
@@ -122,10 +129,12 @@ class StyleSpace(LatentSpace):
         styles = torch.cat(self.generator.styles(self.latents + moved[:, None]), 1)
         return (styles - self._styles) * self._chosen
 
-    def render(self, offset: Tensor, rows: Tensor | None = None) -> Tensor:
+    def render(
+        self, offset: Tensor, rows: Tensor | None = None, stop_at: int | None = None
+    ) -> Tensor:
         styles = self._styles if rows is None else self._styles[rows]
         return self.generator.synthesis_from_styles(
-            list(self.per_layer(styles + offset * self._chosen))
+            list(self.per_layer(styles + offset * self._chosen)), stop_at=stop_at
         )
 
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:

@@ -39,6 +39,14 @@ class Generator(nn.Module, ABC):
         a megapixel, so that any number of them takes about the same memory at every resolution."""
         return max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // self.resolution**2))
 
+    def resolution_for(self, side: int) -> int:
+        """The lowest resolution on the way to the whole picture that is at least `side`, or the
+        whole one: what `stop_at` takes where no more than `side` pixels are looked at."""
+        resolution = self.resolution
+        while resolution % 2 == 0 and resolution // 2 >= side:
+            resolution //= 2
+        return resolution
+
     @property
     @abstractmethod
     def img_channels(self) -> int:

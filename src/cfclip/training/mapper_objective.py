@@ -15,6 +15,7 @@ from cfclip.embedders import Embedder
 from cfclip.errors import InputError, shown
 from cfclip.generators import Generator
 from cfclip.losses import EditTensors, Objective, RandomPerspective, aspect_targets, spoken_aspects
+from cfclip.tensors import mixed_precision
 from cfclip.training.training_config import TrainingConfig
 
 TOTAL = "total"
@@ -65,6 +66,9 @@ class MapperObjective:
         self._generator = generator
         self._embedder = embedder
         self._objective = Objective(config, networks=networks)
+        side = generator.resolution_for(embedder.image_size)
+        self._stop_at = side if config.rendering == "seen" else None
+        self._precision = config.precision
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.text_features = embedder.text_features(task.prompts)
 
@@ -78,8 +82,9 @@ class MapperObjective:
     @torch.no_grad()
     def look(self, latents: Tensor) -> Look:
         """Render and embed latents `(B, num_ws, w_dim)` before their edit, once for all uses."""
-        images = self._generator.synthesis(latents)
-        return Look(images, self._embedder.embed_images(images))
+        with self._autocast(latents):
+            images = self._generator.synthesis(latents, stop_at=self._stop_at).float()
+            return Look(images, self._embedder.embed_images(images))
 
     def __call__(
         self,
@@ -99,11 +104,12 @@ class MapperObjective:
 
         Returns:
             the terms by name, `(B,)` each, `TOTAL` among them and differentiable in `edited`; the
-            edited and the source images, `(B, 3, R, R)`.
+            edited and the source images, `(B, 3, side, side)`, as they were shown to CLIP.
         """
         source = self.look(latents)
-        images = self._generator.synthesis(edited)
-        views = self._embedder.embed_views(self._augment, images, seed, step, identities)
+        with self._autocast(edited):
+            images = self._generator.synthesis(edited, stop_at=self._stop_at).float()
+            views = self._embedder.embed_views(self._augment, images, seed, step, identities)
         views = views.unflatten(0, (-1, len(images)))
         offset = edited - latents
         order, parts = [], []
@@ -129,3 +135,6 @@ class MapperObjective:
         back = torch.cat(order).argsort().to(images.device)
         values = {name: torch.cat([part[name] for part in parts])[back] for name in parts[0]}
         return values, images.detach(), source.images
+
+    def _autocast(self, latents: Tensor) -> torch.autocast:
+        return mixed_precision(latents.device, self._precision)

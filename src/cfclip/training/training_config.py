@@ -12,14 +12,21 @@ from typing import Any, Literal, TypeAlias
 from cfclip.editors import GROUPS, Group
 from cfclip.errors import InputError
 from cfclip.losses import UNPUBLISHED_TERMS, ObjectiveConfig
-from cfclip.settings import MOST_AT_ONCE, DescentSettings, all_given, check_choice, number
+from cfclip.settings import (
+    MOST_AT_ONCE,
+    ComputationSettings,
+    DescentSettings,
+    all_given,
+    check_choice,
+    number,
+)
 
 MapperOptimizer: TypeAlias = Literal["ranger", "adamw"]
 MapperKind: TypeAlias = Literal["text", "latent"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(ObjectiveConfig):
+class TrainingConfig(ObjectiveConfig, ComputationSettings):
     """How a text mapper is trained. Raises `InputError` naming a value outside its limits.
 
     Weights, optimizer and learning rate are CF-CLIP's by default; the run is far shorter, and its
