@@ -50,11 +50,10 @@ _ARROWS = {
         "encoders photos viewing packs training"
     ),
     "batches": (
-        "io losses optim images embedders generators provenance editors encoders training editing"
+        "io optim images embedders generators provenance editors encoders training editing"
     ),
     "cfclip_benchmark": (
-        "io losses optim images embedders provenance editors encoders viewing packs training "
-        "editing"
+        "io optim images embedders provenance editors encoders viewing packs training editing"
     ),
     "fitting": "io images embedders features generators editors encoders photos training editing",
     "apps": (

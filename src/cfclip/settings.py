@@ -31,6 +31,8 @@ class GivenSettings(CheckedSettings):
     copied from another configuration by `dataclasses.replace` gives every field.
     """
 
+    fast: ClassVar[Mapping[str, Any]] = {}
+    """What is set to compute faster and less exactly."""
     given: ClassVar[frozenset[str]]
     """Names of the fields that were given. Of an instance; declared so as to be no field itself."""
 
@@ -56,8 +58,10 @@ class EditSettings(GivenSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComputationSettings(CheckedSettings):
-    """Base of settings of what descends on pictures: how exactly it is computed."""
+class ComputationSettings(GivenSettings):
+    """Base of settings of what descends on what CLIP sees: how exactly it is computed."""
+
+    fast: ClassVar[Mapping[str, Any]] = {"precision": "bfloat16", "rendering": "seen"}
 
     precision: Precision = "float32"
     """float32, or bfloat16 for mixed precision: faster where the processor has it, a little less

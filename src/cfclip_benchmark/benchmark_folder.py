@@ -11,15 +11,15 @@ pictures/METHOD/  the edits
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from cfclip.editing import newer_settings
 from cfclip.errors import InputError, failing_to
 from cfclip.io import alone_in, field_of, named, parse_json, read_json, remove_partials, write_whole
-from cfclip.losses import ObjectiveConfig
 from cfclip.provenance import differences, write_json
 from cfclip.settings import completed
 from cfclip_benchmark.measured_edits import ROWS_FILE
@@ -123,12 +123,12 @@ class BenchmarkFolder:
 def _of_methods(description: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     """`description` with those methods alone: the others may come and go.
 
-    A term of an objective may be newer than the benchmark.
+    A setting may be newer than the benchmark.
     """
-    terms = {"settings": asdict(ObjectiveConfig())}
+    newer = newer_settings()
     kept = {
-        name: completed(each, terms)
+        name: completed(each, {"settings": newer["settings"]})
         for name, each in description[_METHODS].items()
         if name in names
     }
-    return {**description, _METHODS: kept}
+    return completed({**description, _METHODS: kept}, {"projection": newer["projection"]})

@@ -9,6 +9,7 @@ import tyro
 from cfclip.apps.edit import EditWork, Saving
 from cfclip.apps.options import (
     FaceOptions,
+    FastOption,
     Images,
     PackWork,
     Paste,
@@ -25,7 +26,7 @@ from cfclip.settings import MOST_AT_ONCE, check_number
 
 
 @dataclass(frozen=True)
-class Apply(PackWork):
+class Apply(PackWork, FastOption):
     """Change pictures with a trained text mapper, each in one pass: `cfclip edit --method mapper`,
     for any number of texts.
 

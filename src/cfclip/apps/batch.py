@@ -16,6 +16,7 @@ from cfclip.apps.options import (
     FAILED,
     INTERRUPTED,
     OK,
+    FastOption,
     Marked,
     MethodFiles,
     MethodName,
@@ -45,7 +46,7 @@ _SHOWN = {OPTIMISATION: "latent optimisation", MAPPER: "a text mapper"}
 
 
 @dataclass(frozen=True)
-class Batch(OnPack, Marked):
+class Batch(OnPack, FastOption, Marked):
     """Edit any number of pictures, each row of the input to one result.
 
     May be stopped or killed at any moment: the same command goes on, redoes nothing that is
@@ -143,7 +144,8 @@ class Batch(OnPack, Marked):
         if self.mapper is not None:
             if self.method != OPTIMISATION or self.files:
                 raise InputError("--mapper names the method and its file; leave out the others")
-            if self.settings != pack_settings(self.pack)[0]:
+            fast_on = self.device if self.fast else None
+            if self.settings != pack_settings(self.pack, fast_on=fast_on)[0]:
                 raise InputError(
                     "settings of an optimisation say nothing to a mapper; leave them out"
                 )

@@ -17,6 +17,9 @@ from cfclip.apps.options import (
     FAILED,
     INTERRUPTED,
     OK,
+    FastOption,
+    fast_device_in,
+    faster,
     method_in,
     pack_in,
     pack_settings,
@@ -227,13 +230,14 @@ def _parsed(command: Any, arguments: Sequence[str], **more: Any) -> Command:
 def _command(name: str, arguments: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     """The class of a command, and its `default` if it has those of a pack or of a training."""
     command: Any = resolve_name(f"{__package__}.{COMMANDS[name]}")
-    edit, projection = pack_settings(pack_in(arguments), method_in(arguments))
-    of_pack: dict[str, Any] = {"projection": projection, "settings": edit}
-    if name == "train":
-        of_pack["settings"] = training_in(arguments)
     options = fields(command)
     if "projection" not in {each.name for each in options}:
         return command, {}
+    fast_on = fast_device_in(arguments) if issubclass(command, FastOption) else None
+    edit, projection = pack_settings(pack_in(arguments), method_in(arguments), fast_on)
+    of_pack: dict[str, Any] = {"projection": projection, "settings": edit}
+    if name == "train":
+        of_pack["settings"] = faster(training_in(arguments), fast_on)
     required = [each for each in options if each.default is each.default_factory is MISSING]
     default = command(
         **{each.name: tyro.MISSING for each in required},

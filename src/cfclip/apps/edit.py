@@ -11,6 +11,7 @@ from cfclip.apps.console import uninterrupted
 from cfclip.apps.options import (
     INTERRUPTED,
     FaceOptions,
+    FastOption,
     Images,
     MethodFiles,
     MethodName,
@@ -235,7 +236,7 @@ class EditWork:
 
 
 @dataclass(frozen=True)
-class Edit(PackWork):
+class Edit(PackWork, FastOption):
     """Change pictures until they show a text.
 
     Writes per picture the edited PNG, a before/after strip, and a JSON record from which
@@ -262,8 +263,7 @@ class Edit(PackWork):
     source, 1 (unless the pack says otherwise) the edit as found."""
 
     mask: Path | None = None
-    """Picture that is white where the edit may change something; painted over the whole photo, if
-    a face is cut from it."""
+    """Picture, white where the edit may change something; painted over the whole photo of a face."""
 
     source_text: str | None = None
     """What the pictures show before the edit; the pack's if not given."""

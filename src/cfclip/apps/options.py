@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from functools import cache, cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -10,13 +11,19 @@ import tyro
 
 from cfclip.apps.console import Console
 from cfclip.apps.writing import Writing
-from cfclip.editing import METHODS, OPTIMISATION, projection_settings, training_settings
+from cfclip.editing import (
+    METHODS,
+    OPTIMISATION,
+    fast_settings,
+    projection_settings,
+    training_settings,
+)
 from cfclip.editors import LatentOptimisationConfig
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import CfclipError, InputError
 from cfclip.packs import MANIFEST_FILE, PackManifest, read_manifest, resolve
 from cfclip.photos import FEATHER, FaceConfig, PasteBack
-from cfclip.settings import EditSettings, check_strength
+from cfclip.settings import EditSettings, Settings, check_strength
 
 if TYPE_CHECKING:
     from cfclip.editing import Session
@@ -29,6 +36,8 @@ _SAFETENSORS = ".safetensors"
 _PACK_OPTION = "--pack"
 _PRESET_OPTION = "--preset"
 _METHOD_OPTION = "--method"
+_DEVICE_OPTION = "--device"
+_FAST_OPTION = "--fast"
 
 OK = 0
 FAILED = 2
@@ -140,6 +149,16 @@ class OnPack(Output):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FastOption:
+    """Options of commands that edit, invert or train."""
+
+    fast: bool = False
+    """Compute faster and a little less exactly: in bfloat16 where the processor has it, on pictures
+    no larger than CLIP sees them. It decides the defaults of the options that say so, --help with
+    it shows them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackWork(OnPack, Work):
     """Options of commands that make files with a pack."""
 
@@ -240,6 +259,20 @@ def method_in(arguments: Sequence[str]) -> str:
     return name if name is not None and name in METHODS else OPTIMISATION
 
 
+def fast_device_in(arguments: Sequence[str]) -> str | None:
+    """The device of a command line that asks for fast work; None if it does not."""
+    asked = _FAST_OPTION in takewhile(lambda each: each != "--", arguments)
+    return (_value_in(arguments, _DEVICE_OPTION) or "cpu") if asked else None
+
+
+def faster(settings: Settings, device: str | None) -> Settings:
+    """Settings with what is set to be fast on a device, if one is given. Raises `InputError` for a
+    device that is not there."""
+    return (
+        settings if device is None else replace(settings, **fast_settings(type(settings), device))
+    )
+
+
 def training_in(arguments: Sequence[str]) -> "TrainingConfig":
     """The settings of the training preset that a command line names, for the pack that it names.
 
@@ -270,15 +303,28 @@ def _value_in(arguments: Sequence[str], option: str) -> str | None:
     return value
 
 
-def pack_settings(pack: str, method: str = OPTIMISATION) -> tuple[EditSettings, ProjectionConfig]:
-    """The defaults of a pack for a method, as options, and for inversions; those of the library if
-    there is no such pack, which the command itself reports. Raises `PackError` for defaults that do
-    not fit."""
+def pack_settings(
+    pack: str, method: str = OPTIMISATION, fast_on: str | None = None
+) -> tuple[EditSettings, ProjectionConfig]:
+    """The defaults of a pack for a method, as options, and for inversions.
+
+    Those of the library if there is no such pack, which the command itself reports.
+
+    Args:
+        pack: name or folder.
+        method: by name.
+        fast_on: the device that they shall be fast on, see `faster`.
+
+    Raises:
+        PackError: defaults that do not fit.
+        InputError: no such device.
+    """
     manifest = _manifest(pack)
-    if manifest is None:
-        return as_options(METHODS[method].settings_class()), ProjectionConfig()
-    settings = METHODS[method].configure(manifest, resolve(pack))
-    return as_options(settings), projection_settings(manifest)
+    settings, projection = METHODS[method].settings_class(), ProjectionConfig()
+    if manifest is not None:
+        settings = METHODS[method].configure(manifest, resolve(pack))
+        projection = projection_settings(manifest)
+    return as_options(faster(settings, fast_on)), faster(projection, fast_on)
 
 
 def _manifest(pack: str) -> PackManifest | None:

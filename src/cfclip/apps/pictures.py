@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cfclip.apps.console import Console, uninterrupted
-from cfclip.apps.options import OK, FaceOptions, Images, PackWork
+from cfclip.apps.options import OK, FaceOptions, FastOption, Images, PackWork
 from cfclip.apps.tasks import (
     Task,
     check_photos,
@@ -81,7 +81,7 @@ class Sample(PackWork):
 
 
 @dataclass(frozen=True)
-class Invert(PackWork):
+class Invert(PackWork, FastOption):
     """Find the latents that reproduce pictures, and show how well they do.
 
     Writes per picture the reproduction, a strip beside the picture, and a JSON file with the

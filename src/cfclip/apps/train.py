@@ -11,6 +11,7 @@ from cfclip.apps.options import (
     DEFAULT_PRESET,
     INTERRUPTED,
     FaceOptions,
+    FastOption,
     OnPack,
     Texts,
 )
@@ -28,7 +29,7 @@ _INVERSIONS = "inversions"
 
 
 @dataclass(frozen=True)
-class Train(OnPack):
+class Train(OnPack, FastOption):
     """Train a text mapper, which then makes an edit in one pass (see `cfclip apply`).
 
     Writes to the folder --out: the best mapper and the last, a checkpoint, a log, and curves and

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cfclip.batches.rows import Row, outcome_of
+from cfclip.editing import newer_settings
 from cfclip.errors import InputError, failing_to
 from cfclip.io import (
     FormatError,
@@ -29,7 +30,6 @@ from cfclip.io import (
     whole_lines,
     write_whole,
 )
-from cfclip.losses import ObjectiveConfig
 from cfclip.provenance import differences, write_json
 from cfclip.settings import completed
 
@@ -78,9 +78,8 @@ class BatchFolder:
         file = self.path / RECORD_FILE
         remove_partials(self.path)
         if file.exists():
-            # A term may be newer than the batch.
-            defaults = {"settings": asdict(ObjectiveConfig())}
-            begun, asked = (completed(each, defaults) for each in (_read_record(file), wanted))
+            newer = newer_settings()
+            begun, asked = (completed(each, newer) for each in (_read_record(file), wanted))
             if differing := differences(begun, asked):
                 raise InputError(
                     f"{self.path} was begun with another {', '.join(differing)}; choose another "

@@ -1,7 +1,9 @@
 from .counterfactual import counterfactual_editing as counterfactual_editing
 from .defaults import SAMPLE_TRUNCATION as SAMPLE_TRUNCATION
 from .defaults import edit_settings as edit_settings
+from .defaults import fast_settings as fast_settings
 from .defaults import make_config as make_config
+from .defaults import newer_settings as newer_settings
 from .defaults import projection_settings as projection_settings
 from .defaults import training_settings as training_settings
 from .edited_sources import source_of as source_of

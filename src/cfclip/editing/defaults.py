@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cfclip.editors import LatentOptimisationConfig
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError, PackError, shown, shown_name
-from cfclip.settings import GivenSettings, all_given
+from cfclip.losses import ObjectiveConfig
+from cfclip.settings import ComputationSettings, GivenSettings, all_given
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -72,6 +73,31 @@ def training_settings(
     own = manifest.defaults.training
     defaults = own if preset == "pack" else asdict(TRAINING_PRESETS[preset])
     return layered_settings(TrainingConfig, manifest.name, defaults, _given(config), overrides)
+
+
+def fast_settings(kind: type[GivenSettings], device: str) -> dict[str, Any]:
+    """What is set of a class of settings to compute faster and less exactly on a device.
+
+    bfloat16 only where the device has it. Raises `InputError` for a device that is not there.
+    """
+    from cfclip.tensors import checked_device, has_bfloat16
+
+    values = dict(kind.fast)
+    if values.get("precision") == "bfloat16" and not has_bfloat16(checked_device(device)):
+        del values["precision"]
+    return values
+
+
+def newer_settings() -> dict[str, Any]:
+    """Settings that may be newer than what was begun with a folder, which then had their defaults.
+
+    The terms of objectives and the ways of computing, as JSON values, by the name that they are
+    recorded under.
+    """
+    return {
+        "settings": {**asdict(ObjectiveConfig()), **asdict(ComputationSettings())},
+        "projection": asdict(ProjectionConfig()),
+    }
 
 
 def make_config(config: type[Config], values: Mapping[str, Any]) -> Config:

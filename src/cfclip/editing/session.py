@@ -8,12 +8,12 @@ from typing import Any, overload
 import torch
 from PIL import Image
 
-from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
-from cfclip.editing.methods import MAPPER, OPTIMISATION
+from cfclip.editing.defaults import SAMPLE_TRUNCATION, fast_settings, projection_settings
+from cfclip.editing.methods import MAPPER, OPTIMISATION, method_named
 from cfclip.editing.opened_methods import OpenedMethod, edit_texts, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
 from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, generator_of
-from cfclip.editors import EditCallback, EditProgress, EditRequest, EditTexts
+from cfclip.editors import EditCallback, EditRequest, EditTexts, end_at_once
 from cfclip.embedders import Embedder, check_prompt, unknown_words, vocabulary_warning
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
@@ -35,25 +35,30 @@ class Session:
     are edited one at a time; in a batch they may depend a little on its size.
     """
 
-    def __init__(self, pack: Pack, device: torch.device) -> None:
+    def __init__(self, pack: Pack, device: torch.device, fast: bool = False) -> None:
         self.pack = pack
         self.device = device
+        self.fast = fast
         self._sources = SourceMaker(pack, device)
 
     @classmethod
-    def open(cls, pack: str | Path = "avatars", device: str = "cpu") -> "Session":
+    def open(
+        cls, pack: str | Path = "avatars", device: str = "cpu", fast: bool = False
+    ) -> "Session":
         """Open a pack by name or folder, every byte of it checked.
 
         Args:
             pack: a name that `cfclip packs list` shows, or the folder of a pack.
             device: "cpu", "cuda", "cuda:1", "mps"; the project itself tests "cpu".
+            fast: edit and invert faster and a little less exactly, in bfloat16 where the device has
+                it and on smaller pictures; the settings of each edit tell what that was.
 
         Raises:
             PackError: an unknown, incomplete or altered pack.
             InputError: a device that this machine does not have.
         """
         checked = checked_device(device)
-        return cls(Pack.open(pack), checked)
+        return cls(Pack.open(pack), checked, fast)
 
     @property
     def generator(self) -> Generator:
@@ -115,7 +120,7 @@ class Session:
             InputError: a file that is not a usable picture.
             KeyboardInterrupt: Ctrl-C; half an inversion is of no use.
         """
-        config = projection_settings(self.pack.manifest, projection)
+        config = self._projection(projection)
         images = [image] if isinstance(image, Picture) else list(image)
         for each in images:
             if not isinstance(each, Picture):
@@ -148,6 +153,9 @@ class Session:
             InputError: an unknown method or setting, or files too many or too few.
             PackError, CheckpointError: a file that is missing, damaged or made for other models.
         """
+        if self.fast:
+            fast = fast_settings(method_named(name).settings_class, str(self.device))
+            settings = {**fast, **settings}
         return open_method(
             name, self.pack, settings, files, self.device, config=config, text_map=text_map
         )
@@ -196,10 +204,9 @@ class Session:
             source_text: what the picture shows; the pack's if not given.
             unrealistic_text: a text of failed pictures, for the logit objective; the pack's if not
                 given.
-            batch: the most pictures at a time, of which there are never more than make a megapixel;
-                only the last bits of a result depend on it.
-            callback: called after each step of those; returning False ends with what has been
-                reached.
+            batch: the most pictures at a time, which are a megapixel in any case; only the last
+                bits of a result depend on it.
+            callback: called after each step of those; returning False ends all with what they have.
 
         Raises:
             InputError: a picture, text, mask or setting that cannot be used.
@@ -228,7 +235,7 @@ class Session:
 
             confined = open_mask(mask, size, images)
             tensor = mask_tensor(confined)
-        sources = self._sources.sources_of(images, projection)
+        sources = self._sources.sources_of(images, self._projection(projection))
         facts = {
             **circumstances(self.pack, self.device),
             "method": method.method.name,
@@ -265,8 +272,13 @@ class Session:
             edit = editor.varied(generator=generator).edit(some, callback)
             results += edit_results(edit, sources[part], facts, notes, editor.one_pass)
             if any(result.record["stopped_from_outside"] for result in results):
-                callback = _ended  # who has stopped one has stopped all
+                callback = end_at_once  # who has stopped one has stopped all
         return results[0] if one else results
+
+    def _projection(self, projection: ProjectionConfig | None) -> ProjectionConfig:
+        fast = fast_settings(ProjectionConfig, str(self.device)) if self.fast else {}
+        given = {} if projection is None else projection.given_values
+        return projection_settings(self.pack.manifest, **{**fast, **given})
 
     def provenance(self, source: Source, **facts: Any) -> Provenance:
         """What a picture states that shows a source, or edits of it with `facts` of a record."""
@@ -336,9 +348,3 @@ class Session:
         unknown = {w: near for prompt in prompts for w, near in unknown_words(prompt, known)}
         warning = vocabulary_warning(list(unknown.items()), self.pack.manifest.name)
         return (warning,) if warning else ()
-
-
-def _ended(progress: EditProgress) -> bool:
-    """Ends an edit where it begins."""
-    del progress
-    return False

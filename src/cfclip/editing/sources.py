@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cfclip.editing.defaults import SAMPLE_TRUNCATION, projection_settings
+from cfclip.editing.defaults import SAMPLE_TRUNCATION
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError, shown
 from cfclip.generators import Generator
@@ -181,9 +181,7 @@ class SourceMaker:
         digest = hashlib.sha256(kept.numpy().tobytes()).hexdigest()
         return self._exact(kept, latents_origin(kept), _name("latents", digest))
 
-    def sources_of(
-        self, images: Sequence[Editable], config: ProjectionConfig | None
-    ) -> list[Source]:
+    def sources_of(self, images: Sequence[Editable], config: ProjectionConfig) -> list[Source]:
         """Each image with its latents; those that have none yet are inverted.
 
         Raises `InputError` for what cannot be used, or no image.
@@ -205,8 +203,7 @@ class SourceMaker:
         if not images:
             raise InputError("no images; give at least one")
         if given:
-            chosen = projection_settings(self.pack.manifest, config)
-            inverted = self.invert(list(given.values()), chosen, None)
+            inverted = self.invert(list(given.values()), config, None)
             found.update(zip(given, inverted, strict=True))
         return [found[index] for index in range(len(images))]
 

@@ -12,6 +12,7 @@ from .editor import EditProgress as EditProgress
 from .editor import EditRequest as EditRequest
 from .editor import EditTexts as EditTexts
 from .editor import OnePassEditor as OnePassEditor
+from .editor import end_at_once as end_at_once
 from .global_config import ChannelFitConfig as ChannelFitConfig
 from .global_config import GlobalDirectionsConfig as GlobalDirectionsConfig
 from .global_directions import GlobalDirections as GlobalDirections

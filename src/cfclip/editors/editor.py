@@ -121,6 +121,12 @@ EditCallback = Callable[[EditProgress], bool | None]
 """Called after each step; returning False ends the edit with what has been reached."""
 
 
+def end_at_once(progress: EditProgress) -> bool:
+    """An `EditCallback` that ends an edit where it begins."""
+    del progress
+    return False
+
+
 @dataclass(frozen=True)
 class BatchEdit:
     """The edit of a batch of images.

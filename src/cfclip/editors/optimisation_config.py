@@ -26,7 +26,7 @@ _LAYER_PART = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 
 
 @dataclass(frozen=True)
-class LatentOptimisationConfig(ObjectiveConfig, ComputationSettings, EditSettings):
+class LatentOptimisationConfig(ComputationSettings, ObjectiveConfig, EditSettings):
     """How an edit is optimised. Raises `InputError` naming a value outside its limits."""
 
     space: Space = "w_plus"

@@ -1,19 +1,25 @@
 """Projection: optimise W+ latents until the generator reproduces given images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from cfclip.embedders import Embedder
 from cfclip.encoders.projection_config import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators import Generator
-from cfclip.optim import Callback, descend
-from cfclip.tensors import check_images, check_latents, psnr
+from cfclip.optim import INTERRUPTED, STOPPED, Callback, DescentStep, descend
+from cfclip.tensors import check_images, check_latents, mixed_precision, psnr
 
 ENCODED = "not optimised"
 """Stop reason of latents that were taken as they are."""
+
+_COARSE_SIDE, _COARSE_FACTOR = 64, 4
+"""Coarse steps are on a quarter of the side, but no less than this: of pictures of 128 px, a
+quarter lost 0.4 dB of 34.4, a half nothing."""
+_CORRECTION_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ def project(
 ) -> Inversion:
     """Find latents that reproduce each image, beginning at `start`.
 
-    Minimises per image `l1 |G(w) - x| + mse |G(w) - x|^2 + perceptual d(G(w), x) +
+    The first `config.coarse` of the steps go down on smaller pictures, see `_Coarse`. Minimises per
+    image `l1 |G(w) - x| + mse |G(w) - x|^2 + perceptual d(G(w), x) +
     start |w - w_start|^2` (means), with Adam. The images do not influence each other. The latents
     with the lowest loss seen are kept.
 
@@ -86,38 +93,106 @@ def project(
     images, start = images.to(start), start.detach()
     if config.steps == 0:
         return measure_inversion(generator, embedder, images, start, config.warn_below_psnr)
+    first, began = start, (0,) * len(start)
+    if config.coarse_steps:
+        coarse = _Coarse(generator, images, start, config)
+        heard = None if callback is None else _counting_on(callback, 0, config.steps)
+        found = descend(start, coarse.evaluate, config.coarse_descent(), heard)
+        first, began = found.values, found.steps
+        if {STOPPED, INTERRUPTED}.intersection(found.stop_reasons):
+            return measure_inversion(
+                generator,
+                embedder,
+                images,
+                first,
+                config.warn_below_psnr,
+                steps=began,
+                stop_reasons=found.stop_reasons,
+            )
     with torch.no_grad():
         reference = embedder.image_feature_maps(images) if config.perceptual_weight else []
 
     def evaluate(latents: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        made = generator.synthesis(latents)
-        error = made - images[rows]
-        terms = {
-            "l1": error.abs().flatten(1).mean(1),
-            "mse": error.square().flatten(1).mean(1),
-            "start": (latents - start[rows]).square().flatten(1).mean(1),
-        }
-        total = (
-            config.l1_weight * terms["l1"]
-            + config.mse_weight * terms["mse"]
-            + config.start_weight * terms["start"]
-        )
+        with mixed_precision(latents.device, config.precision):
+            made = generator.synthesis(latents).float()
+            maps = embedder.image_feature_maps(made) if reference else []
+        total, terms = _pixel_terms(made, images[rows], latents, start[rows], config)
         if reference:
-            wanted = [one[rows] for one in reference]
-            terms["perceptual"] = feature_distance(embedder.image_feature_maps(made), wanted)
+            terms["perceptual"] = feature_distance(maps, [one[rows] for one in reference])
             total = total + config.perceptual_weight * terms["perceptual"]
         return total, terms
 
-    found = descend(start, evaluate, config.descent(), callback)
+    after = None if callback is None else _counting_on(callback, max(began), config.steps)
+    found = descend(first, evaluate, config.descent(), after)
     return measure_inversion(
         generator,
         embedder,
         images,
         found.values,
         config.warn_below_psnr,
-        steps=found.steps,
+        steps=tuple(map(sum, zip(began, found.steps, strict=True))),
         stop_reasons=found.stop_reasons,
     )
+
+
+class _Coarse:
+    """The objective on pictures of a lower resolution, by their pixels alone.
+
+    What the generator has at a lower resolution is no smaller picture of what it makes in the end:
+    the layers above change brightness too. It is corrected by how the two differ where the latents
+    are, which is measured anew every few steps, so that the error there is that of the whole
+    picture, scaled (the full approximation scheme of multigrid methods; Brandt 1977).
+    """
+
+    def __init__(
+        self, generator: Generator, images: Tensor, start: Tensor, config: ProjectionConfig
+    ) -> None:
+        self._generator = generator
+        self._start = start
+        self._config = config
+        least = max(_COARSE_SIDE, generator.resolution // _COARSE_FACTOR)
+        self._side = generator.resolution_for(least)
+        self._images = adaptive_avg_pool2d(images, self._side)
+        self._difference = torch.zeros_like(self._images)
+        self._evaluations = 0
+
+    def evaluate(self, latents: Tensor, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `cfclip.optim.descent.Evaluate`."""
+        with mixed_precision(latents.device, self._config.precision):
+            made = self._generator.synthesis(latents, stop_at=self._side).float()
+            if self._evaluations % _CORRECTION_STEPS == 0:
+                with torch.no_grad():
+                    whole = self._generator.synthesis(latents).float()
+                    self._difference[rows] = adaptive_avg_pool2d(whole, self._side) - made
+        self._evaluations += 1
+        corrected = made + self._difference[rows]
+        return _pixel_terms(corrected, self._images[rows], latents, self._start[rows], self._config)
+
+
+def _pixel_terms(
+    made: Tensor, images: Tensor, latents: Tensor, start: Tensor, config: ProjectionConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    error = made - images
+    terms = {
+        "l1": error.abs().flatten(1).mean(1),
+        "mse": error.square().flatten(1).mean(1),
+        "start": (latents - start).square().flatten(1).mean(1),
+    }
+    total = (
+        config.l1_weight * terms["l1"]
+        + config.mse_weight * terms["mse"]
+        + config.start_weight * terms["start"]
+    )
+    return total, terms
+
+
+def _counting_on(callback: Callback, done: int, steps: int) -> Callback:
+    """A callback that is told of steps before, and of those in all."""
+
+    def told(step: DescentStep) -> bool | None:
+        return callback(replace(step, step=done + step.step, steps=steps))
+
+    return told
 
 
 @torch.no_grad()

@@ -1,13 +1,27 @@
 """Settings of the projection, free of torch so that commands list their options quickly."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from cfclip.settings import CheckedSettings, DescentSettings, GivenSettings, check_number, number
+from cfclip.settings import (
+    CheckedSettings,
+    DescentSettings,
+    GivenSettings,
+    Precision,
+    check_number,
+    number,
+)
+
+_LR_AFTER_COARSE = 0.4
+"""Factor on the learning rate where the coarse steps have done most of the way."""
 
 
 @dataclass(frozen=True)
 class ProjectionConfig(GivenSettings):
     """How an image is projected into W+. Raises `InputError` naming a value outside its limits."""
+
+    fast: ClassVar[Mapping[str, Any]] = {"precision": "bfloat16", "coarse": 0.75}
 
     steps: int = number(120)
     """Optimisation steps at most; 0 takes the encoder's code as it is."""
@@ -42,22 +56,45 @@ class ProjectionConfig(GivenSettings):
     warn_below_psnr: float = number(24.0)
     """Reproductions below this many decibels come with a warning."""
 
+    coarse: float = number(0.0, 0.0, 1.0)
+    """Share of the steps that come first, on smaller pictures and by the pixels alone."""
+
+    precision: Precision = "float32"
+    """float32, or bfloat16 for mixed precision: faster where the processor has it, a little less
+    exact."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         # Either pixel weight makes the projection well posed; features alone do not fix colours.
         check_number("l1_weight + mse_weight", self.l1_weight + self.mse_weight, 0.0, open_low=True)
         self.descent()
 
+    @property
+    def coarse_steps(self) -> int:
+        """How many steps are on smaller pictures; at least one is not."""
+        return min(round(self.coarse * self.steps), max(0, self.steps - 1))
+
     def descent(self) -> DescentSettings:
-        """The settings of the descent; for `steps` 0, those of a single step."""
+        """The settings of the descent on whole pictures; for `steps` 0, those of a single step."""
         return DescentSettings(
-            steps=max(1, self.steps),
+            steps=max(1, self.steps - self.coarse_steps),
+            lr=self.lr * (_LR_AFTER_COARSE if self.coarse_steps else 1.0),
+            ramp_up=self.ramp_up,
+            ramp_down=1.0 if self.coarse_steps else self.ramp_down,
+            tolerance=self.tolerance,
+            patience=self.patience,
+            keep_best=True,
+        )
+
+    def coarse_descent(self) -> DescentSettings:
+        """The settings of the descent on smaller pictures, if there are `coarse_steps`."""
+        return DescentSettings(
+            steps=self.coarse_steps,
             lr=self.lr,
             ramp_up=self.ramp_up,
             ramp_down=self.ramp_down,
             tolerance=self.tolerance,
             patience=self.patience,
-            keep_best=True,
         )
 
 

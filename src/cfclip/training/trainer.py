@@ -16,6 +16,7 @@ from cfclip.errors import InputError
 from cfclip.generators import Generator
 from cfclip.io import alone_in
 from cfclip.losses import ObjectiveConfig
+from cfclip.settings import ComputationSettings
 from cfclip.tensors import mixed_seed
 from cfclip.training.average import Average
 from cfclip.training.board import Board
@@ -300,7 +301,7 @@ def train(
             callback,
             checkpoint_seconds,
             processes=processes,
-            defaults={"settings": asdict(ObjectiveConfig())},
+            defaults={"settings": {**asdict(ObjectiveConfig()), **asdict(ComputationSettings())}},
         )
         board = stack.enter_context(closing(Board(out if processes.first else None, run.step)))
         for step in run:

@@ -26,7 +26,7 @@ MapperKind: TypeAlias = Literal["text", "latent"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig(ObjectiveConfig, ComputationSettings):
+class TrainingConfig(ComputationSettings, ObjectiveConfig):
     """How a text mapper is trained. Raises `InputError` naming a value outside its limits.
 
     Weights, optimizer and learning rate are CF-CLIP's by default; the run is far shorter, and its
