@@ -29,7 +29,7 @@ from cfclip.embedders.clip_config import (
     read_config,
 )
 from cfclip.errors import CheckpointError, InputError, reason_of, shown
-from cfclip.io import atomic_write, build_with, read_tensors, save_tensors, shapes_of, unwrapped
+from cfclip.io import atomic_write, build_with, read_tensors, save_tensors, unwrapped
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
 _MOST_BYTES = 4 << 20
@@ -130,11 +130,10 @@ def clip_with_weights(
     The marks of a training on several processes ("module.") are taken off, the text tower moves to
     where the model has it, and a scale that is stored as one number or as a vector of one fits.
     Raises `CheckpointError` where `build_clip_model` refuses the config, and as
-    `cfclip.io.weights.build_with` does, before memory for the model is asked for.
+    `cfclip.io.building.build_with` does, before memory for the model is asked for.
     """
     try:
-        own = shapes_of(lambda: build_clip_model(model_cfg), source)
-        return build_with(lambda: build_clip_model(model_cfg), _fitting(own, tensors), source)
+        return build_with(lambda: build_clip_model(model_cfg), tensors, source, _fitting)
     except InputError as error:
         raise CheckpointError(f"{source} cannot be used: {error}") from error
 
