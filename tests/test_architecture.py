@@ -77,7 +77,7 @@ MODELS_BY_BASE_CLASS = {
 APPS_ONLY = {"tyro", "rich", "gradio", "fastapi", "uvicorn"}
 ONE_MODULE_ONLY = {"ray": "cfclip.batches.ray_engine", "pyarrow": "cfclip.batches.packing"}
 """Large libraries of extras, each behind one module."""
-NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "kornia", "tyro", "rich", "gradio"}
+NOT_AT_IMPORT = {"torch", "numpy", "PIL", "open_clip", "tyro", "rich", "gradio"}
 NOT_TWICE = {"base", "config", "rows", "results", "utils"}
 """Names that say too little to be a module's twice."""
 

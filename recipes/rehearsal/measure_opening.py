@@ -17,7 +17,7 @@ LOADERS = {
     "clip": "cfclip.embedders.clip:load_clip",
 }
 """The public function for each kind of file."""
-_IMPORTED_ON_USE = ("open_clip", "cfclip.embedders.towers")
+_IMPORTED_ON_USE = ("open_clip", "cfclip.embedders.timm_towers")
 
 
 def measure_opening(kind: str, path: Path) -> dict[str, float | None]:

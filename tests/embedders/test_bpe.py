@@ -1,9 +1,14 @@
 import gzip
+from pathlib import Path
 
 import pytest
-from open_clip.tokenizer import SimpleTokenizer
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from open_clip.tokenizer import SimpleTokenizer, default_bpe
 
 from cfclip.embedders import load_tokenizer, trim_bpe
+from cfclip.embedders.tokenizer import MergesTokenizer
 from cfclip.errors import CheckpointError
 
 TEXTS = [
@@ -15,8 +20,12 @@ TEXTS = [
 UNKNOWN = ["counterfactual zebra", "日本語", "greenish", "🙂"]
 
 
-def strings(tokenizer, text: str) -> list[str]:
-    return [tokenizer.decoder[token] for token in tokenizer.encode(text)]
+def strings(tokenizer: MergesTokenizer, text: str) -> list[str]:
+    return [tokenizer.symbols[token] for token in tokenizer.encode(text)]
+
+
+def theirs(full: SimpleTokenizer, text: str) -> list[str]:
+    return [full.decoder[token] for token in full.encode(text)]
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +44,41 @@ def trimmed(tmp_path):
 
 def test_known_texts_split_as_the_full_tokenizer_splits_them(full, trimmed):
     for text in [*TEXTS, "a bearded person with turquoise hair.", "a green man"]:
-        assert strings(trimmed, text) == strings(full, text)
+        assert strings(trimmed, text) == theirs(full, text)
     assert trimmed.vocab_size < 700
 
 
 @pytest.mark.parametrize("text", UNKNOWN)
-def test_unknown_words_are_still_encoded_whole(trimmed, text):
+def test_unknown_words_are_still_encoded_whole(full, trimmed, text):
     tokens = trimmed.encode(text)
     assert tokens
-    assert max(tokens) < trimmed.sot_token_id
-    assert trimmed.decode(tokens).strip() == text
+    assert max(tokens) < min(trimmed.all_special_ids)
+    known = [full.encoder[symbol] for symbol in strings(trimmed, text)]
+    assert full.decode(known).strip() == text
+
+
+@pytest.fixture(scope="module")
+def whole() -> MergesTokenizer:
+    """Ours with all of CLIP's merges."""
+    lines = gzip.decompress(Path(default_bpe()).read_bytes()).decode().split("\n")
+    return MergesTokenizer([(a, b) for a, b in map(str.split, lines[1:48_895])], context_length=77)
+
+
+_ODD = ["\u2019s", "&amp;amp;", "<end_of_text>", "<START_OF_TEXT>", "\x1b[31m", "\xa0", "ﬁ", "Ã¼"]
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.one_of(st.text(max_size=12), st.sampled_from([*TEXTS, *_ODD])).map(str)))
+def test_any_text_is_split_as_open_clip_splits_it(full, whole, texts):
+    text = " ".join(texts)
+    assert whole.vocab_size == full.vocab_size
+    assert whole.encode(text) == full.encode(text)
+    assert whole.all_special_ids == full.all_special_ids
+    assert torch.equal(whole([text, "a"]), full([text, "a"]))
 
 
 def test_the_end_of_text_is_the_highest_token(trimmed):
-    assert trimmed.eot_token_id == trimmed.vocab_size - 1
+    assert trimmed.all_special_ids[1] == trimmed.vocab_size - 1
     assert trimmed(["green hair"]).shape == (1, 32)
 
 

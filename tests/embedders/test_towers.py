@@ -3,6 +3,7 @@
 import pytest
 import timm
 import torch
+from open_clip.model import CLIP
 
 from cfclip.embedders import (
     MERGES_FILE,
@@ -13,6 +14,9 @@ from cfclip.embedders import (
     trim_bpe,
 )
 from cfclip.embedders.clip import ClipEmbedder, load_clip
+from cfclip.embedders.clip_files import clip_with_weights
+from cfclip.embedders.compact_clip import CompactClip
+from cfclip.errors import CheckpointError
 
 MEAN = STD = (0.5, 0.5, 0.5)
 SIDE = 32
@@ -57,6 +61,49 @@ def test_a_folder_with_this_tower_opens_with_the_same_features(folder):
     assert loaded.dim == DIM
     torch.testing.assert_close(loaded.embed_images(images), original.embed_images(images))
     assert loaded.embed_texts(["green hair"]).shape == (1, DIM)
+
+
+@pytest.mark.parametrize("precision", [None, torch.bfloat16])
+def test_a_clip_of_this_tower_gives_the_features_of_open_clips(folder, precision):
+    path, model = folder
+    loaded = load_clip(path)
+    original = ClipEmbedder(model, loaded.tokenizer, MEAN, STD)
+    assert (type(model), type(loaded.model)) == (CLIP, CompactClip)
+    ours, theirs = loaded.model.state_dict(), model.state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    images = torch.rand(3, 3, SIDE, SIDE) * 2 - 1
+    texts = ["green hair", "a person with green hair", "?"]
+    with torch.autocast("cpu", precision, enabled=precision is not None):
+        assert torch.equal(loaded.embed_images(images), original.embed_images(images))
+        assert torch.equal(loaded.embed_texts(texts), original.embed_texts(texts))
+        for own, other in zip(
+            loaded.image_feature_maps(images), original.image_feature_maps(images), strict=True
+        ):
+            assert torch.equal(own, other)
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [
+        ("text_cfg", {"mlp_ratio": 2.0}),
+        (None, {"quick_gelu": True}),
+    ],
+)
+def test_what_a_config_says_beyond_that_is_left_to_open_clip(table, changes):
+    config = tower_config(600, TOWERS[0])
+    (config if table is None else config[table]).update(changes)
+    tensors = build_clip_model(config).state_dict()
+    loaded = clip_with_weights(config, tensors, "it")
+    assert type(loaded) is CLIP
+    assert all(torch.equal(value, tensors[name]) for name, value in loaded.state_dict().items())
+
+
+def test_sizes_that_do_not_go_together_are_refused():
+    config = tower_config(600, TOWERS[0])
+    config["text_cfg"]["heads"] = 3
+    with pytest.raises(CheckpointError, match="open_clip cannot build this model config"):
+        clip_with_weights(config, {}, "it")
 
 
 def test_images_do_not_depend_on_their_batch(folder):

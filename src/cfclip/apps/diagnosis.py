@@ -31,7 +31,6 @@ _LIBRARIES = {
     "torch": "torch",
     "torchvision": "torchvision",
     "open_clip_torch": "open_clip",
-    "kornia": "kornia",
     "numpy": "numpy",
     "pillow": "PIL",
 }

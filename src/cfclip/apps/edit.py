@@ -263,7 +263,7 @@ class Edit(PackWork, FastOption):
     source, 1 (unless the pack says otherwise) the edit as found."""
 
     mask: Path | None = None
-    """Picture, white where the edit may change something; painted over the whole photo of a face."""
+    """Picture, white where the edit may change something; of a photo with a face, all of it."""
 
     source_text: str | None = None
     """What the pictures show before the edit; the pack's if not given."""

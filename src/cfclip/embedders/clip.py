@@ -30,7 +30,8 @@ from cfclip.tensors import unit_range_from_signed
 _LOG = logging.getLogger(__name__)
 
 _USUAL_VOCABULARY = 49408
-"""Tokens of a text encoder whose configuration does not say."""
+_USUAL_LENGTH = 77
+"""Of the tokens that there are, and of those of a text, where a configuration does not say."""
 
 # open_clip shows intermediate maps of its transformers per block; this many, evenly spaced.
 _TRANSFORMER_MAPS = 4
@@ -248,10 +249,13 @@ def assembled(
     Raises:
         CheckpointError: a tokenizer of another size than the text encoder's.
     """
-    from open_clip.transform import PreprocessCfg
+    statistics = dict(config.get("preprocess_cfg", {}))
+    if not {"mean", "std"} <= statistics.keys():
+        from open_clip.transform import PreprocessCfg
 
-    usual = {"mean": list(PreprocessCfg.mean), "std": list(PreprocessCfg.std)}
-    whole = {**config, "preprocess_cfg": {**usual, **config.get("preprocess_cfg", {})}}
+        usual = {"mean": list(PreprocessCfg.mean), "std": list(PreprocessCfg.std)}
+        statistics = {**usual, **statistics}
+    whole = {**config, "preprocess_cfg": statistics}
     tokenizer = _tokenizer(config["model_cfg"]["text_cfg"], source, merges)
     activation = "QuickGELU" if config["model_cfg"].get("quick_gelu", False) else "GELU"
     return OpenedClip(model, whole, tokenizer, origin, f"{activation}: {reason}", merges)
@@ -259,10 +263,11 @@ def assembled(
 
 def _tokenizer(text_cfg: Mapping[str, Any], source: str, merges: Path | None = None) -> Any:
     """CLIP's tokenizer, with the merges of a file if there is one, for a text encoder."""
-    from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, SimpleTokenizer
-
-    context_length = text_cfg.get("context_length", DEFAULT_CONTEXT_LENGTH)
+    context_length = text_cfg.get("context_length", _USUAL_LENGTH)
+    tokenizer: Any
     if merges is None:
+        from open_clip.tokenizer import SimpleTokenizer
+
         tokenizer = SimpleTokenizer(context_length=context_length)
     else:
         tokenizer = load_tokenizer(merges, context_length)

@@ -13,7 +13,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,16 @@ from cfclip.embedders.clip_config import (
     first_in,
     read_config,
 )
+from cfclip.embedders.compact_clip import CompactClip, is_compact
+from cfclip.embedders.tokenizer import Merge, MergesTokenizer, split_word
 from cfclip.errors import CheckpointError, InputError, reason_of, shown
-from cfclip.io import atomic_write, build_with, read_tensors, save_tensors, shapes_of, unwrapped
+from cfclip.io import atomic_write, build_with, read_tensors, save_tensors, unwrapped
 
 _HEADER = "#version: cfclip trimmed byte-pair merges"
 _MOST_BYTES = 4 << 20
 """Of a list of merges, and of its file; CLIP's own has 3 million."""
+_MOST_MERGES = 48_894
+"""As many as CLIP has; open_clip's tokenizer reads no more either."""
 _NOUN = "CLIP"
 _BIAS = "logit_bias"
 _SCALES = ("logit_scale", _BIAS)
@@ -53,8 +56,8 @@ def build_clip_model(model_cfg: Mapping[str, Any]) -> nn.Module:
     """
     from open_clip.model import CLIP, CustomTextCLIP
 
-    # Importing registers the project's own tower with timm, which open_clip builds towers by.
-    import cfclip.embedders.towers  # noqa: F401
+    # Importing registers the project's own towers with timm, which open_clip builds towers by.
+    import cfclip.embedders.timm_towers  # noqa: F401
 
     config = checked_model_config(model_cfg)
     kind = CustomTextCLIP if config.pop("custom_text", False) else CLIP
@@ -130,13 +133,17 @@ def clip_with_weights(
     The marks of a training on several processes ("module.") are taken off, the text tower moves to
     where the model has it, and a scale that is stored as one number or as a vector of one fits.
     Raises `CheckpointError` where `build_clip_model` refuses the config, and as
-    `cfclip.io.weights.build_with` does, before memory for the model is asked for.
+    `cfclip.io.building.build_with` does, before memory for the model is asked for.
     """
     try:
-        own = shapes_of(lambda: build_clip_model(model_cfg), source)
-        return build_with(lambda: build_clip_model(model_cfg), _fitting(own, tensors), source)
+        return build_with(lambda: _to_load(model_cfg), tensors, source, _fitting)
     except InputError as error:
         raise CheckpointError(f"{source} cannot be used: {error}") from error
+
+
+def _to_load(model_cfg: Mapping[str, Any]) -> nn.Module:
+    config = checked_model_config(model_cfg)
+    return CompactClip(config) if is_compact(config) else build_clip_model(config)
 
 
 def _fitting(
@@ -166,21 +173,24 @@ def state_dict_in(path: str | Path) -> dict[str, Tensor]:
     return network_of(read_torch_file(path), str(path))
 
 
-def load_tokenizer(bpe_path: str | Path, context_length: int) -> Any:
-    """open_clip's `SimpleTokenizer` with the merges of a file (gzip, one merge per line).
+def load_tokenizer(bpe_path: str | Path, context_length: int) -> MergesTokenizer:
+    """CLIP's tokenizer with the merges of a file (gzip, one merge per line).
 
     Raises:
         CheckpointError: a file that is missing or not such a list.
     """
-    from open_clip.tokenizer import SimpleTokenizer
-
     path = Path(bpe_path)
-    merges = _text_of(path).split("\n")[1:]
+    merges: list[Merge] = []
     # An empty line would silently become a token of its own, and shift all that follow.
-    for number, merge in enumerate(merges, start=2):
-        if len(merge.split()) != 2:
-            raise CheckpointError(f"{path}, line {number}: {shown(merge)} is not a pair of symbols")
-    return SimpleTokenizer(bpe_path=str(path), context_length=context_length)
+    for number, line in enumerate(_text_of(path).split("\n")[1:], start=2):
+        match line.split():
+            case [first, second]:
+                merges.append((first, second))
+            case _:
+                raise CheckpointError(
+                    f"{path}, line {number}: {shown(line)} is not a pair of symbols"
+                )
+    return MergesTokenizer(merges[:_MOST_MERGES], context_length)
 
 
 def _text_of(path: Path) -> str:
@@ -220,35 +230,14 @@ def trim_bpe(texts: Iterable[str], out_path: str | Path) -> int:
     from open_clip.tokenizer import SimpleTokenizer
 
     full = SimpleTokenizer()
-    used: set[tuple[str, str]] = set()
+    used: set[Merge] = set()
     for text in texts:
         for word in full.pat.findall(full.clean_fn(text)):
-            used |= _merges_of("".join(full.byte_encoder[byte] for byte in word.encode()), full)
+            symbols = "".join(full.byte_encoder[byte] for byte in word.encode())
+            used |= split_word(symbols, full.bpe_ranks)[1]
     merges = sorted(used, key=full.bpe_ranks.__getitem__)
     lines = [_HEADER, *(" ".join(merge) for merge in merges)]
     with atomic_write(out_path) as temporary:
         # No time stamp, and no line break at the end: the reader would take it for a merge.
         temporary.write_bytes(gzip.compress("\n".join(lines).encode("utf-8"), mtime=0))
     return load_tokenizer(out_path, full.context_length).vocab_size
-
-
-def _merges_of(word: str, tokenizer: Any) -> set[tuple[str, str]]:
-    """The merges that byte-pair encoding applies to one word of byte symbols."""
-    symbols = [*word[:-1], word[-1] + "</w>"]
-    used: set[tuple[str, str]] = set()
-    while len(symbols) > 1:
-        best = min(pairwise(symbols), key=lambda pair: tokenizer.bpe_ranks.get(pair, float("inf")))
-        if best not in tokenizer.bpe_ranks:
-            break
-        used.add(best)
-        merged: list[str] = []
-        index = 0
-        while index < len(symbols):
-            if tuple(symbols[index : index + 2]) == best:
-                merged.append("".join(best))
-                index += 2
-            else:
-                merged.append(symbols[index])
-                index += 1
-        symbols = merged
-    return used

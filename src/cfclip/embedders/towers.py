@@ -1,4 +1,4 @@
-"""Small image towers for CLIPs of aligned pictures, registered with timm for open_clip's configs.
+"""Small image towers for CLIPs of aligned pictures; free of timm, whose names they have in configs.
 
 open_clip's own residual tower pools by attention, which learns slowly where things are; on aligned
 avatars it reached in a minute 40 % of hair colours where this tower, which flattens its last map,
@@ -11,13 +11,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from timm.models import register_model
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.embedders.clip_config import TOWERS
 
-_NAME, _PLAIN_NAME = TOWERS
+_NAME, _ = TOWERS
 _WIDTHS = (16, 48, 96, 160)
 _PLAIN_WIDTHS = (24, 64, 128, 192)
 _POOLED_SIDE = 4
@@ -112,24 +111,12 @@ class CompactNet(nn.Module):
         return chosen if intermediates_only else (maps[-1], chosen)
 
 
-@register_model
-def cfclip_compact_resnet(pretrained: bool = False, **settings: Any) -> CompactNet:
-    """timm's entry point; there are no weights to fetch, so `pretrained` must be False."""
-    _refuse(pretrained, _NAME)
-    return CompactNet(int(settings["num_classes"]), _WIDTHS, HalvingBlock)
-
-
-@register_model
-def cfclip_compact_plain(pretrained: bool = False, **settings: Any) -> CompactNet:
-    """timm's entry point; there are no weights to fetch, so `pretrained` must be False."""
-    _refuse(pretrained, _PLAIN_NAME)
-    return CompactNet(int(settings["num_classes"]), _PLAIN_WIDTHS, _plain_block)
+def make_tower(name: str, num_classes: int) -> CompactNet:
+    """The tower of a name of `TOWERS`, untrained, with so many outputs."""
+    if name == _NAME:
+        return CompactNet(num_classes, _WIDTHS, HalvingBlock)
+    return CompactNet(num_classes, _PLAIN_WIDTHS, _plain_block)
 
 
 def _plain_block(inputs: int, outputs: int) -> nn.Sequential:
     return conv_norm_relu(inputs, outputs, 2)
-
-
-def _refuse(pretrained: bool, name: str) -> None:
-    if pretrained:
-        raise ValueError(f"{name} has no pretrained weights; load them from a CLIP folder")

@@ -1,4 +1,7 @@
 from .allocator import keep_large_blocks as keep_large_blocks
+from .building import build_with as build_with
+from .building import meta_device as meta_device
+from .building import shapes_of as shapes_of
 from .files import LATENT_SUFFIXES as LATENT_SUFFIXES
 from .files import alone_at as alone_at
 from .files import alone_in as alone_in
@@ -31,12 +34,10 @@ from .text_formats import repeated as repeated
 from .text_formats import table_of as table_of
 from .text_formats import whole_number as whole_number
 from .weights import ModelFormat as ModelFormat
-from .weights import build_with as build_with
 from .weights import check_tensors as check_tensors
 from .weights import facts_metadata as facts_metadata
 from .weights import is_model_file as is_model_file
 from .weights import load_tensors as load_tensors
-from .weights import meta_device as meta_device
 from .weights import read_config as read_config
 from .weights import read_facts as read_facts
 from .weights import read_format as read_format
@@ -45,5 +46,4 @@ from .weights import read_model as read_model
 from .weights import read_tensors as read_tensors
 from .weights import save_model as save_model
 from .weights import save_tensors as save_tensors
-from .weights import shapes_of as shapes_of
 from .weights import unwrapped as unwrapped

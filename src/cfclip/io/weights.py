@@ -48,7 +48,6 @@ _COUNTS = {torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch
 
 Config = TypeVar("Config")
 Value = TypeVar("Value")
-Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -207,44 +206,6 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     check_tensors(shapes, tensors, source)
     model.load_state_dict(dict(tensors))
-
-
-def build_with(make: Callable[[], Model], tensors: Mapping[str, Tensor], source: str) -> Model:
-    """The model of `make`, with all of `tensors`.
-
-    It is made without memory first: a file that claims sizes which its tensors do not have is
-    refused before they are asked for. The random state stays as it is. Raises `CheckpointError`
-    as `check_tensors` does.
-    """
-    check_tensors(shapes_of(make, source), tensors, source)
-    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and replaced
-        model = make()
-    model.load_state_dict(dict(tensors))
-    return model
-
-
-@contextmanager
-def meta_device() -> Iterator[None]:
-    """What is made in the block gets shapes, but no memory."""
-    # Arithmetic on that device brings it in, and in PyTorch 2.6 it cannot be imported there.
-    import torch._dynamo
-
-    with torch.device("meta"):
-        yield
-
-
-def shapes_of(make: Callable[[], nn.Module], source: str) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of the model of `make`, which gets no memory.
-
-    Raises `CheckpointError` that starts with `source` for sizes beyond what can be counted.
-    """
-    try:
-        with meta_device():
-            return {name: tuple(value.shape) for name, value in make().state_dict().items()}
-    except (RuntimeError, OverflowError, TypeError) as error:  # TypeError: beyond 64 bits
-        raise CheckpointError(
-            f"{source} asks for sizes that no model has: {reason_of(error)}"
-        ) from error
 
 
 def check_tensors(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from cfclip.optim.updates import AdamUpdate, PlainUpdate
 from cfclip.settings import DescentSettings
 
 Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Mapping[str, Tensor]]]
@@ -119,8 +120,7 @@ def descend(
     last = start.detach().clone()
     best = last
     values = start.detach().clone().requires_grad_(True)
-    kind = torch.optim.SGD if settings.optimizer == "sgd" else torch.optim.Adam
-    optimizer = kind([values], lr=settings.lr)
+    update = PlainUpdate(values) if settings.optimizer == "sgd" else AdamUpdate(values)
     try:
         for step in range(settings.steps + 1):
             rows = [index for index, image in enumerate(images) if image.stop_reason is None]
@@ -139,7 +139,7 @@ def descend(
                 best, values, rows_tensor[torch.tensor(improved, device=finite.device)]
             )
             if not final:
-                _take_step(values, totals, finite, rows_tensor, optimizer, settings, step, images)
+                _take_step(values, totals, finite, rows_tensor, update, settings, step, images)
             for row in rows:
                 images[row].judge(settings, final)
             if callback is not None and callback(_describe(step, settings, columns)) is False:
@@ -238,7 +238,7 @@ def _take_step(
     totals: Tensor,
     finite: Tensor,
     rows: Tensor,
-    optimizer: torch.optim.Optimizer,
+    update: Callable[[Tensor, float], None],
     settings: DescentSettings,
     step: int,
     images: list[_Image],
@@ -255,10 +255,7 @@ def _take_step(
                 "(a lower learning rate may help)"
             )
     # Rows with a broken gradient have stopped and are never read again.
-    values.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(settings, step)
-    optimizer.step()
+    update(gradient.nan_to_num(0.0, 0.0, 0.0), learning_rate(settings, step))
 
 
 def _describe(
