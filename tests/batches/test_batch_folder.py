@@ -30,6 +30,16 @@ def test_a_batch_goes_on(folder: BatchFolder) -> None:
     assert again.report("row-2") == {}
 
 
+def test_settings_that_are_newer_than_a_batch_had_their_defaults(folder: BatchFolder) -> None:
+    newer = {"precision": "float32", "rendering": "whole", "aspects": 0.0}
+    about = {**ABOUT, "projection": {"steps": 5}}
+    folder.claim(about, ROWS)
+    folder.claim({**about, "settings": {**ABOUT["settings"], **newer}}, ROWS)  # type: ignore[dict-item]
+    folder.claim({**about, "projection": {"steps": 5, "coarse": 0.0}}, ROWS)
+    with pytest.raises(InputError, match=r"with another projection\.coarse"):
+        folder.claim({**about, "projection": {"steps": 5, "coarse": 0.5}}, ROWS)
+
+
 def test_other_settings_are_refused_by_name(folder: BatchFolder) -> None:
     folder.claim(ABOUT, ROWS)
     changed = {"pack": "def", "settings": {"steps": 4, "lr": 0.1}}

@@ -13,7 +13,7 @@ from cfclip.editors import BatchEdit, EditProgress, EditRequest, Space
 from cfclip.editors.latent_optimisation import LatentOptimisation, LatentOptimisationConfig
 from cfclip.embedders.clip import ClipEmbedder
 from cfclip.errors import InputError
-from cfclip.generators import StyleGAN2
+from cfclip.generators import StyleGAN2, StyleGAN2Config
 from cfclip.losses import changed_pixels_loss
 from cfclip.optim.descent import COMPLETED, CONVERGED, INTERRUPTED, STOPPED, TOTAL
 
@@ -382,6 +382,31 @@ def test_mixed_precision_runs_and_stays_close(
     assert other.stop_reasons == (COMPLETED, COMPLETED)
     assert final_loss(other) == pytest.approx(final_loss(one), rel=0.02)
     assert final_loss(other) != final_loss(one)
+
+
+@pytest.mark.parametrize("space", get_args(Space))
+def test_what_clip_sees_is_rendered_no_larger(
+    embedder: ClipEmbedder, request_of_two: EditRequest, space: Space
+) -> None:
+    """A picture of 64 px, of which the CLIP reads 32: the layers above give no gradient."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = StyleGAN2Config(64, (8,) * 5, z_dim=16, w_dim=16, mapping_layers=2)
+        larger = StyleGAN2(sizes).eval().requires_grad_(False)
+    mask = torch.ones(1, 1, 64, 64)
+    mask[:, :, 32:] = 0.0
+    request = replace(request_of_two, latents=sample_latents(larger, 2), mask=mask)
+    config = replace(CONFIG, latent_l2=0.0, changed_pixels=1.0, space=space, rendering="seen")
+    result = LatentOptimisation(larger, embedder, config).edit(request)
+    assert result.images.shape == result.source_images.shape == (2, 3, 64, 64)
+    assert torch.equal(result.images[:, :, 32:], result.source_images[:, :, 32:])
+    assert not torch.equal(result.images[:, :, :32], result.source_images[:, :, :32])
+    if space == "w_plus":
+        moved = result.offset.abs().amax((0, 2))
+        assert bool((moved[:8] > 0).all())
+        assert not moved[8:].any()
+    whole = LatentOptimisation(larger, embedder, replace(config, rendering="whole")).edit(request)
+    assert not torch.equal(whole.offset, result.offset)
 
 
 def test_what_does_not_fit_is_named(

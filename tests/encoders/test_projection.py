@@ -16,7 +16,7 @@ from cfclip.encoders.projection import (
     project,
 )
 from cfclip.errors import InputError
-from cfclip.generators import StyleGAN2
+from cfclip.generators import StyleGAN2, StyleGAN2Config
 from cfclip.optim import COMPLETED, INTERRUPTED, STOPPED, DescentStep
 
 CONFIG = ProjectionConfig(steps=60, lr=0.05, patience=0)
@@ -206,3 +206,61 @@ def test_bad_input_is_named(
 def test_settings_outside_their_limits_are_named(change: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ProjectionConfig(**change)  # type: ignore[arg-type]
+
+
+# Coarse to fine
+
+
+@pytest.fixture(scope="module")
+def larger() -> StyleGAN2:
+    """Twice the size of coarse steps."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = StyleGAN2Config(128, (8,) * 6, z_dim=16, w_dim=16, mapping_layers=2)
+        return StyleGAN2(sizes).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def larger_pair(larger: StyleGAN2) -> tuple[Tensor, Tensor]:
+    latents = sample_latents(larger, 2)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        return larger.synthesis(latents), latents + 0.5 * noise
+
+
+def test_coarse_steps_come_as_near(
+    larger: StyleGAN2, embedder: ClipEmbedder, larger_pair: tuple[Tensor, Tensor]
+) -> None:
+    images, start = larger_pair
+    before = measure_inversion(larger, embedder, images, start, 24.0)
+    exact = project(larger, embedder, images, start, CONFIG)
+    assert embedder.image_size == 32
+    embedder.image_calls = 0
+    coarse = project(larger, embedder, images, start, replace(CONFIG, coarse=0.75))
+    assert bool((exact.psnr > before.psnr + 8.0).all())
+    assert bool((coarse.psnr > exact.psnr - 3.0).all()), (coarse.psnr, exact.psnr)
+    # Sources, steps on whole pictures (15 and a last look), and what is measured.
+    assert embedder.image_calls == 2 * (1 + 16 + 2)
+
+
+def test_coarse_steps_are_told_and_end_like_others(
+    larger: StyleGAN2, embedder: ClipEmbedder, larger_pair: tuple[Tensor, Tensor]
+) -> None:
+    seen: list[DescentStep] = []
+    config = ProjectionConfig(steps=8, patience=0, coarse=0.5)
+    whole = project(larger, embedder, *larger_pair, config, seen.append)  # type: ignore[func-returns-value]
+    assert [step.step for step in seen] == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]
+    assert {step.steps for step in seen} == {8}
+    assert whole.stop_reasons == (COMPLETED, COMPLETED)
+    stopped = project(larger, embedder, *larger_pair, config, lambda step: step.step < 2)
+    assert (stopped.steps, stopped.stop_reasons) == ((2, 2), (STOPPED, STOPPED))
+
+
+def test_bfloat16_comes_as_near(
+    larger: StyleGAN2, embedder: ClipEmbedder, larger_pair: tuple[Tensor, Tensor]
+) -> None:
+    exact = project(larger, embedder, *larger_pair, replace(CONFIG, steps=20))
+    mixed = project(larger, embedder, *larger_pair, replace(CONFIG, steps=20, precision="bfloat16"))
+    assert mixed.latents.dtype == mixed.reconstruction.dtype == torch.float32
+    assert bool((mixed.psnr > exact.psnr - 1.0).all()), (mixed.psnr, exact.psnr)
+    assert not torch.equal(mixed.latents, exact.latents)

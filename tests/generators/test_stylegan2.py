@@ -300,3 +300,22 @@ def test_wrong_shapes_and_modes_are_refused(generator: StyleGAN2, ws: Tensor) ->
     styles[3] = styles[3][:, :-1]
     with pytest.raises(InputError, match=r"style 3 has shape \(3, 5\), expected \(batch, 6\)"):
         generator.synthesis_from_styles(styles)
+
+
+def test_more_images_than_a_megapixel_are_rendered_in_parts() -> None:
+    torch.manual_seed(0)
+    sizes = StyleGAN2Config(1024, (2,) * 9, z_dim=4, w_dim=4, mapping_layers=1)
+    generator = StyleGAN2(sizes).eval().requires_grad_(False)
+    assert generator.images_at_once == 1
+    ws = generator.mapping(torch.randn(2, 4)).requires_grad_()
+    together = generator.synthesis(ws)
+    alone = torch.cat([generator.synthesis(ws[:1]), generator.synthesis(ws[1:])])
+    assert torch.equal(together, alone)
+    together.sum().backward()
+    assert ws.grad is not None
+    assert bool(ws.grad.isfinite().all())
+
+
+def test_the_lowest_resolution_for_what_is_looked_at() -> None:
+    generator = StyleGAN2(StyleGAN2Config(64, (2,) * 5, z_dim=4, w_dim=4, mapping_layers=1))
+    assert [generator.resolution_for(side) for side in (1, 16, 17, 64, 224)] == [4, 16, 32, 64, 64]

@@ -153,6 +153,26 @@ def test_validation_does_not_depend_on_how_many_are_rendered_at_a_time() -> None
     torch.testing.assert_close(second.sources, first.sources)
 
 
+def test_gradients_do_not_depend_on_how_many_are_taken_at_a_time() -> None:
+    whole, parts = tiny_trainer(batch=4), tiny_trainer(batch=4)
+    parts._at_once = 3
+    assert parts.compute_gradients(0) == pytest.approx(whole.compute_gradients(0), rel=1e-4)
+    for one, other in zip(whole.mapper.parameters(), parts.mapper.parameters(), strict=True):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_a_fast_training_is_near_the_exact_one() -> None:
+    exact = tiny_trainer()
+    fast = tiny_trainer(precision="bfloat16")
+    one, other = exact.compute_gradients(0), fast.compute_gradients(0)
+    assert other[TOTAL] == pytest.approx(one[TOTAL], rel=0.02)
+    assert other[TOTAL] != one[TOTAL]
+    seen = tiny_trainer(precision="bfloat16", rendering="seen")
+    assert seen.compute_gradients(0)[TOTAL] != other[TOTAL]
+    assert {p.grad.dtype for p in seen.mapper.parameters() if p.grad is not None} == {torch.float32}
+
+
 def test_groups_that_are_off_are_not_edited(tmp_path: Path) -> None:
     trainer = tiny_run(tmp_path, steps=1, groups=("coarse",))
     latents, _ = trainer.batch(0)

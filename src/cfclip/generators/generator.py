@@ -6,6 +6,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+_FIRST_RESOLUTION = 4
+"""That a synthesis network begins with."""
+
 NoiseMode = Literal["const", "none", "random"]
 """`const` adds each layer's stored noise (the same image every time), `none` adds nothing,
 `random` draws new noise for every image from torch's global random state."""
@@ -43,7 +46,7 @@ class Generator(nn.Module, ABC):
         """The lowest resolution on the way to the whole picture that is at least `side`, or the
         whole one: what `stop_at` takes where no more than `side` pixels are looked at."""
         resolution = self.resolution
-        while resolution % 2 == 0 and resolution // 2 >= side:
+        while resolution // 2 >= max(side, _FIRST_RESOLUTION):
             resolution //= 2
         return resolution
 
