@@ -163,12 +163,13 @@ def test_gradients_do_not_depend_on_how_many_are_taken_at_a_time() -> None:
 
 
 def test_a_fast_training_is_near_the_exact_one() -> None:
-    exact = tiny_trainer()
-    fast = tiny_trainer(precision="bfloat16")
+    # Of a mapper that has not learnt, the change that other objectives look at is mere rounding.
+    exact = tiny_trainer(objective="global")
+    fast = tiny_trainer(precision="bfloat16", objective="global")
     one, other = exact.compute_gradients(0), fast.compute_gradients(0)
     assert other[TOTAL] == pytest.approx(one[TOTAL], rel=0.02)
     assert other[TOTAL] != one[TOTAL]
-    seen = tiny_trainer(precision="bfloat16", rendering="seen")
+    seen = tiny_trainer(precision="bfloat16", rendering="seen", objective="global")
     assert seen.compute_gradients(0)[TOTAL] != other[TOTAL]
     assert {p.grad.dtype for p in seen.mapper.parameters() if p.grad is not None} == {torch.float32}
 
