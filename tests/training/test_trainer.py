@@ -169,9 +169,8 @@ def test_a_fast_training_is_near_the_exact_one() -> None:
     one, other = exact.compute_gradients(0), fast.compute_gradients(0)
     assert other[TOTAL] == pytest.approx(one[TOTAL], rel=0.02)
     assert other[TOTAL] != one[TOTAL]
-    seen = tiny_trainer(precision="bfloat16", rendering="seen", objective="global")
-    assert seen.compute_gradients(0)[TOTAL] != other[TOTAL]
-    assert {p.grad.dtype for p in seen.mapper.parameters() if p.grad is not None} == {torch.float32}
+    gradients = [each.grad for each in fast.mapper.parameters() if each.grad is not None]
+    assert {each.dtype for each in gradients} == {torch.float32}
 
 
 def test_groups_that_are_off_are_not_edited(tmp_path: Path) -> None:
