@@ -319,3 +319,22 @@ def test_more_images_than_a_megapixel_are_rendered_in_parts() -> None:
 def test_the_lowest_resolution_for_what_is_looked_at() -> None:
     generator = StyleGAN2(StyleGAN2Config(64, (2,) * 5, z_dim=4, w_dim=4, mapping_layers=1))
     assert [generator.resolution_for(side) for side in (1, 16, 17, 64, 224)] == [4, 16, 32, 64, 64]
+
+
+def test_weights_that_are_changed_in_place_count_at_once() -> None:
+    """What is kept of frozen weights is that of the weights that there are."""
+    generator = StyleGAN2(StyleGAN2Config(16, (4,) * 3, z_dim=4, w_dim=4, mapping_layers=1))
+    generator.eval().requires_grad_(False)
+    ws = generator.mapping(torch.randn(1, 4))
+    with torch.inference_mode():
+        before = generator.synthesis(ws)
+    with torch.no_grad():
+        generator.convs[1].weight[0].mul_(3.0)
+    fresh = StyleGAN2(generator.config).eval().requires_grad_(False)
+    fresh.load_state_dict(generator.state_dict())
+    changed = generator.synthesis(ws)
+    assert torch.equal(changed, fresh.synthesis(ws))
+    assert not torch.equal(changed, before)
+    moving = ws.clone().requires_grad_()
+    generator.synthesis(moving).sum().backward()  # what was kept in inference mode takes part
+    assert moving.grad is not None

@@ -1,6 +1,7 @@
 """Editing with a trained mapper: one pass, no optimisation."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from cfclip.generators import Generator
 __all__ = ["MapperEdit", "MapperEditConfig", "choose_prompts"]
 
 _PROMPTS_SHOWN = 10
+_KEPT_TEXTS = 1024
 
 
 class MapperEdit(OnePassEditor):
@@ -49,13 +51,13 @@ class MapperEdit(OnePassEditor):
         self.prompts = prompts
         self.origin = origin or {}
         self.released = released
+        self._codes_of = lru_cache(_KEPT_TEXTS)(self._text_codes)
 
     @property
     def reads_text(self) -> bool:
         """Whether the text makes a difference; otherwise it knows one edit."""
         return isinstance(self.mapper, TextMapper) and self.mapper.config.reads_text
 
-    @torch.no_grad()
     def read(self, texts: EditTexts) -> Tensor:
         """What the text networks make of the one prompt, bare: `(1, num_ws, w_dim)`.
 
@@ -65,7 +67,11 @@ class MapperEdit(OnePassEditor):
             raise InputError(
                 f"{len(texts.prompts)} prompts are given, a mapper edits by one; give one"
             )
-        features = self.embedder.text_features([check_prompt(texts.prompts[0])])
+        return self._codes_of(check_prompt(texts.prompts[0]))
+
+    @torch.no_grad()
+    def _text_codes(self, text: str) -> Tensor:
+        features = self.embedder.text_features([text])
         if isinstance(self.mapper, LatentMapper):
             return features.new_zeros(1, 0)
         return self.mapper.text_codes(features[0])

@@ -68,13 +68,13 @@ def _upsample(images: Tensor, axis: int) -> Tensor:
     return torch.stack(phases, axis).flatten(axis - 1, axis)
 
 
-def demodulation(weight: Tensor, style: Tensor, gain: float) -> Tensor:
+def demodulation(energy: Tensor, style: Tensor, gain: float) -> Tensor:
     """`1 / sqrt(sum (gain * weight * style)^2)` per image and output channel, `(batch, out)`.
 
-    `weight` is `(out, in, kernel, kernel)`, `style` `(batch, in)`. Since the style does not vary
-    within the kernel this is one small matrix product, not a copy of the weight per image.
+    `energy` is `(out, in)`, the squares of a weight summed over its kernel, `style` `(batch, in)`.
+    Since the style does not vary within the kernel this is one small matrix product, not a copy of
+    the weight per image.
     """
-    energy = weight.square().sum((2, 3))
     return torch.rsqrt(style.square() @ energy.T * gain**2 + _SECOND_MOMENT_EPS)
 
 
@@ -96,8 +96,9 @@ class EqualLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`(..., in_features)` to `(..., out_features)`, in the precision of the weight."""
-        inputs = inputs.to(self.weight.dtype)
-        return functional.linear(inputs, self.weight * self.gain, self.bias * self.lr_multiplier)
+        # The gain on the inputs, of which there are far fewer than weights.
+        inputs = inputs.to(self.weight.dtype) * self.gain
+        return functional.linear(inputs, self.weight, self.bias * self.lr_multiplier)
 
 
 class StyledConv(nn.Module):
@@ -119,6 +120,7 @@ class StyledConv(nn.Module):
         self.register_buffer("fir", fir_filter(), persistent=False)
         self.up = up
         self.gain = 1.0 / math.sqrt(math.prod(shape[1:]))
+        self._known_energy: tuple[tuple[int, int, torch.dtype], Tensor] | None = None
 
     def forward(self, features: Tensor, style: Tensor, noise_mode: NoiseMode) -> Tensor:
         """`(batch, in, side, side)` and a style `(batch, in)` to `(batch, out, side', side')`."""
@@ -127,7 +129,7 @@ class StyledConv(nn.Module):
         if torch.is_autocast_enabled(device):
             precision = torch.get_autocast_dtype(device)
         with full_precision(features.device):
-            scale = demodulation(self.weight, style, self.gain) * (self.gain * ACTIVATION_GAIN)
+            scale = demodulation(self._energy(), style, self.gain) * (self.gain * ACTIVATION_GAIN)
             noise = self._noise(len(style), noise_mode)
             return modulated_conv(
                 features.to(precision),
@@ -139,6 +141,18 @@ class StyledConv(nn.Module):
                 LEAK,
                 self.fir.to(precision) if self.up else None,
             )
+
+    def _energy(self) -> Tensor:
+        """What `demodulation` takes; computed once for a weight that does not change."""
+        weight = self.weight
+        if weight.requires_grad and torch.is_grad_enabled():
+            return weight.square().sum((2, 3))
+        # Whatever writes to a tensor counts its version up.
+        state = weight.data_ptr(), weight._version, weight.dtype
+        if self._known_energy is None or self._known_energy[0] != state:
+            with torch.inference_mode(False), torch.no_grad():  # gradients may pass it later
+                self._known_energy = state, weight.square().sum((2, 3))
+        return self._known_energy[1]
 
     def _noise(self, batch: int, noise_mode: NoiseMode) -> Tensor | None:
         """The noise times its strength and the activation's gain, `(batch or 1, 1, side, side)`;
