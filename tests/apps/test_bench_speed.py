@@ -22,6 +22,7 @@ BEGIN, END = "<!-- measured: speed -->", "<!-- end -->"
 RATES = Rates("2 cores of X, 2 threads", "2.6", "3.11", {"float32": 1e11, "bfloat16": 2e11})
 
 
+@pytest.mark.slow
 def test_it_tells_the_table_and_writes_it_into_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
