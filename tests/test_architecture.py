@@ -53,7 +53,8 @@ _ARROWS = {
         "io optim images embedders generators provenance editors encoders training editing"
     ),
     "cfclip_benchmark": (
-        "io optim images embedders provenance editors encoders viewing packs training editing"
+        "io optim images embedders generators provenance editors encoders viewing packs training "
+        "editing"
     ),
     "fitting": "io images embedders features generators editors encoders photos training editing",
     "apps": (

@@ -15,7 +15,8 @@ from pathlib import Path
 import tyro
 
 from cfclip.errors import CfclipError, InputError
-from recipes.rehearsal.performance_page import put_into, tables
+from cfclip_benchmark import put_measured
+from recipes.rehearsal.performance_page import MARK, tables
 from recipes.rehearsal.stages import FILES, Opened, Ran, open_files, run_python, run_stages
 
 MEASURED = "measured.json"
@@ -57,7 +58,7 @@ class Rehearsal:
         measured = {"opened": [asdict(each) for each in opened], "ran": [asdict(r) for r in ran]}
         (self.out / MEASURED).write_text(json.dumps(measured, indent=2) + "\n")
         if self.page is not None:
-            put_into(self.page, tables(opened, ran, self.threads))
+            put_measured(self.page, MARK, tables(opened, ran, self.threads))
         most = max(ran, key=lambda each: each.mebibytes)
         if most.mebibytes / _KIB > MOST_GIBIBYTES:
             print(f"{most.stage} takes more than {MOST_GIBIBYTES:g} GiB", file=sys.stderr)

@@ -9,6 +9,9 @@ from .measured_edits import ORACLE as ORACLE
 from .measured_edits import MeasuredEdit as MeasuredEdit
 from .measured_edits import RowLog as RowLog
 from .measured_edits import StrengthScore as StrengthScore
+from .measured_pages import check_measured_page as check_measured_page
+from .measured_pages import processor_name as processor_name
+from .measured_pages import put_measured as put_measured
 from .memory_use import peak_memory as peak_memory
 from .probes import ARCHITECTURES as ARCHITECTURES
 from .probes import Architecture as Architecture

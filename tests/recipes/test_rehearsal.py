@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from cfclip.apps.cli import parse
+from cfclip_benchmark import put_measured
 from recipes.rehearsal.__main__ import MEASURED, MOST_GIBIBYTES, main
-from recipes.rehearsal.performance_page import BEGIN, END, put_into
+from recipes.rehearsal.performance_page import MARK
 from recipes.rehearsal.stages import stages
 
+BEGIN, END = f"<!-- measured: {MARK} -->", "<!-- end -->"
 PAGE = Path(__file__).parents[2] / "docs" / "PERFORMANCE.md"
 _GIB = 2**30
 
@@ -61,7 +63,7 @@ def test_a_page_without_marks_is_left_as_it_is(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("text")
     with pytest.raises(Exception, match="has no lines"):
-        put_into(page, "more")
+        put_measured(page, MARK, "more")
     assert page.read_text() == "text"
 
 
@@ -76,7 +78,8 @@ def test_the_page_is_of_these_stages_and_within_the_limits() -> None:
 
 
 def test_the_commands_of_the_page_are_those_that_are_run(tiny_pack: Path) -> None:
-    commands = re.findall(r"^cfclip .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    measured = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    commands = re.findall(r"^cfclip .*$", measured, re.MULTILINE)
     assert commands == [shlex.join(["cfclip", *arguments]) for _, arguments in stages()]
     for command in commands:  # the options are made of a pack's defaults
         parse(shlex.split(command.replace("--pack rehearsal", f"--pack {tiny_pack}"))[1:])

@@ -25,6 +25,7 @@ from .methods import OPTIMISATIONS as OPTIMISATIONS
 from .methods import OURS as OURS
 from .methods import Method as Method
 from .methods import method_named as method_named
+from .methods import styleclip_optimisation as styleclip_optimisation
 from .opened_methods import OpenedMethod as OpenedMethod
 from .opened_methods import edit_request as edit_request
 from .opened_methods import open_method as open_method

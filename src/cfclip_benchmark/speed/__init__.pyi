@@ -1,0 +1,10 @@
+from .speed_lines import Line as Line
+from .speed_lines import Rates as Rates
+from .speed_lines import Unmeasured as Unmeasured
+from .speed_page import SPEED_MARK as SPEED_MARK
+from .speed_page import speed_table as speed_table
+from .speed_plan import CLIPS as CLIPS
+from .speed_plan import WAYS as WAYS
+from .speed_plan import WORKS as WORKS
+from .speed_plan import Plan as Plan
+from .speed_processes import measured_lines as measured_lines
