@@ -78,6 +78,15 @@ def test_gradcheck(batch: int, up: bool, noisy: bool) -> None:
     )
 
 
+@cases
+def test_gradients_can_be_differentiated(batch: int, up: bool, noisy: bool) -> None:
+    """As path-length regularisation does, with weights that stay as they are."""
+    moving, (weight, bias, noise, fir) = inputs(batch, up, noisy)
+    assert torch.autograd.gradgradcheck(
+        lambda *each: modulated_conv(*each, weight, bias, noise, LEAK, fir), moving
+    )
+
+
 def test_weights_that_learn_get_their_gradients() -> None:
     moving, (weight, bias, noise, fir) = inputs(SHARED, True, True)
     learning = [each.requires_grad_() for each in (weight, bias, noise)]
@@ -114,3 +123,4 @@ def test_pixel_matrix_is_a_product_per_pixel_with_its_gradients() -> None:
     expected = torch.einsum("bihw,boi->bohw", features, matrix)
     torch.testing.assert_close(PixelMatrix.apply(features, matrix), expected)
     assert torch.autograd.gradcheck(PixelMatrix.apply, (features, matrix))
+    assert torch.autograd.gradgradcheck(PixelMatrix.apply, (features, matrix))

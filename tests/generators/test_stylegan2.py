@@ -260,6 +260,16 @@ def test_second_derivatives_exist(generator: StyleGAN2, ws: Tensor) -> None:
     assert torch.isfinite(generator.convs[0].weight.grad).all()  # type: ignore[arg-type, union-attr]
 
 
+@pytest.mark.parametrize("learning", [False, True])
+def test_second_derivatives_against_differences(
+    make_generator: MakeGenerator, learning: bool
+) -> None:
+    config = StyleGAN2Config(8, (3, 2), z_dim=3, w_dim=3, mapping_layers=1)
+    generator = make_generator(config).double().requires_grad_(learning)
+    codes = torch.randn(1, generator.num_ws, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(generator.synthesis, codes)
+
+
 def test_bf16_autocast_stays_close_and_gives_float32(generator: StyleGAN2, ws: Tensor) -> None:
     expected = generator.synthesis(ws)
     z = torch.randn(2, generator.z_dim)

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 UPSAMPLING = 2
@@ -85,14 +84,28 @@ def modulated_conv(
     """
     learning = (weight, bias) if noise is None else (weight, bias, noise)
     if torch.is_grad_enabled() and any(each.requires_grad for each in learning):
-        result = _conv(features * style[:, :, None, None], weight, fir)
-        # Not addcmul: its backward multiplies the features by one more time.
-        result = (result * scale[:, :, None, None]).add_(bias[:, None, None])
-        if noise is not None:
-            result = result.add_(noise)
-        return functional.leaky_relu(result, slope, inplace=True)
+        return _plain_conv(features, style, scale, weight, bias, noise, slope, fir)
     lean: Tensor = _LeanConv.apply(features, style, scale, weight, bias, noise, slope, fir)
     return lean
+
+
+def _plain_conv(
+    features: Tensor,
+    style: Tensor,
+    scale: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    noise: Tensor | None,
+    slope: float,
+    fir: Tensor | None,
+) -> Tensor:
+    """`modulated_conv` with every derivative of every argument."""
+    result = _conv(features * style[:, :, None, None], weight, fir)
+    # Not addcmul: its backward multiplies the features by one more time.
+    result = (result * scale[:, :, None, None]).add_(bias[:, None, None])
+    if noise is not None:
+        result = result.add_(noise)
+    return functional.leaky_relu(result, slope, inplace=True)
 
 
 def _conv(
@@ -145,10 +158,19 @@ class _LeanConv(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         features, style, scale, weight, result, bias, noise, fir = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this gradient is to be differentiated too
+            needed = ctx.needs_input_grad[:3]
+            moving = [
+                each
+                for each, wanted in zip((features, style, scale), needed, strict=True)
+                if wanted
+            ]
+            plain = _plain_conv(features, style, scale, weight, bias, noise, ctx.slope, fir)
+            found = iter(torch.autograd.grad(plain, moving, gradient, create_graph=True))
+            return (*(next(found) if wanted else None for wanted in needed), *[None] * 5)
         before = torch.ops.aten.leaky_relu_backward(gradient, result, ctx.slope, True)
         of_scale = None
         if ctx.needs_input_grad[2]:
@@ -186,7 +208,6 @@ class PixelMatrix(torch.autograd.Function):
         return pixels.mT.unflatten(2, features.shape[2:]).contiguous()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         features, matrix = ctx.saved_tensors
@@ -211,6 +232,8 @@ def pixel_products(maps: Tensor, features: Tensor) -> Tensor:
 
 def _channel_products(one: Tensor, other: Tensor) -> Tensor:
     """The product of two feature maps of one shape, summed over pixels, `(batch, channels)`."""
+    if one.device.type != "cpu":  # starting each piece would take longer than it does
+        return (one * other).sum((2, 3))
     pieces = _in_pieces(one, _SUM_PIXELS), _in_pieces(other, _SUM_PIXELS)
     # Sums are kept in float32, of which the running ones stay in the processor's cache.
     total = one.new_zeros(pieces[0][:, 0].shape, dtype=torch.promote_types(one.dtype, torch.float))
