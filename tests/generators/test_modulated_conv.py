@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cfclip.generators.modulated_conv import (
+    LeanConv,
     PixelMatrix,
     fir_filter,
     modulated_conv,
@@ -60,21 +61,22 @@ def plain(
 def test_values_and_gradients_are_those_of_the_formula(batch: int, up: bool, noisy: bool) -> None:
     moving, (weight, bias, noise, fir) = inputs(batch, up, noisy)
     results = []
-    for function in (plain, modulated_conv):
+    for function in (plain, modulated_conv, LeanConv.apply):
         for each in moving:
             each.grad = None
         result = function(*moving, weight, bias, noise, LEAK, fir)
         (result * torch.arange(result.numel()).view_as(result)).sum().backward()
         results.append([result.detach(), *(each.grad for each in moving)])
-    for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other)
+    for formula, small, large in zip(*results, strict=True):
+        torch.testing.assert_close(small, formula)
+        torch.testing.assert_close(large, formula)
 
 
 @cases
 def test_gradcheck(batch: int, up: bool, noisy: bool) -> None:
     moving, (weight, bias, noise, fir) = inputs(batch, up, noisy)
     assert torch.autograd.gradcheck(
-        lambda *each: modulated_conv(*each, weight, bias, noise, LEAK, fir), moving
+        lambda *each: LeanConv.apply(*each, weight, bias, noise, LEAK, fir), moving
     )
 
 
@@ -83,7 +85,7 @@ def test_gradients_can_be_differentiated(batch: int, up: bool, noisy: bool) -> N
     """As path-length regularisation does, with weights that stay as they are."""
     moving, (weight, bias, noise, fir) = inputs(batch, up, noisy)
     assert torch.autograd.gradgradcheck(
-        lambda *each: modulated_conv(*each, weight, bias, noise, LEAK, fir), moving
+        lambda *each: LeanConv.apply(*each, weight, bias, noise, LEAK, fir), moving
     )
 
 
@@ -97,8 +99,8 @@ def test_weights_that_learn_get_their_gradients() -> None:
 
 def test_a_picture_alone_is_that_of_a_batch() -> None:
     moving, (weight, bias, noise, fir) = inputs(SHARED, False, True)
-    together = modulated_conv(*moving, weight, bias, noise, LEAK, fir)
-    alone = modulated_conv(*(each[:1] for each in moving), weight, bias, noise, LEAK, fir)
+    together = LeanConv.apply(*moving, weight, bias, noise, LEAK, fir)
+    alone = LeanConv.apply(*(each[:1] for each in moving), weight, bias, noise, LEAK, fir)
     torch.testing.assert_close(alone, together[:1])
 
 
@@ -112,7 +114,7 @@ def test_it_keeps_two_maps() -> None:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        modulated_conv(*moving, weight, bias, noise, LEAK, None)
+        LeanConv.apply(*moving, weight, bias, noise, LEAK, None)
     assert sum(each.ndim == 4 and each.shape[-2:] == (8, 8) for each in kept) == 3  # and the noise
 
 
@@ -124,3 +126,15 @@ def test_pixel_matrix_is_a_product_per_pixel_with_its_gradients() -> None:
     torch.testing.assert_close(PixelMatrix.apply(features, matrix), expected)
     assert torch.autograd.gradcheck(PixelMatrix.apply, (features, matrix))
     assert torch.autograd.gradgradcheck(PixelMatrix.apply, (features, matrix))
+
+
+def test_large_features_of_frozen_weights_go_the_lean_way() -> None:
+    """A picture of 1024 px does, one of 128 px does not."""
+    ways = []
+    for side, learns in ((1024, False), (1024, True), (128, False)):
+        features = torch.zeros(1, 4, side, side, requires_grad=True)
+        weight = torch.ones(1, 4, 1, 1, requires_grad=learns)
+        ones = torch.ones(1, 4), torch.ones(1, 1)
+        made = modulated_conv(features, *ones, weight, torch.zeros(1), None, LEAK, None)
+        ways.append(str(made.grad_fn))
+    assert ["LeanConv" in way for way in ways] == [True, False, False]

@@ -1,4 +1,4 @@
-"""The modulated convolution of StyleGAN2, with a lean backward where its weights do not learn.
+"""The modulated convolution of StyleGAN2, with a lean backward for large frozen ones.
 
     y = leaky_relu(scale * conv(style * x) + bias + noise)
 
@@ -10,6 +10,9 @@ x, which the layer below keeps anyway, and y.
 The gradient of `scale` needs the convolution's result, times the gradient behind the leaky ReLU.
 Their product is that of y and the gradient before it, since the slope that one is divided by
 multiplies the other; bias and noise are taken off in sums over pixels.
+
+Small features go the plain way: there is little to gain, and a descent makes more of another order
+of sums, so that records of pictures of 128 px would not be repeated.
 """
 
 import math
@@ -22,6 +25,8 @@ from torch.nn import functional
 UPSAMPLING = 2
 """Factor on the side."""
 _FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
+_LARGE = 1 << 22
+"""Values of a picture's features, 16 MB, above any of 128 px."""
 _PRODUCT_PIXELS = 1 << 10
 _SUM_PIXELS = 1 << 14
 """Pixels that products over a whole picture take at a time."""
@@ -83,10 +88,26 @@ def modulated_conv(
         `(batch, out, side', side')`.
     """
     learning = (weight, bias) if noise is None else (weight, bias, noise)
-    if torch.is_grad_enabled() and any(each.requires_grad for each in learning):
+    learns = torch.is_grad_enabled() and any(each.requires_grad for each in learning)
+    if learns or not _is_large(features):
         return _plain_conv(features, style, scale, weight, bias, noise, slope, fir)
-    lean: Tensor = _LeanConv.apply(features, style, scale, weight, bias, noise, slope, fir)
+    lean: Tensor = LeanConv.apply(features, style, scale, weight, bias, noise, slope, fir)
     return lean
+
+
+def pixel_matrix(features: Tensor, matrix: Tensor) -> Tensor:
+    """Each picture's pixels times a matrix of its own.
+
+    `(batch, in, side, side)` and `(batch, out, in)` to `(batch, out, side, side)`.
+    """
+    if _is_large(features):
+        large: Tensor = PixelMatrix.apply(features, matrix)
+        return large
+    return _times_pixels(features, matrix)
+
+
+def _is_large(features: Tensor) -> bool:
+    return features.numel() >= _LARGE * len(features)
 
 
 def _plain_conv(
@@ -102,10 +123,15 @@ def _plain_conv(
     """`modulated_conv` with every derivative of every argument."""
     result = _conv(features * style[:, :, None, None], weight, fir)
     # Not addcmul: its backward multiplies the features by one more time.
-    result = (result * scale[:, :, None, None]).add_(bias[:, None, None])
-    if noise is not None:
-        result = result.add_(noise)
+    shift = bias[None, :, None, None] if noise is None else bias[None, :, None, None] + noise
+    result = (result * scale[:, :, None, None]).add_(shift)
     return functional.leaky_relu(result, slope, inplace=True)
+
+
+def _times_pixels(features: Tensor, matrix: Tensor) -> Tensor:
+    # On channels-last rows, so that the gradient has the features' layout.
+    pixels = features.permute(0, 2, 3, 1).flatten(1, 2) @ matrix.mT
+    return pixels.mT.unflatten(2, features.shape[2:]).contiguous()
 
 
 def _conv(
@@ -127,8 +153,9 @@ def _conv_gradient(gradient: Tensor, weight: Tensor, fir: Tensor | None) -> Tens
     return functional.conv2d(rough, weight.transpose(0, 1), stride=UPSAMPLING)
 
 
-class _LeanConv(torch.autograd.Function):
-    """See the module; no gradient of the weight, the bias, the noise or the filter."""
+class LeanConv(torch.autograd.Function):
+    """`apply` is `modulated_conv`, without gradients of the weight, the bias, the noise or the
+    filter; see the module."""
 
     @staticmethod
     def forward(
@@ -194,18 +221,13 @@ class _LeanConv(torch.autograd.Function):
 
 
 class PixelMatrix(torch.autograd.Function):
-    """`apply(features, matrix)`: each picture's pixels times a matrix of its own.
-
-    `(batch, in, side, side)` and `(batch, out, in)` to `(batch, out, side, side)`. A library's own
-    gradient of the matrix is a product over a million rows at 1024 px, 17 times as slow as in
-    pieces.
-    """
+    """`apply` is `pixel_matrix`. A library's own gradient of the matrix is a product over a million
+    rows at 1024 px, 17 times as slow as in pieces."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, matrix: Tensor) -> Tensor:
         ctx.save_for_backward(features, matrix)
-        pixels = features.permute(0, 2, 3, 1).flatten(1, 2) @ matrix.mT
-        return pixels.mT.unflatten(2, features.shape[2:]).contiguous()
+        return _times_pixels(features, matrix)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

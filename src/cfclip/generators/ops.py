@@ -4,13 +4,14 @@ Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cfclip.generators.generator import NoiseMode
-from cfclip.generators.modulated_conv import UPSAMPLING, PixelMatrix, fir_filter, modulated_conv
+from cfclip.generators.modulated_conv import UPSAMPLING, fir_filter, modulated_conv, pixel_matrix
 
 KERNEL_SIZE = 3
 LEAK = 0.2
@@ -78,6 +79,24 @@ def demodulation(energy: Tensor, style: Tensor, gain: float) -> Tensor:
     return torch.rsqrt(style.square() @ energy.T * gain**2 + _SECOND_MOMENT_EPS)
 
 
+class Kept:
+    """What is computed of a parameter, once while it neither learns nor changes."""
+
+    def __init__(self) -> None:
+        self._known: tuple[tuple[int, int, torch.dtype], Tensor] | None = None
+
+    def of(self, parameter: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """`compute(parameter)`, always with the same function."""
+        if parameter.requires_grad and torch.is_grad_enabled():
+            return compute(parameter)
+        # Whatever writes to a tensor counts its version up.
+        state = parameter.data_ptr(), parameter._version, parameter.dtype
+        if self._known is None or self._known[0] != state:
+            with torch.inference_mode(False), torch.no_grad():  # gradients may pass it later
+                self._known = state, compute(parameter)
+        return self._known[1]
+
+
 class EqualLinear(nn.Module):
     """Fully connected layer with the equalised learning rate.
 
@@ -93,12 +112,13 @@ class EqualLinear(nn.Module):
         self.bias = nn.Parameter(torch.full((out_features,), bias / lr_multiplier))
         self.lr_multiplier = lr_multiplier
         self.gain = lr_multiplier / math.sqrt(in_features)
+        self._scaled = Kept()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`(..., in_features)` to `(..., out_features)`, in the precision of the weight."""
-        # The gain on the inputs, of which there are far fewer than weights.
-        inputs = inputs.to(self.weight.dtype) * self.gain
-        return functional.linear(inputs, self.weight, self.bias * self.lr_multiplier)
+        inputs = inputs.to(self.weight.dtype)
+        weight = self._scaled.of(self.weight, lambda weight: weight * self.gain)
+        return functional.linear(inputs, weight, self.bias * self.lr_multiplier)
 
 
 class StyledConv(nn.Module):
@@ -120,7 +140,7 @@ class StyledConv(nn.Module):
         self.register_buffer("fir", fir_filter(), persistent=False)
         self.up = up
         self.gain = 1.0 / math.sqrt(math.prod(shape[1:]))
-        self._known_energy: tuple[tuple[int, int, torch.dtype], Tensor] | None = None
+        self._energy = Kept()
 
     def forward(self, features: Tensor, style: Tensor, noise_mode: NoiseMode) -> Tensor:
         """`(batch, in, side, side)` and a style `(batch, in)` to `(batch, out, side', side')`."""
@@ -129,7 +149,8 @@ class StyledConv(nn.Module):
         if torch.is_autocast_enabled(device):
             precision = torch.get_autocast_dtype(device)
         with full_precision(features.device):
-            scale = demodulation(self._energy(), style, self.gain) * (self.gain * ACTIVATION_GAIN)
+            energy = self._energy.of(self.weight, lambda weight: weight.square().sum((2, 3)))
+            scale = demodulation(energy, style, self.gain) * (self.gain * ACTIVATION_GAIN)
             noise = self._noise(len(style), noise_mode)
             return modulated_conv(
                 features.to(precision),
@@ -141,18 +162,6 @@ class StyledConv(nn.Module):
                 LEAK,
                 self.fir.to(precision) if self.up else None,
             )
-
-    def _energy(self) -> Tensor:
-        """What `demodulation` takes; computed once for a weight that does not change."""
-        weight = self.weight
-        if weight.requires_grad and torch.is_grad_enabled():
-            return weight.square().sum((2, 3))
-        # Whatever writes to a tensor counts its version up.
-        state = weight.data_ptr(), weight._version, weight.dtype
-        if self._known_energy is None or self._known_energy[0] != state:
-            with torch.inference_mode(False), torch.no_grad():  # gradients may pass it later
-                self._known_energy = state, weight.square().sum((2, 3))
-        return self._known_energy[1]
 
     def _noise(self, batch: int, noise_mode: NoiseMode) -> Tensor | None:
         """The noise times its strength and the activation's gain, `(batch or 1, 1, side, side)`;
@@ -182,5 +191,5 @@ class ToRGB(nn.Module):
         """`(batch, in, side, side)` and `(batch, in)` to `(batch, img_channels, side, side)`."""
         # Only a few output channels: a matrix per image is cheaper than scaling the features.
         matrix = self.weight[:, :, 0, 0] * (style * self.gain)[:, None, :]
-        image: Tensor = PixelMatrix.apply(features, matrix.to(features.dtype))
+        image = pixel_matrix(features, matrix.to(features.dtype))
         return image + self.bias[:, None, None]
