@@ -19,6 +19,7 @@ from .global_directions import GlobalDirections as GlobalDirections
 from .latent_mapper import LatentMapper as LatentMapper
 from .latent_mapper import MappingNetwork as MappingNetwork
 from .latent_optimisation import LatentOptimisation as LatentOptimisation
+from .latent_optimisation import rendered_until as rendered_until
 from .latent_optimisation import text_tensors as text_tensors
 from .linear_fit import adam as adam
 from .linear_fit import penalised_loss as penalised_loss

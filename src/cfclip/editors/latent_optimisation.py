@@ -37,6 +37,7 @@ from cfclip.losses import (
     spoken_aspects,
 )
 from cfclip.optim import DescentStep, descend
+from cfclip.settings import ComputationSettings
 from cfclip.tensors import mixed_precision
 
 __all__ = ["LatentOptimisation", "LatentOptimisationConfig"]
@@ -144,8 +145,7 @@ class _Run:
         self._seed = request.seed
         self._identities = request.identities
         self.mask = request.full_mask(generator.resolution)
-        side = generator.resolution_for(embedder.image_size)
-        self._stop_at = side if config.rendering == "seen" else None
+        self._stop_at = rendered_until(generator, embedder, config)
         self.space = SPACES[config.space](
             generator, request.latents, parse_layers(config.layers, generator.num_ws)
         )
@@ -221,6 +221,15 @@ class _Run:
         return self._callback(
             EditProgress(**vars(step), seconds=self.seconds(), images=lambda: self.render(offset))
         )
+
+
+def rendered_until(
+    generator: Generator, embedder: Embedder, settings: ComputationSettings
+) -> int | None:
+    """What `Generator.synthesis` takes as `stop_at` for pictures that the embedder is shown."""
+    if settings.rendering == "whole":
+        return None
+    return generator.resolution_for(embedder.image_size)
 
 
 def text_tensors(

@@ -5,6 +5,7 @@ from .opening import load_encoder as load_encoder
 from .opening import load_encoder_file as load_encoder_file
 from .opening import save_encoder as save_encoder
 from .pivotal_tuning import tune_generator as tune_generator
+from .projection import CORRECTION_STEPS as CORRECTION_STEPS
 from .projection import Inversion as Inversion
 from .projection import measure_inversion as measure_inversion
 from .projection import project as project

@@ -19,7 +19,8 @@ ENCODED = "not optimised"
 _COARSE_SIDE, _COARSE_FACTOR = 64, 4
 """Coarse steps are on a quarter of the side, but no less than this: of pictures of 128 px, a
 quarter lost 0.4 dB of 34.4, a half nothing."""
-_CORRECTION_STEPS = 10
+CORRECTION_STEPS = 10
+"""Coarse steps between two looks at the whole picture."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class _Coarse:
         """As `cfclip.optim.descent.Evaluate`."""
         with mixed_precision(latents.device, self._config.precision):
             made = self._generator.synthesis(latents, stop_at=self._side).float()
-            if self._evaluations % _CORRECTION_STEPS == 0:
+            if self._evaluations % CORRECTION_STEPS == 0:
                 with torch.no_grad():
                     whole = self._generator.synthesis(latents).float()
                     self._difference[rows] = adaptive_avg_pool2d(whole, self._side) - made

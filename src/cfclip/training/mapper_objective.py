@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cfclip.editors import EditTexts, text_tensors
+from cfclip.editors import EditTexts, rendered_until, text_tensors
 from cfclip.embedders import Embedder
 from cfclip.errors import InputError, shown
 from cfclip.generators import Generator
@@ -66,8 +66,7 @@ class MapperObjective:
         self._generator = generator
         self._embedder = embedder
         self._objective = Objective(config, networks=networks)
-        side = generator.resolution_for(embedder.image_size)
-        self._stop_at = side if config.rendering == "seen" else None
+        self._stop_at = rendered_until(generator, embedder, config)
         self._precision = config.precision
         self._augment = RandomPerspective(config.augmentations, config.distortion)
         self.text_features = embedder.text_features(task.prompts)

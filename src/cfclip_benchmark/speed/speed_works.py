@@ -19,7 +19,7 @@ from cfclip.editors import (
     LatentOptimisationConfig,
     MapperEdit,
 )
-from cfclip.encoders import ProjectionConfig, project
+from cfclip.encoders import CORRECTION_STEPS, ProjectionConfig, project
 from cfclip.generators import StyleGAN2
 from cfclip.settings import GivenSettings, Precision
 from cfclip.tensors import seeded
@@ -42,9 +42,6 @@ and no step fails."""
 _TRAINING: dict[str, Any] = {"batch": 2, "augmentations": 8}
 """As CF-CLIP trains."""
 _LATENTS = 4
-_COARSE_STEPS = 10
-"""A step of so many on a smaller picture corrects it by the whole one, see
-`cfclip.encoders.projection`: they are timed together."""
 
 
 class SpeedTask:
@@ -114,11 +111,12 @@ class SpeedTask:
 
     def _coarse_inversion(self) -> Steps:
         projected = self._projection(coarse=1.0)
-        self.at_once = _COARSE_STEPS
+        # One of so many looks at the whole picture too: they are timed together.
+        self.at_once = CORRECTION_STEPS
 
         def steps(watch: Watch) -> None:
             done = count(1)
-            projected(lambda: watch() if next(done) % _COARSE_STEPS == 0 else True)
+            projected(lambda: watch() if next(done) % CORRECTION_STEPS == 0 else True)
 
         return steps
 
