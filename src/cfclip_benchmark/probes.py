@@ -72,6 +72,11 @@ class Probe(nn.Module):
         return {name: head(features) for name, head in self.heads.items()}
 
     @torch.no_grad()
+    def log_shares(self, images: Tensor) -> dict[str, Tensor]:
+        """Logarithm of the probability of each class `(batch, classes)`, by attribute."""
+        return {name: logits.log_softmax(1) for name, logits in self(images).items()}
+
+    @torch.no_grad()
     def read(self, images: Tensor) -> dict[str, Tensor]:
         """The most likely class of each attribute, int64 `(batch,)`, and nothing else."""
         return {name: logits.argmax(1) for name, logits in self(images).items()}

@@ -6,8 +6,8 @@ from typing import get_args
 
 from cfclip.editing import COMPARED, OURS
 from cfclip_benchmark import TRIALS_FILE
+from cfclip_benchmark.avatars.avatar_edits import Family
 from cfclip_benchmark.avatars.measures import STRENGTHS
-from cfclip_benchmark.avatars.scores import Family
 from cfclip_benchmark.figures import EXAMPLES, EXAMPLES_FILE, SECONDS_FILE, STRENGTH_FILE
 from cfclip_benchmark.measured_edits import ROWS_FILE
 from cfclip_benchmark.report import CSV_FILE, MARKDOWN_FILE

@@ -11,7 +11,7 @@ from cfclip.packs import Pack
 from cfclip.provenance import GENERATED, inspect_picture
 from cfclip_benchmark.avatars import load_probes, read_prompts, render
 from cfclip_benchmark.avatars.attributes import sample_records
-from cfclip_benchmark.avatars.scores import Family
+from cfclip_benchmark.avatars.avatar_edits import Family
 from examples.gallery import AVATARS, PAGE, draw, is_read, main
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,6 +8,8 @@ from .attributes import AvatarRecord as AvatarRecord
 from .attributes import Distribution as Distribution
 from .attributes import classes as classes
 from .attributes import sample_table as sample_table
+from .avatar_edits import COLOUR_FAMILIES as COLOUR_FAMILIES
+from .avatar_edits import AvatarEdit as AvatarEdit
 from .benchmark_prompts import SHIPPED_PROMPTS as SHIPPED_PROMPTS
 from .benchmark_prompts import prompt_name as prompt_name
 from .benchmark_prompts import read_prompts as read_prompts
@@ -47,8 +49,7 @@ from .renderer import face_box_pixels as face_box_pixels
 from .renderer import face_weight as face_weight
 from .renderer import render as render
 from .renderer import visibility as visibility
-from .scores import COLOUR_FAMILIES as COLOUR_FAMILIES
-from .scores import AvatarEdit as AvatarEdit
+from .scores import RULER_VERSION as RULER_VERSION
 from .scores import EditScore as EditScore
 from .scores import score_edits as score_edits
 from .splits import SPLITS as SPLITS

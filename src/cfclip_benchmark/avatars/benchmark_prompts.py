@@ -11,8 +11,8 @@ from cfclip.errors import InputError, shown
 from cfclip.io import FormatError, build, named, read_toml, repeated
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS
+from cfclip_benchmark.avatars.avatar_edits import AvatarEdit
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
-from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import SPLITS, Split
 
 SHIPPED_PROMPTS = Path(__file__).with_name("prompts.toml")

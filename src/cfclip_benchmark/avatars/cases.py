@@ -17,9 +17,9 @@ from cfclip_benchmark.avatars.attributes import (
     excluded,
     sample_table,
 )
+from cfclip_benchmark.avatars.avatar_edits import AvatarEdit
 from cfclip_benchmark.avatars.benchmark_prompts import prompt_name
 from cfclip_benchmark.avatars.renderer import render
-from cfclip_benchmark.avatars.scores import AvatarEdit
 from cfclip_benchmark.avatars.splits import Split
 
 MOST_AVATARS = 1000

@@ -46,6 +46,9 @@ NATURAL_REACH = 6.0
 MARGIN = 6.0
 INNER, OUTER = 11.0, 20.0
 _POOL_POINTS = 400_000
+# Below this lightness people see black with a tinge: between the black of the Munsell chart and its
+# lowest row of hues, of value 2 (Newhall, Nickerson & Judd 1943: value 1.5 is L* 15.7).
+_BLACKISH = 15.7
 
 _SRGB_TO_XYZ = np.array(
     [
@@ -124,6 +127,10 @@ def _palette(part: str) -> dict[str, str]:
     return basic | natural
 
 
+def _anchor_text(word: str, part: str) -> str:
+    return _palette(part).get(word) or COMMON_NAMES[word]
+
+
 def truth_table(lab: ArrayLike, part: str) -> NDArray[np.int8]:
     """Which words are true of colours worn by `part`.
 
@@ -168,6 +175,27 @@ def colour_truth(lab: ArrayLike, word: str, part: str = "background") -> NDArray
     if word not in words:
         raise KeyError(f"no colour {word!r} for {part}; known: {', '.join(words)}")
     return truth_table(lab, part)[:, words.index(word)]
+
+
+def is_called(lab: ArrayLike, word: str, part: str) -> NDArray[np.bool_]:
+    """Which of the (N, 3) Lab colours people would call `word` on `part`: (N,).
+
+    A region reaches as far as no other word competes, and so to what nobody would call by it: skin
+    that is nearly black is purple for want of a black skin. Here it ends, by `MARGIN`, with the
+    lightness and the saturation of the word's examples, and at what looks black.
+
+    Raises:
+        KeyError: the word is never said of that part.
+    """
+    colours = np.atleast_2d(np.asarray(lab, dtype=np.float64))
+    examples = _anchors(_anchor_text(word, part))
+    darkest, lightest = examples[:, 0].min() - MARGIN, examples[:, 0].max() + MARGIN
+    if examples[:, 0].max() > _BLACKISH:  # neither black nor navy, which is told from it by hue
+        darkest = max(darkest, _BLACKISH)
+    dullest = np.hypot(examples[:, 1], examples[:, 2]).min() - MARGIN
+    bounded = (colours[:, 0] >= darkest) & (colours[:, 0] <= lightest)
+    bounded &= np.hypot(colours[:, 1], colours[:, 2]) >= dullest
+    return bounded & (colour_truth(colours, word, part) == 1)
 
 
 def class_distances(lab: ArrayLike, part: str) -> NDArray[np.float64]:
@@ -233,7 +261,7 @@ def representative(word: str, part: str = "background") -> tuple[int, int, int]:
     Raises:
         KeyError: the word is never said of that part.
     """
-    text = _palette(part).get(word) or COMMON_NAMES.get(word, "")
+    text = _anchor_text(word, part)
     anchors = _anchors(text)
     inside = np.flatnonzero(colour_truth(anchors, word, part) == 1)
     if len(inside):

@@ -1,20 +1,17 @@
-"""Edits measured against the truth: the rendered avatar with only the named attributes changed.
+"""The ruler: edits measured against the truth, the avatar with only the named attributes changed.
 
-A word may be true of several shapes, "a beard" of a full and of a long one, so a prompt may have
-several true answers. None is preferred: a shape succeeds if both probes read one that the word is
-true of, and what counts as outside is what no true answer changes. Colours are read without any
-network, as the mean Lab colour inside the true mask; preservation is read by both probes, against
-the inverted source. Nothing here feeds back into an edit.
+A shape succeeds if both probes read one that the word is true of, a colour if people would call it
+by the word. What else there is has to be as in the inverted source, or as in the avatar itself
+where inversion lost it. Shapes are read by both probes, colours without any network. Nothing here
+feeds back into an edit. `cfclip bench-ruler` tests it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cfclip.tensors import psnr, uint8_from_signed
@@ -26,69 +23,23 @@ from cfclip_benchmark.avatars.attributes import (
     SHAPES,
     AttributeTable,
     AvatarRecord,
-    changed,
+)
+from cfclip_benchmark.avatars.avatar_edits import AvatarEdit
+from cfclip_benchmark.avatars.flat_colours import (
+    FlatColours,
+    read_colours,
+    record_lab,
+    seen_differences,
 )
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
 from cfclip_benchmark.avatars.readings import colour_masks
-from cfclip_benchmark.avatars.renderer import render, visibility
+from cfclip_benchmark.avatars.renderer import visibility
 
-Family = Literal["hair", "skin", "brow", "lip", "excluded", "reworded", "pair", "control"]
-COLOUR_FAMILIES: tuple[Family, ...] = ("hair", "skin", "brow", "lip")
-# Of 255, in any channel: up to this it is the faint edge of a shape, which nobody sees.
-_SAME_PIXEL = 2
-
-
-@dataclass(frozen=True)
-class AvatarEdit:
-    """One prompt of the benchmark and what it says of the avatar."""
-
-    family: Family
-    """The part whose colour it changes, or what else is special about it: see `prompts.toml`."""
-    prompt: str
-    """The text given to the editor."""
-    words: Mapping[str, str] = field(hash=False)
-    """Attribute -> the word said of it: a colour word of its part, or a word of `SHAPE_WORDS`."""
-
-    def true_answers(self, record: AvatarRecord) -> list[AvatarRecord]:
-        """`record` with the words made true and nothing else changed, the typical answer first.
-
-        A shape of which its word is true already stays: asked for a beard, an avatar with a long
-        one keeps it. A shape that leaves the word undecided is changed.
-
-        Raises:
-            KeyError: an unknown attribute or word.
-        """
-        values = [_true_values(record, name, word) for name, word in self.words.items()]
-        return [
-            changed(record, **dict(zip(self.words, chosen, strict=True)))
-            for chosen in product(*values)
-        ]
-
-    def true_mask(self, record: AvatarRecord, resolution: int) -> NDArray[np.bool_]:
-        """(resolution, resolution): every pixel that a true answer changes.
-
-        The pixels in which the rendering of any true answer visibly differs from that of `record`,
-        the edges of a recoloured part among them, and all pixels that show a named colour.
-        """
-        answers = self.true_answers(record)
-        mask = np.zeros((resolution, resolution), dtype=np.bool_)
-        for name in self.words:
-            if name in COLOURS:
-                mask |= colour_masks(answers[0], resolution)[name]
-        before = render(record, resolution).astype(np.int16)
-        for answer in answers:
-            difference = np.abs(render(answer, resolution) - before)
-            mask |= (difference > _SAME_PIXEL).any(axis=-1)
-        return mask
-
-
-def _true_values(record: AvatarRecord, attribute: str, word: str) -> tuple[str, ...]:
-    """The values that make `word` true, the most typical one first."""
-    if attribute in COLOURS:
-        return (word,)
-    true = SHAPE_WORDS[attribute][word].true
-    own: str = getattr(record, attribute)
-    return (own,) if own in true else true
+RULER_VERSION = 2
+"""Version of the ruler, which stands in every row that it has read."""
+_SHAPE_MARGIN = log(1.5)
+"""By how much, in the mean over the probes of the logarithm of probabilities, another shape has to
+be likelier than the kept one: a reading at the border of two is no loss."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +49,13 @@ class EditScore:
     prompt: str
     avatar: int
     success: bool | None
-    """Every word came true: the mean Lab colour inside the true mask lies in the word's region,
-    both probes read a shape that the word is true of. None where a named shape cannot be read off
-    the true answers, or a named colour has no pixel: whatever the edit did, nobody could tell."""
+    """Every word came true: people would call the part's colour by it (`colours.is_called`), both
+    probes read a shape that the word is true of. None where a named shape cannot be read off the
+    true answers, or a named colour has no pixel: whatever the edit did, nobody could tell."""
     kept: float
-    """Share of the other readable attributes that both probes read as in the inverted source."""
+    """Share of the other readable attributes that are as in the inverted source, or in the avatar
+    itself: a shape unless the probes read another, a colour unless half of the people see that it
+    is another (`flat_colours.seen_differences`)."""
     lost: tuple[str, ...]
     """The attributes that were not kept."""
     psnr_outside: float
@@ -133,28 +86,22 @@ def score_edits(
         records: the avatars' true attributes. One may stand there several times, with several
             pictures of it, which costs little more than once.
         source, edited: image tensors `(batch, 3, side, side)`: the inversions and their edits.
-        probes: the probes that must agree.
+        probes: what reads shapes.
     """
-    before = [probe.read(source) for probe in probes]
-    after = [probe.read(edited) for probe in probes]
-    pixels = uint8_from_signed(edited).numpy()
     truths = {record: _Truth.of(edit, record, source.shape[-1]) for record in set(records)}
+    before = _look(source, [[record] for record in records], probes)
+    shapes = [[*truths[record].answers, record] for record in records]
+    after = _look(edited, shapes, probes)
     scores = []
     for i, record in enumerate(records):
         truth = truths[record]
-        lost = tuple(
-            name
-            for name in ATTRIBUTES
-            if name in truth.others
-            and any(int(b[name][i]) != int(a[name][i]) for b, a in zip(before, after, strict=True))
-        )
-        readings = [{name: int(values[i]) for name, values in each.items()} for each in after]
+        lost = _lost(truth, record, before[i], after[i])
         outside = truth.outside
         scores.append(
             EditScore(
                 prompt=edit.prompt,
                 avatar=i,
-                success=_came_true(edit, truth.answer, pixels[i], readings, truth.readable),
+                success=_came_true(edit, truth, after[i]),
                 kept=1.0 - len(lost) / max(1, len(truth.others)),
                 lost=lost,
                 psnr_outside=float(
@@ -165,26 +112,69 @@ def score_edits(
     return scores
 
 
+def counted_attributes(edit: AvatarEdit, record: AvatarRecord) -> frozenset[str]:
+    """The attributes that an edit of an avatar is to keep: those that it does not name, and that
+    can be read off the avatar and off every true answer."""
+    return (_readable(edit.true_answers(record)) & _readable([record])) - set(edit.words)
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What is seen in a picture."""
+
+    shapes: Mapping[str, Tensor]
+    """Attribute -> (classes,): the mean over the probes of the logarithm of probabilities."""
+    readings: Sequence[Mapping[str, int]]
+    """By probe, attribute -> the likeliest class."""
+    colours: FlatColours
+
+    def likeliest(self, name: str) -> int:
+        """The class that both probes together read."""
+        return int(self.shapes[name].argmax())
+
+
+def _look(
+    images: Tensor, shapes: Sequence[Sequence[AvatarRecord]], probes: Sequence[Probe]
+) -> list[_Sight]:
+    """What is seen in each picture, whose colours are read in those of its records' shapes, or of
+    the shapes that the probes read, that explain it best."""
+    shares = [probe.log_shares(images) for probe in probes]
+    means = {name: torch.stack([each[name] for each in shares]).mean(0) for name in SHAPES}
+    black = {name: torch.zeros(len(images), 3, dtype=torch.uint8).numpy() for name in COLOURS}
+    read = AttributeTable.of({n: mean.argmax(1).numpy() for n, mean in means.items()}, black)
+    return [
+        _Sight(
+            {name: mean[i] for name, mean in means.items()},
+            [{name: int(each[name][i].argmax()) for name in SHAPES} for each in shares],
+            read_colours(pixels, [*shapes[i], read.record(i)]),
+        )
+        for i, pixels in enumerate(uint8_from_signed(images).numpy())
+    ]
+
+
 @dataclass(frozen=True)
 class _Truth:
     """What an edit makes of an avatar if all goes well: the same for every picture of it."""
 
-    answer: AvatarRecord
-    """The typical true answer."""
+    answers: Sequence[AvatarRecord]
+    """The true answers, the typical one first."""
     readable: frozenset[str]
     """The attributes that can be read off every true answer."""
     others: frozenset[str]
     """Those of them that the prompt does not name, and that can be read off the avatar too."""
     outside: Tensor
     """(side, side) bool: what no true answer changes."""
+    shown: frozenset[str]
+    """The colours that have a pixel of their own in the typical answer."""
 
     @classmethod
     def of(cls, edit: AvatarEdit, record: AvatarRecord, side: int) -> "_Truth":
         answers = edit.true_answers(record)
-        readable = _readable(answers)
-        others = (readable & _readable([record])) - set(edit.words)
         outside = torch.from_numpy(~edit.true_mask(record, side))
-        return cls(answers[0], readable, others, outside)
+        masks = colour_masks(answers[0], side)
+        shown = frozenset(name for name, mask in masks.items() if mask.any())
+        others = counted_attributes(edit, record)
+        return cls(answers, _readable(answers), others, outside, shown)
 
 
 def _readable(records: Sequence[AvatarRecord]) -> frozenset[str]:
@@ -193,33 +183,37 @@ def _readable(records: Sequence[AvatarRecord]) -> frozenset[str]:
     return frozenset(name for name in ATTRIBUTES if seen[name].all())
 
 
-def _came_true(
-    edit: AvatarEdit,
-    answer: AvatarRecord,
-    pixels: NDArray[np.uint8],
-    readings: Sequence[Mapping[str, int]],
-    readable: Collection[str],
-) -> bool | None:
-    """Whether every word of `edit` came true, see `EditScore.success`.
+def _lost(truth: _Truth, record: AvatarRecord, before: _Sight, after: _Sight) -> tuple[str, ...]:
+    """The attributes that are neither as in the inverted source nor as in the avatar."""
+    lab, sides = after.colours.lab, after.colours.sides
+    from_source = seen_differences(lab, before.colours.lab, sides)
+    from_avatar = seen_differences(lab, record_lab(record), sides)
+    seen = dict(zip(COLOURS, from_source.clip(max=from_avatar), strict=True))
+    lost = set()
+    for name in truth.others:
+        if name in COLOURS:
+            if seen[name] > 1.0:
+                lost.add(name)
+            continue
+        likely = after.shapes[name].clone()
+        kept = [before.likeliest(name), SHAPES[name].index(getattr(record, name))]
+        own = likely[kept].max()
+        likely[kept] = -torch.inf
+        if likely.max() - own > _SHAPE_MARGIN:
+            lost.add(name)
+    return tuple(name for name in ATTRIBUTES if name in lost)
 
-    Args:
-        edit: what was asked for.
-        answer: the typical true answer, where colours are looked for.
-        pixels: (side, side, 3), the edited avatar.
-        readings: by probe, attribute -> class of the edited avatar.
-        readable: the attributes that can be read off the true answers.
-    """
+
+def _came_true(edit: AvatarEdit, truth: _Truth, sight: _Sight) -> bool | None:
+    """Whether every word of `edit` came true, see `EditScore.success`."""
+    lab = dict(zip(COLOURS, sight.colours.lab, strict=True))
     outcomes = []
     for name, word in edit.words.items():
+        if name not in (truth.shown if name in COLOURS else truth.readable):
+            return None
         if name in COLOURS:
-            mask = colour_masks(answer, len(pixels))[name]
-            if not mask.any():
-                return None
-            mean = colours.lab_from_rgb(pixels[mask]).mean(0)
-            outcomes.append(bool(colours.colour_truth(mean[None], word, COLOURS[name])[0] == 1))
+            outcomes.append(bool(colours.is_called(lab[name], word, COLOURS[name])[0]))
         else:
-            if name not in readable:
-                return None
             true = SHAPE_WORDS[name][word].true
-            outcomes.append(all(SHAPES[name][reading[name]] in true for reading in readings))
+            outcomes.append(all(SHAPES[name][each[name]] in true for each in sight.readings))
     return all(outcomes)
