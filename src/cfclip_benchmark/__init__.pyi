@@ -5,6 +5,7 @@ from .benchmark_run import BenchmarkOutcome as BenchmarkOutcome
 from .benchmark_run import run_benchmark as run_benchmark
 from .benchmark_run import summarise_benchmark as summarise_benchmark
 from .candidates import Editing as Editing
+from .kept_offsets import KeptOffset as KeptOffset
 from .measured_edits import ORACLE as ORACLE
 from .measured_edits import MeasuredEdit as MeasuredEdit
 from .measured_edits import RowLog as RowLog

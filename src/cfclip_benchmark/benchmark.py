@@ -13,6 +13,7 @@ from cfclip.errors import InputError
 from cfclip.io import sha256_of
 from cfclip_benchmark.avatars import (
     PROBES_FOLDER,
+    RULER_VERSION,
     AvatarEdit,
     AvatarRecord,
     Case,
@@ -79,6 +80,7 @@ class Benchmark:
         probes = sorted(PROBES_FOLDER.iterdir())
         return {
             "format": FORMAT,
+            "ruler": RULER_VERSION,
             **circumstances(self.session.pack, self.session.device),
             "split": self.split,
             "prompts": {edit.prompt: [edit.family, dict(edit.words)] for edit in self.edits},

@@ -22,10 +22,12 @@ from cfclip.errors import InputError, failing_to
 from cfclip.io import alone_in, field_of, named, parse_json, read_json, remove_partials, write_whole
 from cfclip.provenance import differences, write_json
 from cfclip.settings import completed
-from cfclip_benchmark.measured_edits import ROWS_FILE
+from cfclip_benchmark.measured_edits import ROWS_FILE, RowLog
 
 DESCRIPTION_FILE = "bench.json"
 _METHODS = "methods"
+_RULER = "ruler"
+_FIRST_RULER = 1  # of folders that do not tell
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class BenchmarkFolder:
     def claim(self, description: Mapping[str, Any], resume: bool) -> None:
         """Make the folder, or check that it is one of the same benchmark.
 
-        Methods may come and go from run to run; one that was there before must be the same.
+        Methods may come and go from run to run; one that was there before must be the same. The
+        ruler may be another if every row keeps its offset: `rescoring` reads them anew.
 
         Args:
             description: what decides the rows, as JSON values; "methods" by name.
@@ -100,6 +103,10 @@ class BenchmarkFolder:
                         "choose another --out"
                     )
                 begun = self.description()
+                ruler = begun.get(_RULER, _FIRST_RULER)
+                if _RULER in wanted and wanted[_RULER] != ruler:
+                    self._check_offsets(ruler)
+                    begun[_RULER] = wanted[_RULER]
                 common = begun[_METHODS].keys() & wanted[_METHODS].keys()
                 if differing := differences(
                     _of_methods(begun, common), _of_methods(wanted, common)
@@ -110,6 +117,15 @@ class BenchmarkFolder:
                     )
                 wanted[_METHODS] = {**begun[_METHODS], **wanted[_METHODS]}
             write_json(wanted, file)
+
+    def _check_offsets(self, ruler: object) -> None:
+        """Raise `InputError` unless all rows keep what they can be read anew from."""
+        for row in RowLog(self.rows).rows:
+            if row.offset is None:
+                raise InputError(
+                    f"{self.path} was read by ruler {ruler}, and {row.method} keeps no offset for "
+                    f"{row.prompt!r} to be read anew from; choose another --out"
+                )
 
     def description(self) -> dict[str, Any]:
         """What `claim` was given. Raises `InputError` if it cannot be read."""

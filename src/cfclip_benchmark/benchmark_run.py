@@ -27,6 +27,7 @@ from cfclip_benchmark.figures import write_charts, write_examples
 from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.realism import measure_realism
 from cfclip_benchmark.report import write_summary
+from cfclip_benchmark.rescoring import read_rows_anew, rows_of_others
 from cfclip_benchmark.summary import Summary, summarise_rows
 
 
@@ -55,7 +56,7 @@ def run_benchmark(
     callback: RunCallback | None = None,
     oracle: bool = True,
 ) -> BenchmarkOutcome:
-    """Make and measure every edit that `folder` has no row of.
+    """Make and measure every edit that `folder` has no row of, after rows of another ruler.
 
     Args:
         benchmark: what is measured.
@@ -108,6 +109,9 @@ def _run(
     total = len(candidates) * len(cases)
     poor = sum(subject.psnr < benchmark.projection.warn_below_psnr for subject in subjects)
     outcome = BenchmarkOutcome(total - left.total(), total, poor=poor)
+    if not read_rows_anew(benchmark, cases, rows, subjects, instruments, callback):
+        outcome.step -= len(rows_of_others(rows, benchmark.images))
+        return outcome
     for candidate, batch in todo:
         began = time.monotonic()
         left[candidate.name] -= len(batch)
@@ -144,6 +148,11 @@ def summarise_benchmark(
     rows = RowLog(folder.rows).rows
     if not rows:
         raise InputError(f"{folder.rows} has no rows yet; go on with --resume")
+    if len({row.ruler for row in rows}) > 1:
+        images = max(row.avatar for row in rows) + 1
+        raise InputError(
+            f"{folder.rows} has rows that another ruler read; go on with --resume --images {images}"
+        )
     description = folder.description()
     instruments = Instruments(list(load_probes().values()), benchmark.session.embedder)
     resolution = benchmark.session.generator.resolution

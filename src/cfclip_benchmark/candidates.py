@@ -19,6 +19,7 @@ from cfclip.optim import INTERRUPTED
 from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars import Case, CaseAnswer, Subject
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
+from cfclip_benchmark.kept_offsets import KeptOffset
 from cfclip_benchmark.measured_edits import ORACLE
 from cfclip_benchmark.memory_use import peak_memory
 from cfclip_benchmark.variants import Variant
@@ -58,8 +59,14 @@ class Oracle:
         for case, picture in zip(cases, pil_from_signed(truths), strict=True):
             write_png(picture, self.folder.truth(case.name), overwrite=True)
         inversion = session.pack.invert(truths, self.projection, session.device)
-        images = inversion.reconstruction.cpu().split(1)
-        return [CaseAnswer(image, stop_reason=INVERTED) for image in images]
+        answers = []
+        for row, subject in enumerate(subjects):
+            kept = KeptOffset.between(subject.latents, inversion.latents[row : row + 1].cpu())
+            image = inversion.reconstruction[row : row + 1].cpu()
+            if kept is not None:
+                image = rendered(kept, session, subject, 1.0)
+            answers.append(CaseAnswer(image, stop_reason=INVERTED, offset=kept))
+        return answers
 
 
 class Editing:
@@ -107,21 +114,39 @@ class Editing:
             raise Unanswered(str(error)) from error
         if INTERRUPTED in result.stop_reasons:
             raise KeyboardInterrupt
-        return [
-            CaseAnswer(
-                image=result.images[row : row + 1].detach().cpu(),
-                at_strength=partial(_at_strength, result, row),
-                seconds=seconds / len(cases),
-                peak_memory=peak.mebibytes,
-                steps=result.steps[row],
-                stop_reason=result.stop_reasons[row],
+        answers = []
+        for row, subject in enumerate(subjects):
+            kept = KeptOffset.of(result, row)
+            # What is measured is what is kept, so that it can be measured anew.
+            at_strength = (
+                partial(_at_strength, result, row)
+                if kept is None
+                else partial(rendered, kept, self._session, subject)
             )
-            for row in range(len(cases))
-        ]
+            answers.append(
+                CaseAnswer(
+                    image=at_strength(1.0),
+                    at_strength=at_strength,
+                    seconds=seconds / len(cases),
+                    peak_memory=peak.mebibytes,
+                    steps=result.steps[row],
+                    stop_reason=result.stop_reasons[row],
+                    offset=kept,
+                )
+            )
+        return answers
 
 
 Candidate: TypeAlias = Oracle | Editing
 """Whom a benchmark asks."""
+
+
+def rendered(kept: KeptOffset, session: Session, subject: Subject, factor: float) -> Tensor:
+    """`(1, 3, R, R)` on the CPU: the edit of a subject that was kept, at a factor on it.
+
+    Raises `FormatError` as `KeptOffset.render`.
+    """
+    return kept.render(session.generator, subject.latents.to(session.device), factor).cpu()
 
 
 def _at_strength(result: BatchEdit, row: int, factor: float) -> Tensor:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cfclip.errors import failing_to
 from cfclip.io import build, named, parse_json, whole_lines
 from cfclip.provenance import finite
+from cfclip_benchmark.kept_offsets import KeptOffset
 
 ROWS_FILE = "rows.jsonl"
 ORACLE = "oracle"
@@ -67,6 +68,10 @@ class MeasuredEdit:
     stop_reason: str
     strengths: tuple[StrengthScore, ...] = ()
     """The same edit weaker and stronger."""
+    ruler: int = 1
+    """Version of the ruler that read it; rows of the first one do not tell."""
+    offset: KeptOffset | None = None
+    """What renders it again, so that another ruler can read it; None if nothing does."""
 
     @property
     def key(self) -> Key:

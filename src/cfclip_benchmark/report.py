@@ -102,8 +102,9 @@ def write_summary(
 
 
 def results_text(rows: Sequence[MeasuredEdit]) -> str:
-    """A line for each edit, all of its row but the other strengths; None becomes nothing."""
-    names = [each.name for each in fields(MeasuredEdit) if each.name != "strengths"]
+    """A line for each edit, all of its row but other strengths and offset; None becomes nothing."""
+    nested = ("strengths", "offset")
+    names = [each.name for each in fields(MeasuredEdit) if each.name not in nested]
     return _csv(names, ([getattr(row, name) for name in names] for row in rows))
 
 
@@ -148,9 +149,9 @@ def markdown_text(
         f"Pack `{pack['name']}` {pack['version']} ({pack['fingerprint'][:12]}), cfclip "
         f"{versions['cfclip']}, torch {versions['torch']}, {versions['machine']}, "
         f"{versions['threads']} threads, device {description['device']}. Prompts and avatars: "
-        f"{description['split']}; seed {description['seed']}. In brackets, the interval that holds "
-        f"{CONFIDENCE:.0%} of bootstrap draws over avatars. docs/BENCHMARK.md explains every "
-        "measure.\n",
+        f"{description['split']}; seed {description['seed']}. Read by ruler {rows[0].ruler}. In "
+        f"brackets, the interval that holds {CONFIDENCE:.0%} of bootstrap draws over avatars. "
+        "docs/BENCHMARK.md explains every measure.\n",
         f"The inverted sources themselves are at {distance} from their avatars in probe "
         f"features, and at {decibels} dB.\n",
     ]

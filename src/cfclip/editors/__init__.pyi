@@ -48,6 +48,7 @@ from .optimisation_config import Space as Space
 from .optimisation_config import Start as Start
 from .optimisation_config import TextMapFitConfig as TextMapFitConfig
 from .optimisation_config import parse_layers as parse_layers
+from .spaces import SPACES as SPACES
 from .spaces import LatentSpace as LatentSpace
 from .spaces import StyleSpace as StyleSpace
 from .spaces import WPlusSpace as WPlusSpace

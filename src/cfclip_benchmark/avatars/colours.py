@@ -181,21 +181,22 @@ def is_called(lab: ArrayLike, word: str, part: str) -> NDArray[np.bool_]:
     """Which of the (N, 3) Lab colours people would call `word` on `part`: (N,).
 
     A region reaches as far as no other word competes, and so to what nobody would call by it: skin
-    that is nearly black is purple for want of a black skin. Here it ends, by `MARGIN`, with the
-    lightness and the saturation of the word's examples, and at what looks black.
+    that is nearly black is purple for want of a black skin. Here it ends where a colour is darker
+    or duller than all examples of the word by `MARGIN`, and at what looks black. It may be lighter:
+    what is light and still saturated has the word's hue all the more.
 
     Raises:
         KeyError: the word is never said of that part.
     """
+    carried = colour_truth(lab, word, part) == 1
     colours = np.atleast_2d(np.asarray(lab, dtype=np.float64))
     examples = _anchors(_anchor_text(word, part))
-    darkest, lightest = examples[:, 0].min() - MARGIN, examples[:, 0].max() + MARGIN
+    darkest = examples[:, 0].min() - MARGIN
     if examples[:, 0].max() > _BLACKISH:  # neither black nor navy, which is told from it by hue
         darkest = max(darkest, _BLACKISH)
     dullest = np.hypot(examples[:, 1], examples[:, 2]).min() - MARGIN
-    bounded = (colours[:, 0] >= darkest) & (colours[:, 0] <= lightest)
-    bounded &= np.hypot(colours[:, 1], colours[:, 2]) >= dullest
-    return bounded & (colour_truth(colours, word, part) == 1)
+    saturated = np.hypot(colours[:, 1], colours[:, 2]) >= dullest
+    return carried & (colours[:, 0] >= darkest) & saturated
 
 
 def class_distances(lab: ArrayLike, part: str) -> NDArray[np.float64]:

@@ -1,16 +1,23 @@
 """Everything that is measured of one edited avatar. It only measures: nothing of it goes back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cfclip.embedders import Embedder
 from cfclip.tensors import psnr, unit
-from cfclip_benchmark import MeasuredEdit, Probe, StrengthScore, evaluate_in_batches
+from cfclip_benchmark import (
+    KeptOffset,
+    MeasuredEdit,
+    Probe,
+    StrengthScore,
+    evaluate_in_batches,
+)
 from cfclip_benchmark.avatars.cases import Case
-from cfclip_benchmark.avatars.scores import score_edits
+from cfclip_benchmark.avatars.scores import RULER_VERSION, score_edits
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
 """Factors on an edit at which it is read as well."""
@@ -44,6 +51,8 @@ class CaseAnswer:
     seconds: float | None = None
     peak_memory: float | None = None
     steps: int = 0
+    offset: KeptOffset | None = None
+    """What renders it again, if anything does."""
 
 
 @dataclass(frozen=True)
@@ -73,28 +82,12 @@ class Instruments:
         """The row of a method's answer to a case, whose avatar is the subject."""
         prompt, truths = case.edit.prompt, case.truths(answer.image.shape[-1])
         reconstruction = subject.reconstruction
-        images = [answer.image]
-        strengths: tuple[float, ...] = ()
-        if answer.at_strength is not None:
-            strengths = STRENGTHS
-            images += map(answer.at_strength, strengths)
-        score, *at_strengths = score_edits(
-            case.edit,
-            [case.record] * len(images),
-            reconstruction.expand(len(images), -1, -1, -1),
-            torch.cat(images),
-            self.probes,
-        )
         return MeasuredEdit(
             method=method,
             prompt=prompt,
             family=case.edit.family,
             avatar=case.avatar,
-            success=score.success,
-            preservation=score.kept,
-            lost=score.lost,
-            psnr_outside=score.psnr_outside,
-            exact=score.exact,
+            **self._read(case, subject, answer.image, answer.at_strength),
             truth_distance=self._distances(answer.image, truths).min().item(),
             truth_psnr=psnr(answer.image, truths).max().item(),
             inversion_distance=self._distances(reconstruction, subject.original).item(),
@@ -107,11 +100,59 @@ class Instruments:
             peak_memory=answer.peak_memory,
             steps=answer.steps,
             stop_reason=answer.stop_reason,
-            strengths=tuple(
+            offset=answer.offset,
+        )
+
+    @torch.no_grad()
+    def read_anew(
+        self,
+        row: MeasuredEdit,
+        case: Case,
+        subject: Subject,
+        at_strength: Callable[[float], Tensor],
+    ) -> MeasuredEdit:
+        """A row as the ruler reads it today; what the ruler does not read stays.
+
+        Args:
+            row: of the case, by another ruler.
+            case, subject: as in `measure`.
+            at_strength: gives its picture at a factor on the edit.
+        """
+        others = at_strength if row.strengths else None
+        return replace(row, **self._read(case, subject, at_strength(1.0), others))
+
+    def _read(
+        self,
+        case: Case,
+        subject: Subject,
+        image: Tensor,
+        at_strength: Callable[[float], Tensor] | None,
+    ) -> dict[str, Any]:
+        """What the ruler reads, by the fields of a row."""
+        images = [image]
+        strengths: tuple[float, ...] = ()
+        if at_strength is not None:
+            strengths = STRENGTHS
+            images += map(at_strength, strengths)
+        score, *at_strengths = score_edits(
+            case.edit,
+            [case.record] * len(images),
+            subject.reconstruction.expand(len(images), -1, -1, -1),
+            torch.cat(images),
+            self.probes,
+        )
+        return {
+            "success": score.success,
+            "preservation": score.kept,
+            "lost": score.lost,
+            "psnr_outside": score.psnr_outside,
+            "exact": score.exact,
+            "strengths": tuple(
                 StrengthScore(strength, each.success, each.kept, each.exact)
                 for strength, each in zip(strengths, at_strengths, strict=True)
             ),
-        )
+            "ruler": RULER_VERSION,
+        }
 
     def _distances(self, image: Tensor, others: Tensor) -> Tensor:
         """Root mean square difference of the probe features of one image to each of several.

@@ -101,3 +101,19 @@ def test_unknown_words_and_parts_are_named() -> None:
         colours.colour_truth(np.zeros((1, 3)), "blond", "clothes")
     with pytest.raises(KeyError, match="nose"):
         colours.palette_words("nose")
+
+
+@pytest.mark.parametrize("part", colours.PARTS)
+def test_people_call_the_typical_colour_of_a_word_by_it(part: str) -> None:
+    for word in colours.colour_words(part):
+        lab = colours.lab_from_rgb([colours.representative(word, part)])
+        assert colours.is_called(lab, word, part).all(), word
+
+
+def test_what_is_nearly_black_or_grey_is_not_called_by_a_hue() -> None:
+    rgb = [[128, 0, 128], [40, 10, 55], [150, 240, 255], [238, 244, 244]]
+    lab = colours.lab_from_rgb(rgb)
+    assert colours.is_called(lab, "purple", "skin").tolist() == [True, False, False, False]
+    assert colours.is_called(lab, "turquoise", "skin").tolist() == [False, False, True, False]
+    with pytest.raises(KeyError, match="no colour 'blond' for skin"):
+        colours.is_called(lab, "blond", "skin")
