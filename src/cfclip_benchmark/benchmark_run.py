@@ -23,7 +23,7 @@ from cfclip_benchmark.avatars import Case, Instruments, Subject, draw_avatars, l
 from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.candidates import Candidate, Editing, Oracle, Unanswered
-from cfclip_benchmark.figures import write_charts, write_examples
+from cfclip_benchmark.figures import write_charts, write_drawn, write_examples
 from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.realism import measure_realism
 from cfclip_benchmark.report import write_summary
@@ -162,7 +162,8 @@ def summarise_benchmark(
     summary = summarise_rows(rows, realism)
     files = write_summary(folder, rows, summary, description)
     examples = write_examples(folder, rows, summary.methods)
-    return summary, (*files, *examples, *write_charts(folder, rows, summary))
+    drawn = write_drawn(folder, rows)
+    return summary, (*files, *examples, *drawn, *write_charts(folder, rows, summary))
 
 
 def _batches(cases: Sequence[Case], size: int) -> list[list[Case]]:

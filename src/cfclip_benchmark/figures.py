@@ -25,12 +25,16 @@ from cfclip_benchmark.summary import (
 EXAMPLES_FILE = "examples.png"
 EXACT_FILE = "exact.png"
 FAILED_FILE = "failed.png"
+DRAWN_FILE = "drawn.png"
 STRENGTH_FILE = "exact_by_strength.svg"
 SECONDS_FILE = "exact_by_seconds.svg"
 EXAMPLES = 12
 """Rows of the sheet of examples."""
 CHOSEN_EXAMPLES = 6
 """Rows of the sheets of exact and of failed edits."""
+DRAWN_EDITS = 100
+"""Edits of the sheet that the ruler is to be checked by eye on."""
+_DRAWN_COLUMNS = 5
 EXAMPLES_SEED = 0
 _Case: TypeAlias = tuple[str, int]
 """Prompt and avatar."""
@@ -67,6 +71,36 @@ def write_examples(
             write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
             files.append(path)
     return tuple(files)
+
+
+def write_drawn(folder: BenchmarkFolder, rows: Sequence[MeasuredEdit]) -> tuple[Path, ...]:
+    """A sheet of edits drawn at random, numbered: the inverted source, the edit, what was read.
+
+    Whoever looks at it can tell how often the ruler is wrong. Of the methods' edits alone, drawn
+    with `EXAMPLES_SEED`; no file where there are none. Raises `InputError` as `write_examples`.
+    """
+    edits = sorted((row for row in rows if row.method != ORACLE), key=lambda row: row.key)
+    drawn = random.Random(EXAMPLES_SEED).sample(edits, min(DRAWN_EDITS, len(edits)))
+    if not drawn:
+        return ()
+    tiles = [
+        (_pair(folder, row), f"{number}. {row.prompt}: {_outcome(row)} ({row.method})")
+        for number, row in enumerate(drawn, 1)
+    ]
+    lines = [tiles[at : at + _DRAWN_COLUMNS] for at in range(0, len(tiles), _DRAWN_COLUMNS)]
+    path = folder.path / DRAWN_FILE
+    write_picture(sheet(lines), path, Provenance(COMPOSED), overwrite=True)
+    return (path,)
+
+
+def _pair(folder: BenchmarkFolder, row: MeasuredEdit) -> Image.Image:
+    """The inverted source, and right of it the edit."""
+    source = folder.open_picture(folder.inverted(row.avatar))
+    edit = folder.open_picture(folder.picture(row.method, case_name(row.prompt, row.avatar)))
+    pair = Image.new("RGB", (source.width + edit.width, source.height))
+    pair.paste(source, (0, 0))
+    pair.paste(edit, (source.width, 0))
+    return pair
 
 
 def _line(

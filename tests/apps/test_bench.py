@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,6 +25,7 @@ from cfclip.fitting import find_latents, train_mapper
 from cfclip.io import sha256_of
 from cfclip.packs import CLIP_FOLDER
 from cfclip_benchmark import MeasuredEdit, RowLog
+from cfclip_benchmark.avatars import RULER_VERSION
 
 METHODS = ("cfclip-optimisation", "directional-optimisation")
 TIMEOUT = 240.0
@@ -60,12 +63,14 @@ def test_every_method_is_measured_and_summed_up(
     assert bench(out, "--judge-clip", tiny_pack / CLIP_FOLDER) == 0
     captured = capsys.readouterr()
     tables = ["results.csv", "summary.csv", "summary.md"]
+    drawn = "drawn.png"
     charts = ["exact_by_strength.svg", "exact_by_seconds.svg"]
     told = captured.out.splitlines()
     assert told[:4] == [str(out / file) for file in (*tables, "examples.png")]
     assert told[-2:] == [str(out / file) for file in charts]
-    assert {*told[4:-2]} <= {str(out / "exact.png"), str(out / "failed.png")}
-    assert len(told) > 6  # an edit is exact or failed
+    assert told[-3] == str(out / drawn)
+    assert {*told[4:-3]} <= {str(out / "exact.png"), str(out / "failed.png")}
+    assert len(told) > 7  # an edit is exact or failed
     assert "oracle: " in captured.err
     assert "warning: 2 avatars could not be reproduced well" in captured.err
 
@@ -135,6 +140,47 @@ def test_what_is_done_is_not_done_again(out: Path, capsys: pytest.CaptureFixture
     about = json.loads((out / "bench.json").read_text())
     assert tuple(about["methods"]) == METHODS
     assert about["methods"][METHODS[0]]["settings"]["steps"] == 2
+
+
+def test_rows_of_another_ruler_are_read_anew_without_editing(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(out, "--methods", METHODS[0]) == 0
+    rows = RowLog(out / "rows.jsonl").rows
+    assert {row.ruler for row in rows} == {RULER_VERSION}
+    pictures = {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}
+
+    def begun(old: Sequence[MeasuredEdit], new: Sequence[MeasuredEdit] = ()) -> None:
+        """As if another ruler had read the first, of which this one has read some anew."""
+        wrong = [replace(row, ruler=1, lost=("beard",), exact=None) for row in old]
+        lines = [row.to_json() + "\n" for row in (*wrong, *new)]
+        (out / "rows.jsonl").write_text("".join(lines))
+        about = json.loads((out / "bench.json").read_text())
+        (out / "bench.json").write_text(json.dumps({**about, "ruler": 1}))
+
+    for done in (0, 2):
+        begun(rows, rows[:done])
+        assert bench(out, "--methods", METHODS[0], "--resume") == 0
+        assert set(RowLog(out / "rows.jsonl").rows) == set(rows)
+        assert len((out / "rows.jsonl").read_text().splitlines()) == 2 * len(rows)
+    assert pictures == {path: path.stat().st_mtime_ns for path in pictures}
+    assert json.loads((out / "bench.json").read_text())["ruler"] == RULER_VERSION
+
+    begun([replace(row, offset=None) for row in rows])
+    before = (out / "rows.jsonl").read_bytes()
+    capsys.readouterr()
+    assert bench(out, "--methods", METHODS[0], "--resume") == 2
+    error = refused(capsys)
+    assert "was read by ruler 1, and oracle keeps no offset" in error
+    assert "choose another --out" in error
+    assert before == (out / "rows.jsonl").read_bytes()
+
+    broken = [
+        replace(row, offset=row.offset and replace(row.offset, values="AAA=")) for row in rows
+    ]
+    begun(broken)
+    assert bench(out, "--methods", METHODS[0], "--resume") == 2
+    assert "the row of oracle for 'green hair', avatar 0: offset has 1 values" in refused(capsys)
 
 
 def test_a_benchmark_of_something_else_is_refused(

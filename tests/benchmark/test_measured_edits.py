@@ -8,7 +8,7 @@ import pytest
 from full_disk import room_for
 
 from cfclip.errors import InputError
-from cfclip_benchmark import MeasuredEdit, RowLog, StrengthScore
+from cfclip_benchmark import KeptOffset, MeasuredEdit, RowLog, StrengthScore
 
 ROW = MeasuredEdit(
     method="oracle",
@@ -31,6 +31,8 @@ ROW = MeasuredEdit(
     steps=2,
     stop_reason="completed",
     strengths=(StrengthScore(0.5, None, 1.0, None),),
+    ruler=2,
+    offset=KeptOffset("w", (0, 1), 1.5, "AAA="),
 )
 
 
