@@ -23,6 +23,10 @@ from .probes import save_probe as save_probe
 from .report import markdown_table as markdown_table
 from .report import percent as percent
 from .report import with_interval as with_interval
+from .ruler_check import RulerCheck as RulerCheck
+from .ruler_page import RULER_MARK as RULER_MARK
+from .ruler_page import missed_limits as missed_limits
+from .ruler_page import ruler_tables as ruler_tables
 from .summary import ALL as ALL
 from .summary import CONTROL as CONTROL
 from .summary import COUNTERFACTUAL as COUNTERFACTUAL

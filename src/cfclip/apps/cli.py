@@ -57,6 +57,7 @@ COMMANDS = {
     "batch": "batch:Batch",
     "web": "web.command:Web",
     "bench": "bench:Bench",
+    "bench-ruler": "bench_ruler:BenchRuler",
     "bench-speed": "bench_speed:BenchSpeed",
     "tune": "tune:Tune",
     "convert": "convert:Convert",

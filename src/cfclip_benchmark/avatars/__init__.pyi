@@ -21,6 +21,11 @@ from .cases import pictures as pictures
 from .colours import class_distances as class_distances
 from .colours import lab_from_rgb as lab_from_rgb
 from .colours import truth_table as truth_table
+from .known_edits import Forgery as Forgery
+from .known_edits import failures as failures
+from .known_edits import forgeries as forgeries
+from .known_edits import perfect_edit as perfect_edit
+from .known_edits import perturbed as perturbed
 from .judges import CLIP_FOLDER as CLIP_FOLDER
 from .judges import PROBES_FOLDER as PROBES_FOLDER
 from .judges import load_clip_judge as load_clip_judge
@@ -51,6 +56,8 @@ from .renderer import render as render
 from .renderer import visibility as visibility
 from .scores import RULER_VERSION as RULER_VERSION
 from .scores import EditScore as EditScore
+from .scores import counted_attributes as counted_attributes
+from .scores import read_shapes as read_shapes
 from .scores import score_edits as score_edits
 from .splits import SPLITS as SPLITS
 from .splits import Split as Split

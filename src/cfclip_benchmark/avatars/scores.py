@@ -115,7 +115,21 @@ def score_edits(
 def counted_attributes(edit: AvatarEdit, record: AvatarRecord) -> frozenset[str]:
     """The attributes that an edit of an avatar is to keep: those that it does not name, and that
     can be read off the avatar and off every true answer."""
-    return (_readable(edit.true_answers(record)) & _readable([record])) - set(edit.words)
+    return (readable_attributes(edit.true_answers(record)) & readable_attributes([record])) - set(
+        edit.words
+    )
+
+
+def read_shapes(images: Tensor, probes: Sequence[Probe]) -> list[dict[str, str]]:
+    """By image, attribute -> the shape that the probes together read."""
+    shares = [probe.log_shares(images) for probe in probes]
+    read = {name: _together(shares, name).argmax(1).tolist() for name in SHAPES}
+    return [{name: SHAPES[name][read[name][row]] for name in SHAPES} for row in range(len(images))]
+
+
+def _together(shares: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
+    """`(batch, classes)`: the mean of what `Probe.log_shares` gives for an attribute."""
+    return torch.stack([each[name] for each in shares]).mean(0)
 
 
 @dataclass(frozen=True)
@@ -139,7 +153,7 @@ def _look(
     """What is seen in each picture, whose colours are read in those of its records' shapes, or of
     the shapes that the probes read, that explain it best."""
     shares = [probe.log_shares(images) for probe in probes]
-    means = {name: torch.stack([each[name] for each in shares]).mean(0) for name in SHAPES}
+    means = {name: _together(shares, name) for name in SHAPES}
     black = {name: torch.zeros(len(images), 3, dtype=torch.uint8).numpy() for name in COLOURS}
     read = AttributeTable.of({n: mean.argmax(1).numpy() for n, mean in means.items()}, black)
     return [
@@ -174,11 +188,11 @@ class _Truth:
         masks = colour_masks(answers[0], side)
         shown = frozenset(name for name, mask in masks.items() if mask.any())
         others = counted_attributes(edit, record)
-        return cls(answers, _readable(answers), others, outside, shown)
+        return cls(answers, readable_attributes(answers), others, outside, shown)
 
 
-def _readable(records: Sequence[AvatarRecord]) -> frozenset[str]:
-    """The attributes that can be read off every one of `records`."""
+def readable_attributes(records: Sequence[AvatarRecord]) -> frozenset[str]:
+    """The attributes that can be read off every one of some avatars."""
     seen = visibility(AttributeTable.from_records(records))
     return frozenset(name for name in ATTRIBUTES if seen[name].all())
 
