@@ -228,6 +228,7 @@ def test_pictures_for_users_tell_how_they_were_made() -> None:
         "cfclip.provenance.stamping",
         "cfclip_benchmark.benchmark_run",
         "cfclip_benchmark.candidates",
+        "cfclip_benchmark.ruler_check",
     }
 
 

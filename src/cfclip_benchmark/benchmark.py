@@ -77,7 +77,6 @@ class Benchmark:
 
     def description(self, methods: Sequence[Editing]) -> dict[str, Any]:
         """What decides the rows of methods, for `BenchmarkFolder.claim`."""
-        probes = sorted(PROBES_FOLDER.iterdir())
         return {
             "format": FORMAT,
             "ruler": RULER_VERSION,
@@ -90,7 +89,7 @@ class Benchmark:
             # Of other avatars a share is another draw, whose cases would be mixed with the first.
             "images": None if self.share == 1.0 else self.images,
             "projection": asdict(self.projection),
-            "probes": {path.name: sha256_of(path) for path in probes},
+            "probes": probe_hashes(),
             "judge_clip": self.judge_hash,
             "methods": {
                 each.name: {
@@ -101,6 +100,11 @@ class Benchmark:
                 for each in methods
             },
         }
+
+
+def probe_hashes() -> dict[str, str]:
+    """SHA-256 of the shipped probes, by file."""
+    return {path.name: sha256_of(path) for path in sorted(PROBES_FOLDER.iterdir())}
 
 
 def quick_edits(edits: Sequence[AvatarEdit]) -> tuple[AvatarEdit, ...]:

@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
 from typing import Any
 
 import torch
@@ -34,7 +33,9 @@ from cfclip_benchmark.avatars import (
     read_prompts,
     read_shapes,
     score_edits,
+    unchanged_fails,
 )
+from cfclip_benchmark.benchmark import probe_hashes
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.json_log import JsonLog, JsonRow
 
@@ -43,6 +44,7 @@ ORACLE_TEST = "oracle"
 FORGED = "forged"
 FORGED_INVERTED = "forged, inverted"
 FAILED = "failed"
+UNCHANGED = "nothing changed"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class AvatarVerdicts(JsonRow):
     verdicts: tuple[Verdict, ...]
     counted: tuple[int, ...]
     """By prompt, how many attributes are to be kept."""
+    ruler: int = RULER_VERSION
+    """Version of the ruler."""
 
     @property
     def key(self) -> int:
@@ -83,7 +87,7 @@ class RulerCheck:
     images: int
     """How many avatars, at least 1."""
     inverted: int
-    """Forged edits of each attribute that are put through inversion, about."""
+    """Forged edits of each attribute that are put through inversion, spread over the avatars."""
     projection: ProjectionConfig
     """How pictures are inverted."""
     seed: int = 0
@@ -98,12 +102,15 @@ class RulerCheck:
         """What decides the rows, for `BenchmarkFolder.claim`."""
         return {
             "kind": "ruler",
-            "ruler": RULER_VERSION,
+            # No row of it can be read anew, as those of a benchmark by "ruler".
+            "checked_ruler": RULER_VERSION,
             **circumstances(self.session.pack, self.session.device),
             "images": self.images,
             "inverted": self.inverted,
             "seed": self.seed,
             "projection": asdict(self.projection),
+            "probes": probe_hashes(),
+            "prompts": {edit.prompt: dict(edit.words) for edit in read_prompts().validation},
             "methods": {},
         }
 
@@ -175,6 +182,8 @@ class RulerCheck:
             judge(case, PERFECT, [""], perfect)
             for test, image in perturbed(perfect, self.seed + avatar).items():
                 judge(case, test, [""], image)
+            if unchanged_fails(case):
+                judge(case, FAILED, [UNCHANGED], source)
             forged = list(forgeries(case, shown))
             for test, each in ((FORGED, forged), (FAILED, list(failures(case)))):
                 if each:
@@ -199,11 +208,14 @@ class RulerCheck:
     def _drawn(
         self, avatar: int, made: Sequence[tuple[Case, str, Forgery]]
     ) -> list[tuple[Case, str, Forgery]]:
-        """All true answers, and an avatar's share of the forged edits of each attribute."""
+        """All true answers, and an avatar's share of the forged edits of each attribute: as many
+        that the shares of all avatars are `inverted`."""
         by_kind = defaultdict(list)
         for each in made:
             by_kind[each[2].kind].append(each)
-        share = ceil(self.inverted / self.images)
+        share = (
+            self.inverted * (avatar + 1)
+        ) // self.images - self.inverted * avatar // self.images
         rng = random.Random(f"{self.seed} {avatar}")
         return [
             each

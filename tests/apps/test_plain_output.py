@@ -186,6 +186,7 @@ COMMANDS: dict[str, Callable[[Files], list[str]]] = {
     "grid": lambda files: ["grid", "contact", str(files.picture), "--out", f"{files.out}.png"],
     "bench": lambda files: ["bench", "--methods", NAME, "--out", str(files.out)],
     "bench-files": lambda files: ["bench", "--files", NAME, "--out", str(files.out)],
+    "bench-ruler": lambda files: ["bench-ruler", "--pack", NAME, "--out", str(files.out)],
     "bench-speed": lambda files: ["bench-speed", "--works", NAME],
     "bench-speed-page": lambda files: ["bench-speed", "--page", str(files.folder / NAME)],
     "doctor": lambda files: ["doctor", "--pack", NAME],

@@ -52,7 +52,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("doctor",): ("--pack", "tiny"),
 }
 """Each command with arguments that it does its work with, soon. `web` serves until it is stopped,
-and has an attack of its own; `bench-speed` measures for longer than a case may take."""
+and has an attack of its own; `bench-speed` and `bench-ruler` take longer than a case may."""
 
 _VARIABLES = (
     *("CFCLIP_PACKS", "XDG_CACHE_HOME", "HOME", "TMPDIR", "RANK", "WORLD_SIZE", "LOCAL_RANK"),

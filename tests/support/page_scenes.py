@@ -197,6 +197,9 @@ SCENES: Mapping[str, Scene] = {
             "cfclip bench": QUICK_BENCH,
         },
     ),
+    "docs/RULER.md": Scene(
+        shorter={"cfclip bench-ruler": "--images 1 --inverted 1 --projection.steps 2"}
+    ),
     "docs/TRAINING.md": Scene(
         packs=("avatars", "MY-FACES", "MY-CATS"),
         prepare=_training,

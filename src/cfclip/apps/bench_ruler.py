@@ -26,7 +26,7 @@ class BenchRuler(OnPack):
     """Avatars to edit with every prompt."""
 
     inverted: int = 30
-    """Forged edits of each attribute that are put through inversion, about."""
+    """Forged edits of each attribute that are put through inversion."""
 
     seed: int = 0
     """Of every random draw."""

@@ -97,8 +97,11 @@ def delta_e(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     return np.sqrt((difference**2).sum(axis=-1))
 
 
+@cache
 def _anchors(text: str) -> NDArray[np.float64]:
-    return lab_from_rgb([[*bytes.fromhex(anchor)] for anchor in text.split()])
+    lab = lab_from_rgb([[*bytes.fromhex(anchor)] for anchor in text.split()])
+    lab.setflags(write=False)
+    return lab
 
 
 @cache

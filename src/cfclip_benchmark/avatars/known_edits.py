@@ -16,7 +16,6 @@ from torch.nn.functional import affine_grid, grid_sample
 from cfclip.tensors import pil_from_signed, signed_from_pil
 from cfclip_benchmark.avatars import colours
 from cfclip_benchmark.avatars.attributes import COLOURS, SHAPES, AvatarRecord, changed
-from cfclip_benchmark.avatars.avatar_edits import AvatarEdit
 from cfclip_benchmark.avatars.cases import Case
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
 from cfclip_benchmark.avatars.renderer import render
@@ -89,15 +88,17 @@ def forgeries(case: Case, shown: Mapping[str, str]) -> Iterator[Forgery]:
             yield Forgery(name, forged)
 
 
-def failures(case: Case) -> Iterator[Forgery]:
-    """Edits that failed: nothing changed, a neighbouring colour, the colour on another part.
+def unchanged_fails(case: Case) -> bool:
+    """Whether an edit that changes nothing is none: not all that is asked for is there already."""
+    return not all(_shows(case.record, name, word) for name, word in case.edit.words.items())
 
-    None where the avatar is already as the prompt asks.
+
+def failures(case: Case) -> Iterator[Forgery]:
+    """Edits that failed: a neighbouring colour, and the colour on another part.
+
+    The latter where the named part does not have it already.
     """
     edit, record = case.edit, case.record
-    if _already(edit, record):
-        return
-    yield Forgery("nothing changed", record)
     answer = edit.true_answers(record)[0]
     for name, word in edit.words.items():
         if name not in COLOURS:
@@ -111,12 +112,8 @@ def failures(case: Case) -> Iterator[Forgery]:
                 yield Forgery("the colour on another part", changed(answer, **wrong))
 
 
-def _already(edit: AvatarEdit, record: AvatarRecord) -> bool:
-    """Whether all that is asked for may be said of the avatar as it is."""
-    return all(_shows(record, name, word) for name, word in edit.words.items())
-
-
 def _shows(record: AvatarRecord, name: str, word: str) -> bool:
+    """Whether a word may be said of an avatar: it is true, or nobody can tell."""
     if name in SHAPES:
         return getattr(record, name) in SHAPE_WORDS[name][word].true
     lab = colours.lab_from_rgb([getattr(record, name)])
