@@ -77,20 +77,21 @@ class BenchmarkFolder:
         """No other process works in the folder, which is made; see `files.alone_in`."""
         return alone_in(self.path)
 
-    def claim(self, description: Mapping[str, Any], resume: bool) -> None:
+    def claim(self, description: Mapping[str, Any], resume: bool, reads_anew: bool = False) -> None:
         """Make the folder, or check that it is one of the same benchmark.
 
-        Methods may come and go from run to run; one that was there before must be the same. The
-        ruler may be another if every row keeps its offset: `rescoring` reads them anew.
+        Methods may come and go from run to run; one that was there before must be the same.
 
         Args:
             description: what decides the rows, as JSON values; "methods" by name.
             resume: whether the folder may have been begun.
+            reads_anew: whether the rows are measured edits that `rescoring` reads anew; the ruler
+                may then be another if every row keeps its offset.
 
         Raises:
             InputError: a folder that was begun and is not to be resumed, or is of something else
-                (every difference is named), or that another process works in, or that cannot be
-                written.
+                (every difference is named), or of another ruler with a row without an offset, or
+                that another process works in, or that cannot be written.
         """
         wanted: dict[str, Any] = parse_json(json.dumps(description))
         file = self.path / DESCRIPTION_FILE
@@ -104,8 +105,7 @@ class BenchmarkFolder:
                     )
                 begun = self.description()
                 ruler = begun.get(_RULER, _FIRST_RULER)
-                if _RULER in wanted and wanted[_RULER] != ruler:
-                    self._check_offsets(ruler)
+                if reads_anew:
                     begun[_RULER] = wanted[_RULER]
                 common = begun[_METHODS].keys() & wanted[_METHODS].keys()
                 if differing := differences(
@@ -115,6 +115,8 @@ class BenchmarkFolder:
                         f"{self.path} was begun with another {', '.join(differing)}; choose "
                         "another --out, or go on as it was begun"
                     )
+                if reads_anew and wanted[_RULER] != ruler:
+                    self._check_offsets(ruler)
                 wanted[_METHODS] = {**begun[_METHODS], **wanted[_METHODS]}
             write_json(wanted, file)
 

@@ -27,7 +27,7 @@ from cfclip_benchmark.figures import write_charts, write_drawn, write_examples
 from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.realism import measure_realism
 from cfclip_benchmark.report import write_summary
-from cfclip_benchmark.rescoring import read_rows_anew, rows_of_others
+from cfclip_benchmark.rescoring import read_rows_anew
 from cfclip_benchmark.summary import Summary, summarise_rows
 
 
@@ -42,11 +42,13 @@ class BenchmarkOutcome:
     """One line for each prompt that a method cannot do."""
     poor: int = 0
     """Avatars that could not be reproduced well."""
+    unread: int = 0
+    """Rows, of any method, that are still as another ruler read them."""
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.step >= self.steps
+        return self.step >= self.steps and not self.unread
 
 
 def run_benchmark(
@@ -62,8 +64,8 @@ def run_benchmark(
         benchmark: what is measured.
         methods: that are compared.
         folder: claimed for this benchmark.
-        callback: called after each inverted avatar and after each batch of rows; returning False
-            ends the benchmark with what there is.
+        callback: called after each inverted avatar, after each row that is read anew and after each
+            batch of rows; returning False ends the benchmark with what there is.
         oracle: whether it answers the cases too, before the methods.
 
     Raises:
@@ -109,8 +111,8 @@ def _run(
     total = len(candidates) * len(cases)
     poor = sum(subject.psnr < benchmark.projection.warn_below_psnr for subject in subjects)
     outcome = BenchmarkOutcome(total - left.total(), total, poor=poor)
-    if not read_rows_anew(benchmark, cases, rows, subjects, instruments, callback):
-        outcome.step -= len(rows_of_others(rows, benchmark.images))
+    outcome.unread = read_rows_anew(benchmark, cases, rows, subjects, instruments, callback)
+    if outcome.unread:
         return outcome
     for candidate, batch in todo:
         began = time.monotonic()

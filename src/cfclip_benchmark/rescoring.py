@@ -10,12 +10,7 @@ from cfclip.training import RunCallback
 from cfclip_benchmark.avatars import RULER_VERSION, Case, Instruments, Subject
 from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.candidates import rendered
-from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
-
-
-def rows_of_others(rows: RowLog, images: int) -> list[MeasuredEdit]:
-    """Those that another ruler has read, of the first `images` avatars."""
-    return [row for row in rows.rows if row.ruler != RULER_VERSION and row.avatar < images]
+from cfclip_benchmark.measured_edits import RowLog
 
 
 def read_rows_anew(
@@ -25,11 +20,11 @@ def read_rows_anew(
     subjects: Sequence[Subject],
     instruments: Instruments,
     callback: RunCallback | None,
-) -> bool:
-    """Read every row of another ruler by this one; returns whether none is left.
+) -> int:
+    """Read every row of another ruler by this one; returns how many are left.
 
     Args:
-        benchmark: whose generator renders them.
+        benchmark: whose generator renders them; rows of other avatars than its own stay.
         cases: of the benchmark.
         rows: to read and to add to.
         subjects: by number of the avatar.
@@ -40,7 +35,7 @@ def read_rows_anew(
         InputError: a row whose offset renders nothing, or rows that cannot be written.
     """
     by_key = {(case.edit.prompt, case.avatar): case for case in cases}
-    todo = rows_of_others(rows, benchmark.images)
+    todo = [r for r in rows.rows if r.ruler != RULER_VERSION and r.avatar < benchmark.images]
     began = time.monotonic()
     for number, row in enumerate(todo, 1):
         case, subject = by_key[row.key[1:]], subjects[row.avatar]
@@ -54,5 +49,5 @@ def read_rows_anew(
         left = (time.monotonic() - began) / number * (len(todo) - number)
         progress = Progress(number, len(todo), {}, left)
         if callback is not None and callback(progress) is False:
-            return number == len(todo)
-    return True
+            return len(todo) - number
+    return 0

@@ -102,8 +102,7 @@ class RulerCheck:
         """What decides the rows, for `BenchmarkFolder.claim`."""
         return {
             "kind": "ruler",
-            # No row of it can be read anew, as those of a benchmark by "ruler".
-            "checked_ruler": RULER_VERSION,
+            "ruler": RULER_VERSION,
             **circumstances(self.session.pack, self.session.device),
             "images": self.images,
             "inverted": self.inverted,

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,11 +20,13 @@ from refusals import refused
 from tiny_training import tiny_config
 
 from cfclip.apps.cli import main
-from cfclip.editing import Session
+from cfclip.editing import Inversions, Session
 from cfclip.editors import mapper_file
+from cfclip.encoders import ProjectionConfig
 from cfclip.fitting import find_latents, train_mapper
 from cfclip.io import sha256_of
 from cfclip.packs import CLIP_FOLDER
+from cfclip.tensors import pil_from_signed
 from cfclip_benchmark import MeasuredEdit, RowLog
 from cfclip_benchmark.avatars import RULER_VERSION
 
@@ -55,6 +58,40 @@ def bench(out: Path, *arguments: object, pack: object = "tiny") -> int:
 def picture_of(out: Path, row: MeasuredEdit) -> Path:
     name = f"{row.prompt.replace(' ', '-')}-{row.avatar:03d}.png"
     return out / "pictures" / row.method / name
+
+
+def read_by_another_ruler(
+    out: Path, old: Sequence[MeasuredEdit], new: Sequence[MeasuredEdit] = ()
+) -> None:
+    """As if another ruler had read the first, of which this one has read some anew."""
+    wrong = [replace(row, ruler=1, lost=("beard",), exact=None) for row in old]
+    (out / "rows.jsonl").write_text("".join(row.to_json() + "\n" for row in (*wrong, *new)))
+    about = json.loads((out / "bench.json").read_text())
+    (out / "bench.json").write_text(json.dumps({**about, "ruler": 1}))
+
+
+@contextmanager
+def asked_to_stop(monkeypatch: pytest.MonkeyPatch, after: int) -> Iterator[None]:
+    """Ctrl-C comes when a command has looked for it `after` times."""
+    from cfclip.apps import console
+
+    class AfterSome(threading.Event):
+        asked = 0
+
+        def is_set(self) -> bool:
+            AfterSome.asked += 1
+            return AfterSome.asked > after
+
+    class Requests:
+        def __enter__(self) -> threading.Event:
+            return AfterSome()
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(console, "stop_requests", Requests)
+        yield
 
 
 def test_every_method_is_measured_and_summed_up(
@@ -150,23 +187,15 @@ def test_rows_of_another_ruler_are_read_anew_without_editing(
     assert {row.ruler for row in rows} == {RULER_VERSION}
     pictures = {path: path.stat().st_mtime_ns for path in (out / "pictures").rglob("*.png")}
 
-    def begun(old: Sequence[MeasuredEdit], new: Sequence[MeasuredEdit] = ()) -> None:
-        """As if another ruler had read the first, of which this one has read some anew."""
-        wrong = [replace(row, ruler=1, lost=("beard",), exact=None) for row in old]
-        lines = [row.to_json() + "\n" for row in (*wrong, *new)]
-        (out / "rows.jsonl").write_text("".join(lines))
-        about = json.loads((out / "bench.json").read_text())
-        (out / "bench.json").write_text(json.dumps({**about, "ruler": 1}))
-
     for done in (0, 2):
-        begun(rows, rows[:done])
+        read_by_another_ruler(out, rows, rows[:done])
         assert bench(out, "--methods", METHODS[0], "--resume") == 0
         assert set(RowLog(out / "rows.jsonl").rows) == set(rows)
         assert len((out / "rows.jsonl").read_text().splitlines()) == 2 * len(rows)
     assert pictures == {path: path.stat().st_mtime_ns for path in pictures}
     assert json.loads((out / "bench.json").read_text())["ruler"] == RULER_VERSION
 
-    begun([replace(row, offset=None) for row in rows])
+    read_by_another_ruler(out, [replace(row, offset=None) for row in rows])
     before = (out / "rows.jsonl").read_bytes()
     capsys.readouterr()
     assert bench(out, "--methods", METHODS[0], "--resume") == 2
@@ -178,9 +207,67 @@ def test_rows_of_another_ruler_are_read_anew_without_editing(
     broken = [
         replace(row, offset=row.offset and replace(row.offset, values="AAA=")) for row in rows
     ]
-    begun(broken)
+    read_by_another_ruler(out, broken)
     assert bench(out, "--methods", METHODS[0], "--resume") == 2
     assert "the row of oracle for 'green hair', avatar 0: offset has 1 values" in refused(capsys)
+
+
+def test_what_is_measured_is_what_a_row_keeps(tiny_pack: Path, out: Path) -> None:
+    assert bench(out, "--methods", METHODS[0]) == 0
+    session = Session.open(tiny_pack)
+    projection = ProjectionConfig(**json.loads((out / "bench.json").read_text())["projection"])
+    store = Inversions(session, out / "inversions", projection)
+    inverted = [store.invert(out / "avatars" / f"00{number}.png") for number in (0, 1)]
+    assert all(each.known for each in inverted)
+    for row in RowLog(out / "rows.jsonl").rows:
+        assert row.offset is not None
+        latents = inverted[row.avatar].latents[None]
+        (made,) = pil_from_signed(row.offset.render(session.generator, latents))
+        assert np.array_equal(np.asarray(made), np.asarray(Image.open(picture_of(out, row))))
+
+
+def test_reading_anew_is_stopped_and_goes_on(
+    out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a method that is not asked for again are read anew as well."""
+    assert bench(out) == 0
+    rows = RowLog(out / "rows.jsonl").rows
+    read_by_another_ruler(out, rows)
+    asked = ("--methods", METHODS[0], "--resume")
+    capsys.readouterr()
+    with asked_to_stop(monkeypatch, after=5):
+        assert bench(out, *asked) == 130
+    lines = (out / "rows.jsonl").read_text().splitlines()
+    done = len(lines) - ROWS
+    assert 0 < done < ROWS
+    left = f"stopped with 8 of 8 edits and {ROWS - done} rows still to be read by the new ruler,"
+    assert left in capsys.readouterr().err
+    assert bench(out, *asked) == 0
+    assert (out / "rows.jsonl").read_text().splitlines()[: len(lines)] == lines
+    assert len((out / "rows.jsonl").read_text().splitlines()) == 2 * ROWS
+    assert set(RowLog(out / "rows.jsonl").rows) == set(rows)
+
+
+def test_rows_of_two_rulers_are_not_summed_up(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(out, "--methods", METHODS[0]) == 0
+    rows = RowLog(out / "rows.jsonl").rows
+    read_by_another_ruler(out, rows)
+    before = (out / "summary.md").read_bytes()
+    capsys.readouterr()
+    asked = ("--methods", METHODS[0], "--resume", "--images")
+    assert bench(out, *asked, 1) == 2
+    line = "has rows that another ruler read; go on with --resume --images 2"
+    assert line in capsys.readouterr().err
+    assert (out / "summary.md").read_bytes() == before
+    assert bench(out, *asked, 2) == 0
+    assert set(RowLog(out / "rows.jsonl").rows) == set(rows)
+    assert f"Read by ruler {RULER_VERSION}." in (out / "summary.md").read_text()
+    with open(out / "results.csv", newline="") as stream:
+        results = list(csv.DictReader(stream))
+    assert {result["ruler"] for result in results} == {str(RULER_VERSION)}
+    assert not {"offset", "strengths"} & set(results[0])
 
 
 def test_a_benchmark_of_something_else_is_refused(
@@ -298,24 +385,7 @@ def test_ctrl_c_keeps_what_is_done(
     out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request to stop that comes while rows are made ends after the row at hand."""
-    from cfclip.apps import console
-
-    class AfterSome(threading.Event):
-        asked = 0
-
-        def is_set(self) -> bool:
-            AfterSome.asked += 1
-            return AfterSome.asked > 5
-
-    class Requests:
-        def __enter__(self) -> threading.Event:
-            return AfterSome()
-
-        def __exit__(self, *_: object) -> None:
-            return None
-
-    with monkeypatch.context() as patch:
-        patch.setattr(console, "stop_requests", Requests)
+    with asked_to_stop(monkeypatch, after=5):
         assert bench(out, "--methods", METHODS[0]) == 130
     said = capsys.readouterr().err
     done = RowLog(out / "rows.jsonl").rows

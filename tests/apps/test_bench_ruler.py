@@ -58,9 +58,9 @@ def test_the_tables_are_told_kept_and_put_into_a_page(
     assert bench_ruler(out, "--resume", "--seed", 1) == 2
     assert "was begun with another seed" in refused(capsys)
     about = json.loads((out / "bench.json").read_text())
-    (out / "bench.json").write_text(json.dumps({**about, "checked_ruler": 1}))
+    (out / "bench.json").write_text(json.dumps({**about, "ruler": 1}))
     assert bench_ruler(out, "--resume") == 2
-    assert "was begun with another checked_ruler" in refused(capsys)
+    assert "was begun with another ruler" in refused(capsys)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,19 @@ def test_every_difference_is_named(folder: BenchmarkFolder) -> None:
     assert folder.description() == DESCRIPTION
 
 
+def test_another_ruler_is_one_difference_of_many(folder: BenchmarkFolder) -> None:
+    folder.claim({**DESCRIPTION, "ruler": 1}, resume=False)
+    folder.rows.write_text('{"avatar": 0, "verdicts": []}\n')  # rows that are no edits
+    with pytest.raises(InputError, match="begun with another ruler;"):
+        folder.claim({**DESCRIPTION, "ruler": 2}, resume=True)
+    with pytest.raises(InputError, match="begun with another format;"):
+        folder.claim({**DESCRIPTION, "format": 2, "ruler": 2}, resume=True, reads_anew=True)
+    assert folder.description()["ruler"] == 1
+    folder.rows.unlink()
+    folder.claim({**DESCRIPTION, "ruler": 2}, resume=True, reads_anew=True)
+    assert folder.description()["ruler"] == 2
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"methods": 3}'])
 def test_a_record_that_is_none(folder: BenchmarkFolder, content: str) -> None:
     folder.path.mkdir()

@@ -115,7 +115,8 @@ class BenchWork(OnPack):
         console, session = self.console, benchmark.session
         methods = [Editing(each, session, self.seed, self.quick) for each in variants]
         folder = BenchmarkFolder(self.out)
-        folder.claim({"kind": kind, **benchmark.description(methods)}, self.resume)
+        description = {"kind": kind, **benchmark.description(methods)}
+        folder.claim(description, self.resume, reads_anew=True)
         for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
             console.warning(warning)
         goes_on = f"kept in {self.out}; the same command with --resume goes on from there"
@@ -127,6 +128,8 @@ class BenchWork(OnPack):
             return None
         if not outcome.finished:
             edits = f"{outcome.step} of {outcome.steps} edits"
+            if outcome.unread:
+                edits += f" and {outcome.unread} rows still to be read by the new ruler"
             console.error(f"stopped with {edits}, which are {goes_on}")
             return None
         if outcome.poor:
