@@ -1,6 +1,7 @@
 """`cfclip tune` on the tiny pack, and a benchmark with the settings that it chose."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def test_trials_are_kept_and_the_best_is_taken(
     capsys.readouterr()
     assert command("tune", bench, "--resume", "--trials", 1) == 2
     assert " kind, " in capsys.readouterr().err
+
+
+def test_trials_of_another_ruler_are_read_anew(tmp_path: Path) -> None:
+    out = tmp_path / "tuned"
+    asked = ("tune", out, "--trials", 2, "--methods", METHODS[1])
+    assert command(*asked) == 0
+    file, best = out / f"{METHODS[1]}.json", (out / f"{METHODS[1]}.json").read_bytes()
+    rows = RowLog(out / "rows.jsonl").rows
+    old = [replace(row, ruler=1, exact=None, strengths=row.strengths[:1]) for row in rows]
+    (out / "rows.jsonl").write_text("".join(row.to_json() + "\n" for row in old))
+    about = json.loads((out / "bench.json").read_text())
+    del about["ruler"]  # which the first ruler did not tell
+    (out / "bench.json").write_text(json.dumps(about))
+    file.unlink()
+    assert command(*asked, "--resume") == 0
+    assert set(RowLog(out / "rows.jsonl").rows) == set(rows)
+    assert file.read_bytes() == best
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
