@@ -29,6 +29,9 @@ _KERNEL_SIGMAS = 3
 # them. Up to 5 of very large ones are not noticed.
 _SEEN = np.array([5.079, 5.339, 5.349])
 _SEEN_PER_DEGREE = np.array([0.751, 1.541, 2.871])
+# Of a part, and the blurred share of a part that a pixel has to be to be of that part alone.
+_SPOT = 1 / 8
+_WHOLE = 0.99
 # How wide a picture is when it is looked at: 4.4 cm on a screen half a metre away.
 _DEGREES = 5.0
 
@@ -43,6 +46,10 @@ class FlatColours:
     """(6,) how large each part is: the side of a square of its area, in degrees, above 0."""
     misfit: float
     """Sum of squares of what the shapes leave unexplained, in 0..255."""
+    picture: torch.Tensor
+    """(3, P) float32 in 0..255: the blurred pixels."""
+    shapes: AvatarRecord
+    """What it was read in; the colours play no part."""
 
 
 def read_colours(pixels: NDArray[np.uint8], shapes: Iterable[AvatarRecord]) -> FlatColours:
@@ -75,6 +82,32 @@ def seen_differences(
     return np.sqrt((((lab - others) / limits) ** 2).sum(-1))
 
 
+def spotted_parts(
+    before: FlatColours, after: FlatColours, usual: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(6,): parts with a spot of another colour, such as a halo, though the whole may be the same.
+
+    A spot is an eighth of what both pictures show of the part, or more, in which the difference
+    would be seen in a square of that size. Parts too thin to have a spot have none.
+
+    Args:
+        before, after: of two pictures of the same side.
+        usual: (6, 3) CIE Lab, which is no spot either.
+    """
+    side = round(before.picture.shape[1] ** 0.5)
+    shown = torch.minimum(*(_system(each.shapes, side)[1] for each in (before, after))).numpy()
+    first, second = (lab_from_rgb(each.picture.T.numpy()) for each in (before, after))
+    spots = after.sides * _SPOT**0.5
+    spotted = np.zeros(len(COLOURS), dtype=np.bool_)
+    for part, whole in enumerate(shown >= _WHOLE):
+        if whole.any():
+            sides = np.full(whole.sum(), spots[part])
+            seen = seen_differences(second[whole], first[whole], sides)
+            seen = seen.clip(max=seen_differences(second[whole], usual[part], sides))
+            spotted[part] = (seen > 1.0).mean() >= _SPOT
+    return spotted
+
+
 def record_lab(record: AvatarRecord) -> NDArray[np.float64]:
     """(6, 3) CIE Lab: the colours of a record, in the order of `COLOURS`."""
     return lab_from_rgb([getattr(record, name) for name in COLOURS])
@@ -85,7 +118,8 @@ def _read(picture: torch.Tensor, record: AvatarRecord, side: int) -> FlatColours
     drawn = picture - fixed
     rgb = drawn @ inverse  # (3, 6)
     misfit = float((drawn - rgb @ coverage).square().sum())
-    return FlatColours(lab_from_rgb(rgb.clamp(0, 255).T.double().numpy()), sides, misfit)
+    lab = lab_from_rgb(rgb.clamp(0, 255).T.double().numpy())
+    return FlatColours(lab, sides, misfit, picture, record)
 
 
 @lru_cache(maxsize=128)

@@ -30,6 +30,7 @@ from cfclip_benchmark.avatars.flat_colours import (
     read_colours,
     record_lab,
     seen_differences,
+    spotted_parts,
 )
 from cfclip_benchmark.avatars.language import SHAPE_WORDS
 from cfclip_benchmark.avatars.readings import colour_masks
@@ -55,7 +56,7 @@ class EditScore:
     kept: float
     """Share of the other readable attributes that are as in the inverted source, or in the avatar
     itself: a shape unless the probes read another, a colour unless half of the people see that it
-    is another (`flat_colours.seen_differences`)."""
+    is another, in the whole (`flat_colours.seen_differences`) or a spot (`spotted_parts`)."""
     lost: tuple[str, ...]
     """The attributes that were not kept."""
     psnr_outside: float
@@ -202,11 +203,12 @@ def _lost(truth: _Truth, record: AvatarRecord, before: _Sight, after: _Sight) ->
     lab, sides = after.colours.lab, after.colours.sides
     from_source = seen_differences(lab, before.colours.lab, sides)
     from_avatar = seen_differences(lab, record_lab(record), sides)
-    seen = dict(zip(COLOURS, from_source.clip(max=from_avatar), strict=True))
+    spotted = spotted_parts(before.colours, after.colours, record_lab(record))
+    seen = dict(zip(COLOURS, (from_source.clip(max=from_avatar) > 1.0) | spotted, strict=True))
     lost = set()
     for name in truth.others:
         if name in COLOURS:
-            if seen[name] > 1.0:
+            if seen[name]:
                 lost.add(name)
             continue
         likely = after.shapes[name].clone()

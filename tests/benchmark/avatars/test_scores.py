@@ -316,6 +316,17 @@ def test_a_neighbouring_colour_is_seen_and_a_hue_that_nobody_sees_is_kept(
         assert score.lost == lost, rgb
 
 
+def test_a_halo_is_seen_though_the_mean_hides_it(plain: AvatarRecord) -> None:
+    source, truth = rendered([plain]), rendered([plain], hair_colour="green")
+    mask = torch.tensor(render_masks(plain, RESOLUTION)["background"])
+    for share, lost in ((0.04, ()), (0.25, ("background_colour",))):
+        spoilt = truth.clone()
+        rows = torch.arange(RESOLUTION)[:, None] < share * RESOLUTION
+        spoilt[0, 0, mask & rows] -= 0.3
+        (score,) = score_edits(GREEN_HAIR, [plain], source, spoilt, oracles([plain]))
+        assert score.lost == lost
+
+
 def test_skin_that_is_nearly_black_is_not_purple(plain: AvatarRecord) -> None:
     edit = AvatarEdit("skin", "purple skin", {"skin_colour": "purple"})
     for rgb, success in (((0x80, 0, 0x80), True), ((40, 10, 55), False)):
