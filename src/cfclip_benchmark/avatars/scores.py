@@ -38,7 +38,7 @@ from cfclip_benchmark.avatars.renderer import visibility
 
 RULER_VERSION = 2
 """Version of the ruler, which stands in every row that it has read."""
-_SHAPE_MARGIN = log(1.5)
+_SHAPE_MARGIN = log(1.2)
 """By how much, in the mean over the probes of the logarithm of probabilities, another shape has to
 be likelier than the kept one: a reading at the border of two is no loss."""
 
