@@ -23,6 +23,7 @@ from cfclip_benchmark.avatars.attributes import (
     SHAPES,
     AttributeTable,
     AvatarRecord,
+    changed,
 )
 from cfclip_benchmark.avatars.avatar_edits import AvatarEdit
 from cfclip_benchmark.avatars.flat_colours import (
@@ -123,14 +124,19 @@ def counted_attributes(edit: AvatarEdit, record: AvatarRecord) -> frozenset[str]
 
 def read_shapes(images: Tensor, probes: Sequence[Probe]) -> list[dict[str, str]]:
     """By image, attribute -> the shape that the probes together read."""
-    shares = [probe.log_shares(images) for probe in probes]
-    read = {name: _together(shares, name).argmax(1).tolist() for name in SHAPES}
-    return [{name: SHAPES[name][read[name][row]] for name in SHAPES} for row in range(len(images))]
+    return _likeliest(_together([probe.log_shares(images) for probe in probes]))
 
 
-def _together(shares: Sequence[Mapping[str, Tensor]], name: str) -> Tensor:
-    """`(batch, classes)`: the mean of what `Probe.log_shares` gives for an attribute."""
-    return torch.stack([each[name] for each in shares]).mean(0)
+def _together(shares: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Attribute -> `(batch, classes)`: the mean of what `Probe.log_shares` gives for shapes."""
+    return {name: torch.stack([each[name] for each in shares]).mean(0) for name in SHAPES}
+
+
+def _likeliest(means: Mapping[str, Tensor]) -> list[dict[str, str]]:
+    """By image, attribute -> the likeliest shape."""
+    read = {name: mean.argmax(1).tolist() for name, mean in means.items()}
+    rows = range(len(next(iter(means.values()))))
+    return [{name: SHAPES[name][places[row]] for name, places in read.items()} for row in rows]
 
 
 @dataclass(frozen=True)
@@ -154,14 +160,13 @@ def _look(
     """What is seen in each picture, whose colours are read in those of its records' shapes, or of
     the shapes that the probes read, that explain it best."""
     shares = [probe.log_shares(images) for probe in probes]
-    means = {name: _together(shares, name) for name in SHAPES}
-    black = {name: torch.zeros(len(images), 3, dtype=torch.uint8).numpy() for name in COLOURS}
-    read = AttributeTable.of({n: mean.argmax(1).numpy() for n, mean in means.items()}, black)
+    means = _together(shares)
+    read = _likeliest(means)
     return [
         _Sight(
             {name: mean[i] for name, mean in means.items()},
             [{name: int(each[name][i].argmax()) for name in SHAPES} for each in shares],
-            read_colours(pixels, [*shapes[i], read.record(i)]),
+            read_colours(pixels, [*shapes[i], changed(shapes[i][0], **read[i])]),
         )
         for i, pixels in enumerate(uint8_from_signed(images).numpy())
     ]
