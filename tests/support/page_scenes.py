@@ -99,6 +99,11 @@ def _benchmark(folder: Path) -> None:
 
 def _results(folder: Path) -> None:
     _prompts(folder)
+    # The shipped pack tells aspects apart by default, which the ablations without CLIP-NCE need,
+    # whichever trial is found best.
+    manifest = folder / "packs" / "avatars" / "pack.toml"
+    text = manifest.read_text()
+    manifest.write_text(text.replace("[defaults.edit]\n", "[defaults.edit]\naspects = 30.0\n"))
     recipe = folder / "recipes" / "avatars"
     recipe.mkdir(parents=True)
     for file in (ROOT / "recipes" / "avatars").glob("*.toml"):
