@@ -38,9 +38,9 @@ from cfclip_benchmark.avatars import (
 from cfclip_benchmark.benchmark import probe_hashes
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.json_log import JsonLog, JsonRow
+from cfclip_benchmark.measured_edits import ORACLE
 
 PERFECT = "perfect"
-ORACLE_TEST = "oracle"
 FORGED = "forged"
 FORGED_INVERTED = "forged, inverted"
 FAILED = "failed"
@@ -189,7 +189,7 @@ class RulerCheck:
                     images = pictures([forgery.record for forgery in each], side)
                     judge(case, test, [forgery.kind for forgery in each], images)
             answer = case.edit.true_answers(case.record)[0]
-            made.append((case, ORACLE_TEST, Forgery("", answer)))
+            made.append((case, ORACLE, Forgery("", answer)))
             made += [(case, FORGED_INVERTED, forgery) for forgery in forged]
         made = self._drawn(avatar, made)
         inversion = self.session.pack.invert(

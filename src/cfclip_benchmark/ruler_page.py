@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cfclip_benchmark.avatars import ATTRIBUTES, RULER_VERSION
+from cfclip_benchmark.measured_edits import ORACLE
 from cfclip_benchmark.report import percent
 from cfclip_benchmark.ruler_check import (
     FAILED,
     FORGED,
     FORGED_INVERTED,
-    ORACLE_TEST,
     PERFECT,
     AvatarVerdicts,
     Verdict,
@@ -17,8 +17,9 @@ from cfclip_benchmark.ruler_check import (
 
 RULER_MARK = "ruler"
 # The least share of right verdicts, and that of the worst attribute.
-_PERFECT, _PERTURBED, _FAILED = 0.99, 0.97, 0.995
 _FORGED = {FORGED: (0.99, 0.95), FORGED_INVERTED: (0.95, 0.90)}
+_LIMITS = {PERFECT: (0.99, 0.0), FAILED: (0.995, 0.0), ORACLE: (0.0, 0.0), **_FORGED}
+_PERTURBED = (0.97, 0.0)
 
 
 def ruler_tables(rows: Sequence[AvatarVerdicts]) -> str:
@@ -51,14 +52,7 @@ def missed_limits(rows: Sequence[AvatarVerdicts]) -> list[str]:
     """One line for each limit that the ruler misses."""
     missed = []
     for test, own in _verdicts(rows).items():
-        if test == ORACLE_TEST:
-            continue
-        least = _PERTURBED
-        worst = 0.0
-        if test in _FORGED:
-            least, worst = _FORGED[test]
-        elif test in (PERFECT, FAILED):
-            least = _PERFECT if test == PERFECT else _FAILED
+        least, worst = _LIMITS.get(test, _PERTURBED)
         if (share := _share(own)) is not None and share < least:
             missed.append(f"{test}: {percent(share)} % are read rightly, {percent(least)} % shall")
         for kind in sorted({each.kind for each in own if worst}):

@@ -119,7 +119,7 @@ def _masks(shapes: tuple[str, ...], resolution: int) -> dict[str, NDArray[np.boo
 
 @dataclass(frozen=True)
 class Layers:
-    """What an avatar's picture is made of. Its shapes alone decide it; the arrays are read-only.
+    """What an avatar's picture is made of. Its shapes alone decide it.
 
     `render(record) = fixed + sum of coverage[i] * the record's i-th colour`, to a rounding: every
     stroke, shadow and smoothed edge is blended in sRGB, so that a picture is linear in its colours.
@@ -133,13 +133,7 @@ class Layers:
 
 def render_layers(record: AvatarRecord, resolution: int = RESOLUTION) -> Layers:
     """What the avatar is made of; its colours play no part."""
-    return _layers(_shapes(record), resolution)
-
-
-# The layers of a record take half a megabyte at 128 pixels.
-@lru_cache(maxsize=256)
-def _layers(shapes: tuple[str, ...], resolution: int) -> Layers:
-    drawn = drawing.template(shapes, tuple(SHAPES))
+    drawn = drawing.template(_shapes(record), tuple(SHAPES))
     black = dict.fromkeys([*PARTS, "stroke", "shadow"], "#000")
     fixed = _rasterise(drawn.format_map(_Slots(black)), resolution).convert("RGB")
     shares = []
@@ -148,10 +142,7 @@ def _layers(shapes: tuple[str, ...], resolution: int) -> Layers:
         slots = defaultdict(lambda: "#000", own)
         shares.append(np.asarray(_rasterise(drawn.format_map(slots), resolution).convert("L")))
     coverage = np.stack(shares).astype(np.float32) / np.float32(255)
-    layers = Layers(np.asarray(fixed, np.float32), coverage)
-    for array in (layers.fixed, layers.coverage):
-        array.setflags(write=False)
-    return layers
+    return Layers(np.asarray(fixed, np.float32), coverage)
 
 
 def face_box_pixels(resolution: int = RESOLUTION) -> tuple[int, int, int, int]:
