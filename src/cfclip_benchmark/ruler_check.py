@@ -163,11 +163,7 @@ class RulerCheck:
 
         def judge(case: Case, test: str, kinds: Sequence[str], images: Tensor) -> None:
             """Add the verdicts on images of a case, whose kinds are known."""
-            count = len(images)
-            scores = score_edits(
-                *(case.edit, [case.record] * count, source.expand(count, -1, -1, -1), images),
-                probes,
-            )
+            scores = score_edits(case.edit, [case.record] * len(images), source, images, probes)
             for kind, score in zip(kinds, scores, strict=True):
                 right = score.exact
                 if test in (FORGED, FORGED_INVERTED):

@@ -137,7 +137,7 @@ class Instruments:
         score, *at_strengths = score_edits(
             case.edit,
             [case.record] * len(images),
-            subject.reconstruction.expand(len(images), -1, -1, -1),
+            subject.reconstruction,
             torch.cat(images),
             self.probes,
         )

@@ -87,11 +87,15 @@ def score_edits(
         edit: what was asked for.
         records: the avatars' true attributes. One may stand there several times, with several
             pictures of it, which costs little more than once.
-        source, edited: image tensors `(batch, 3, side, side)`: the inversions and their edits.
+        source, edited: image tensors `(batch, 3, side, side)`: the inversions and their edits. An
+            inversion of which all are edits may stand once, and is looked at once.
         probes: what reads shapes.
     """
     truths = {record: _Truth.of(edit, record, source.shape[-1]) for record in set(records)}
-    before = _look(source, [[record] for record in records], probes)
+    before = _look(source, [[record] for record in records[: len(source)]], probes)
+    if len(source) == 1:
+        before *= len(records)
+        source = source.expand_as(edited)
     shapes = [[*truths[record].answers, record] for record in records]
     after = _look(edited, shapes, probes)
     scores = []

@@ -354,6 +354,17 @@ def test_scores_of_a_batch_are_those_of_its_images(records: list[AvatarRecord]) 
     assert one.psnr_outside == pytest.approx(both[2].psnr_outside, abs=1e-3)
 
 
+def test_edits_of_one_inversion_are_scored_alike_whether_it_stands_once_or_for_each(
+    records: list[AvatarRecord],
+) -> None:
+    record = records[0]
+    source = rendered([record])
+    edited = torch.cat([source, rendered([record], hair_colour="green")])
+    once = score_edits(GREEN_HAIR, [record] * 2, source, edited, oracles([record], [record] * 2))
+    for_each = torch.cat([source] * 2)
+    assert once == score_edits(GREEN_HAIR, [record] * 2, for_each, edited, oracles([record] * 2))
+
+
 def test_the_natural_distribution_has_no_excluded_pair() -> None:
     for edit in EXCLUDED_PAIRS:
         for record in sample_records(200, "natural", TEST_SEED):
