@@ -45,7 +45,7 @@ def test_only_the_first_process_tells_what_is_wrong(tiny_pack: Path, tmp_path: P
     ):
         given = command(tmp_path / "run", *FEW.split(), *options.split())
         first, second = Together(2, given, {"CFCLIP_PACKS": str(tiny_pack.parent)}).wait()
-        assert (first.status, second.status) == (2, 2)
+        assert (first.status, second.status) == (2, 2), second.errors
         assert line in first.errors
         assert first.errors.count("\n") == 1, first.errors
         assert second.errors == ""
