@@ -1,3 +1,4 @@
+from .feature_maps import FeatureMaps as FeatureMaps
 from .generator import Generator as Generator
 from .latent_statistics import LatentStatistics as LatentStatistics
 from .latent_statistics import load_latent_statistics as load_latent_statistics

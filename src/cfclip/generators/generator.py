@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from cfclip.generators.feature_maps import FeatureMaps
+
 _FIRST_RESOLUTION = 4
 """That a synthesis network begins with."""
 
@@ -82,12 +84,17 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def synthesis(
-        self, ws: Tensor, noise_mode: NoiseMode = "const", stop_at: int | None = None
+        self,
+        ws: Tensor,
+        noise_mode: NoiseMode = "const",
+        stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         """W+ codes `(batch, num_ws, w_dim)` to images `(batch, img_channels, side, side)`.
 
         The images are about [-1, 1] and not clamped. `side` is `resolution`, or `stop_at`: the
-        image as it stands at that resolution; the layers above are not computed.
+        image as it stands at that resolution; the layers above are not computed. `features` keeps
+        those that it wants.
         """
 
     @abstractmethod
@@ -100,6 +107,7 @@ class Generator(nn.Module, ABC):
         styles: Sequence[Tensor],
         noise_mode: NoiseMode = "const",
         stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         """StyleSpace, as `styles` gives it, to images, as `synthesis` gives them."""
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from cfclip.errors import CheckpointError, InputError
+from cfclip.generators.feature_maps import FeatureMaps
 from cfclip.generators.generator import Generator, NoiseMode
 from cfclip.generators.ops import (
     EqualLinear,
@@ -174,16 +175,21 @@ class StyleGAN2(Generator):
         return self._styles(ws, len(self.config.resolutions))
 
     def synthesis(
-        self, ws: Tensor, noise_mode: NoiseMode = "const", stop_at: int | None = None
+        self,
+        ws: Tensor,
+        noise_mode: NoiseMode = "const",
+        stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
-        levels = self._levels(stop_at)
-        return self.synthesis_from_styles(self._styles(ws, levels), noise_mode, stop_at)
+        styles = self._styles(ws, self._levels(stop_at))
+        return self.synthesis_from_styles(styles, noise_mode, stop_at, features)
 
     def synthesis_from_styles(
         self,
         styles: Sequence[Tensor],
         noise_mode: NoiseMode = "const",
         stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         """See `Generator`. With `stop_at` the styles of the layers above may be left out.
 
@@ -196,19 +202,24 @@ class StyleGAN2(Generator):
         if noise_mode not in get_args(NoiseMode):
             raise InputError(f"noise_mode is {noise_mode!r}, expected {get_args(NoiseMode)}")
         split = [style.split(self.images_at_once) for style in styles]
-        images = [self._images(part, levels, noise_mode) for part in zip(*split, strict=True)]
+        kept = features or FeatureMaps(())
+        images = [self._images(part, levels, noise_mode, kept) for part in zip(*split, strict=True)]
         return images[0] if len(images) == 1 else torch.cat(images)
 
-    def _images(self, styles: Sequence[Tensor], levels: int, noise_mode: NoiseMode) -> Tensor:
+    def _images(
+        self, styles: Sequence[Tensor], levels: int, noise_mode: NoiseMode, kept: FeatureMaps
+    ) -> Tensor:
         remaining = iter(styles)
         features = self.const.expand(len(styles[0]), -1, -1, -1)
         if features.device.type == "cpu":
             features = features.contiguous(memory_format=torch.channels_last)
         features = self.convs[0](features, next(remaining), noise_mode)
+        kept.keep(features)
         image: Tensor = self.to_rgbs[0](features, next(remaining))
         for level in range(1, levels):
             for conv in (self.convs[2 * level - 1], self.convs[2 * level]):
                 features = conv(features, next(remaining), noise_mode)
+            kept.keep(features)
             image = upsample_image(image) + self.to_rgbs[level](features, next(remaining))
         return image
 
