@@ -39,27 +39,31 @@ _ARROWS = {
     "features": "io foreign",
     "generators": "io foreign",
     "provenance": "io images",
-    "editors": "io losses optim foreign embedders generators",
+    "regions": "io losses embedders generators",
+    "editors": "io losses optim foreign embedders generators regions",
     "encoders": "io optim foreign embedders features generators",
     "photos": "io images provenance",
     "viewing": "losses provenance",
-    "packs": "io optim embedders features generators editors encoders",
+    "packs": "io optim embedders features generators regions editors encoders",
     "training": "io losses optim foreign embedders generators editors",
     "editing": (
-        "io losses optim foreign images embedders features generators provenance editors "
-        "encoders photos viewing packs training"
+        "io losses optim foreign images embedders features generators provenance regions "
+        "editors encoders photos viewing packs training"
     ),
     "batches": (
         "io optim images embedders generators provenance editors encoders training editing"
     ),
     "cfclip_benchmark": (
-        "io optim images embedders generators provenance editors encoders viewing packs training "
-        "editing"
+        "io optim images embedders generators provenance regions editors encoders viewing packs "
+        "training editing"
     ),
-    "fitting": "io images embedders features generators editors encoders photos training editing",
+    "fitting": (
+        "io losses optim images embedders features generators regions editors encoders photos "
+        "packs training editing"
+    ),
     "apps": (
-        "io losses optim images embedders features generators provenance editors encoders "
-        "photos viewing packs training editing batches cfclip_benchmark fitting"
+        "io losses optim images embedders features generators provenance regions editors "
+        "encoders photos viewing packs training editing batches cfclip_benchmark fitting"
     ),
 }
 """Folder of `cfclip`, or the benchmark beside it, to the folders that it imports, and no other."""
@@ -68,7 +72,9 @@ MAY_IMPORT = {name: set(targets.split()) for name, targets in _ARROWS.items()}
 MODELS_BY_BASE_CLASS = {
     ("encoders", "generators"): {"generator", "ops"},
     ("encoders", "embedders"): {"embedder"},
-    ("editors", "generators"): {"generator", "ops"},
+    ("regions", "generators"): {"feature_maps", "generator"},
+    ("regions", "embedders"): {"embedder"},
+    ("editors", "generators"): {"feature_maps", "generator", "ops"},
     ("editors", "embedders"): {"embedder", "prompts"},
     ("editors", "encoders"): {"encoder"},
 }

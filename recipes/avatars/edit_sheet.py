@@ -75,7 +75,7 @@ def make_page(config: Page) -> None:
     method = session.method()
     for prompt in config.prompts:  # an unusable one is refused before minutes of work
         session.check_edit(method, prompt)
-    for warning in session.text_warnings(config.prompts):
+    for warning in session.pack.text_warnings(config.prompts):
         _log.warning("%s", warning)
     sources = _sources(session, config)
     rows = [[source.image for source in sources]]

@@ -12,6 +12,7 @@ from cfclip.errors import InputError, shown
 Optimizer: TypeAlias = Literal["adam", "sgd"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 Rendering: TypeAlias = Literal["whole", "seen"]
+RegionName: TypeAlias = Literal["off", "changed", "parts"]
 Settings = TypeVar("Settings", bound="GivenSettings")
 
 
@@ -48,13 +49,6 @@ class GivenSettings(CheckedSettings):
     def given_values(self) -> dict[str, Any]:
         """The fields that were given, with their values."""
         return {name: getattr(self, name) for name in self.given}
-
-
-class EditSettings(GivenSettings):
-    """Base of the settings of all methods of editing: frozen dataclasses with a strength."""
-
-    strength: float
-    """Factor on what an edit changes, applied when its result is rendered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +125,22 @@ def number(
 def strength(default: float = 1.0) -> Any:
     """A field that is a factor on an offset."""
     return number(default, -MOST_STRENGTH, MOST_STRENGTH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditSettings(GivenSettings):
+    """Base of the settings of all methods of editing: frozen dataclasses with a strength."""
+
+    strength: float = strength()
+    """Factor on what an edit changes, applied when its result is rendered."""
+
+    region: RegionName = "off"
+    """Where an edit may change the picture: off (anywhere), changed (where it changes much) or
+    parts (in those that the text is about, or that parts names)."""
+
+    parts: str = ""
+    """Parts that an edit may change, such as hair,skin; `cfclip parts` shows those of a pack. Empty
+    for those that the text is about."""
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,8 @@ COMMANDS: dict[str, Callable[[Files], list[str]]] = {
     "train": lambda files: ["train", "--text", NAME, *to(files)],
     "train-pictures": empty_pictures,
     "fit-text-map": lambda files: ["fit-text-map", str(files.folder), "--out", "m.safetensors"],
+    "fit-parts": lambda files: ["fit-parts", NAME],
+    "parts": lambda files: ["parts", NAME, "--out", str(files.out)],
     "fit-global-directions": lambda files: ["fit-global-directions", "--out", NAME],
     "convert": lambda files: ["convert", str(files.picture), f"{NAME}.safetensors"],
     "grid": lambda files: ["grid", "contact", str(files.picture), "--out", f"{files.out}.png"],

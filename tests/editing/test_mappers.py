@@ -165,7 +165,7 @@ def test_results_are_saved_like_those_of_an_edit(
     record = json.loads(files.record.read_text())
     assert (record["kind"], record["method"]) == ("edit", "mapper")
     assert record["files"] == [{**file_origin(file), "step": 3}]
-    assert record["settings"] == {"strength": 1.0}
+    assert record["settings"] == {"strength": 1.0, "region": "off", "parts": ""}
     assert record["source"] == {"kind": "sample", "seed": 1, "truncation_psi": 0.7}
     assert [each["strength"] for each in record["outputs"]] == [0.5, 1.0]
     assert read_record(files.record).method == "mapper"

@@ -32,7 +32,7 @@ def request_of_two(session: Session) -> EditRequest:
         source_text=manifest.source_text,
         templates=manifest.templates,
         unrealistic_text=manifest.unrealistic_text,
-        aspects=tuple(manifest.aspects.values()),
+        aspects=manifest.aspects,
         indices=(0, 0),
     )
 
@@ -111,7 +111,7 @@ def test_a_mapper_edits_by_what_it_was_trained_for(
         with pytest.raises(InputError, match="no mapper of styleclip-mapper was trained for"):
             method.edit(replace(request_of_two, prompts=prompts))
     weaker = opened("cfclip-mapper", session, method_files, strength=0.5)
-    assert weaker.settings == {"strength": 0.5}
+    assert weaker.settings == {"strength": 0.5, "region": "off", "parts": ""}
     half = weaker.edit(request_of_two)
     torch.testing.assert_close(half.at_strength(0.5), half.images)
     assert (half.steps, half.history, half.strength) == ((0, 0), ({}, {}), 0.5)
@@ -136,7 +136,7 @@ def test_a_mask_confines_a_mapper(
             (),
             "method is 'styleclip', expected one of optimisation, mapper",
         ),
-        ("styleclip-optimisation", {"speed": 1}, (), "unknown setting speed; known are objective"),
+        ("styleclip-optimisation", {"speed": 1}, (), "unknown setting speed; known are strength"),
         ("styleclip-optimisation", {"lr": -1.0}, (), "lr is -1.0"),
         ("styleclip-optimisation", {}, ("text",), "1 files are given for .*, expected 0"),
         ("styleclip-global", {}, (), "0 files are given for styleclip-global, expected 1"),

@@ -113,7 +113,8 @@ def test_aspects_are_embedded_once_and_kept(
     with pytest.raises(InputError, match="the pack names no aspects; set its weight to 0"):
         LatentOptimisation(generator, tiny_embedder(), config).edit(request_of_two)
     embedder = tiny_embedder()
-    request = replace(request_of_two, aspects=(("red hair", "blue hair"), ("a smile", "a frown")))
+    aspects = {"hair": ("red hair", "blue hair"), "mouth": ("a smile", "a frown")}
+    request = replace(request_of_two, aspects=aspects)
     result = LatentOptimisation(generator, embedder, config).edit(request)
     assert embedder.text_calls == 2 * len(TEMPLATES) + 4
     assert all(len(one["aspects"]) == len(one[TOTAL]) for one in result.history)

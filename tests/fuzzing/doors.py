@@ -121,6 +121,8 @@ WEIGHTS: list[Door] = [
     *_doors(
         [
             ("tiny/*.safetensors", [f"edit faces/sample-0.png TEXT {_EDIT} --start text-map"] * 3),
+            ("tiny/parts.safetensors", [f"edit sample:1 TEXT {_EDIT} --region parts"]),
+            ("tiny/parts.safetensors", ["parts sample:1 --pack tiny --out out"]),
             ("tiny/clip/open_clip_model.safetensors", [f"edit sample:1 TEXT {_EDIT}"]),
             ("tiny/clip/bpe_merges.txt.gz", [f"edit sample:1 TEXT {_EDIT}"]),
             ("tiny/encoder.safetensors", [f"{_CREATE} {_GENERATOR} --clip clip --encoder VICTIM"]),

@@ -34,6 +34,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("fit-global-directions",): (
         *("--pack", "tiny", "--out", "measured.safetensors", "--images", "1", "--batch", "40"),
     ),
+    ("parts",): ("sample:1", *_OUT),
     ("train",): ("--text", TEXT, *_OUT, *_TRAINING),
     ("apply",): ("mapper", "sample:1", "--text", TEXT, *_OUT),
     ("batch",): ("sample:1-2", "--text", TEXT, "--mapper", "mapper", "--workers", "1", *_OUT),
@@ -52,7 +53,8 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("doctor",): ("--pack", "tiny"),
 }
 """Each command with arguments that it does its work with, soon. `web` serves until it is stopped,
-and has an attack of its own; `bench-speed` and `bench-ruler` take longer than a case may."""
+and has an attack of its own; `bench-speed` and `bench-ruler` take longer than a case may, and
+`fit-parts` writes to the pack that the other cases use."""
 
 _VARIABLES = (
     *("CFCLIP_PACKS", "XDG_CACHE_HOME", "HOME", "TMPDIR", "RANK", "WORLD_SIZE", "LOCAL_RANK"),

@@ -39,6 +39,7 @@ def _packs() -> None:
     from tiny_pack import write_tiny_pack
 
     write_tiny_pack(Path("tiny"))
+    succeed("fit-parts", "tiny", "--images", "16")
     Path("domain").mkdir()
     write_domain(Path("domain"))
     from clip_origins import openai_tensors, write_huggingface

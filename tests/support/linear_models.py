@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cfclip.embedders import Embedder
+from cfclip.generators import FeatureMaps
 from cfclip.generators.generator import Generator, NoiseMode
 
 SIDE = 8
@@ -49,9 +50,13 @@ class LinearGenerator(Generator):
         return truncation_psi * z[:, None].expand(-1, self.num_ws, -1)
 
     def synthesis(
-        self, ws: Tensor, noise_mode: NoiseMode = "const", stop_at: int | None = None
+        self,
+        ws: Tensor,
+        noise_mode: NoiseMode = "const",
+        stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
-        return self.synthesis_from_styles(self.styles(ws))
+        return self.synthesis_from_styles(self.styles(ws), features=features)
 
     def styles(self, ws: Tensor) -> list[Tensor]:
         return [ws[:, 0], ws[:, 1]]
@@ -61,11 +66,14 @@ class LinearGenerator(Generator):
         styles: Sequence[Tensor],
         noise_mode: NoiseMode = "const",
         stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         channels = torch.cat(list(styles), 1)
         row = torch.cat([torch.ones(len(channels), 1), channels], 1)
         images = torch.zeros(len(row), self.img_channels, SIDE, SIDE)
         images[:, 0, 0, :DIM] = row
+        if features is not None:
+            features.keep(images)
         return images
 
 

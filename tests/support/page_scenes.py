@@ -223,6 +223,7 @@ SCENES: Mapping[str, Scene] = {
             "cfclip edit": f"--steps 2 {FEW_STEPS}",
             "cfclip invert": FEW_STEPS,
             "cfclip fit-text-map": FEW_STEPS,
+            "cfclip fit-parts": "--images 16",
             "cfclip train": "--steps 2 --samples 8 --validation 4 --lr 0.01 --perceptual 0",
             "cfclip apply": FEW_STEPS,
         },

@@ -25,7 +25,7 @@ TASK = EditTexts(
     source_text="a face",
     templates=TEMPLATES,
     unrealistic_text="a broken face",
-    aspects=(("red hair", "blue hair"), ("red skin", "blue skin")),
+    aspects={"hair": ("red hair", "blue hair"), "skin": ("red skin", "blue skin")},
 )
 
 

@@ -187,7 +187,7 @@ class Batch(OnPack, FastOption, Marked):
             first = f": {refused[0].line}" if refused else ""
             raise InputError(f"{', '.join(self.inputs)} has no usable row{first}")
         used = tuple(dict.fromkeys(row.text for row in rows))
-        for warning in (*session.text_warnings(used), *method.warnings(used)):
+        for warning in (*session.pack.text_warnings(used), *method.warnings(used)):
             self.console.warning(warning)
         return rows, refused
 

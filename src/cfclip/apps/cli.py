@@ -52,6 +52,8 @@ COMMANDS = {
     "rerun": "rerun:RerunEdit",
     "fit-text-map": "fit_text_map:FitTextMap",
     "fit-global-directions": "fit_global_directions:FitGlobalDirections",
+    "fit-parts": "fit_parts:FitParts",
+    "parts": "show_parts:ShowParts",
     "train": "train:Train",
     "apply": "apply:Apply",
     "batch": "batch:Batch",

@@ -164,7 +164,7 @@ class EditWork:
 
     def _warnings(self) -> list[str]:
         prompts = tuple(dict.fromkeys(each for edit in self.edits for each in edit))
-        return [*self.session.text_warnings(prompts), *self.method.warnings(prompts)]
+        return [*self.session.pack.text_warnings(prompts), *self.method.warnings(prompts)]
 
     def _progress(
         self, label: str, one_pass: bool = True

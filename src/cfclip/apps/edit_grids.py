@@ -87,7 +87,7 @@ class EditGrid(GridFile):
 
         prompts = tuple(dict.fromkeys(check_prompt(text) for text in self.text))
         session.embedder.text_features(prompts)  # which refuses what it cannot read
-        for warning in session.text_warnings(prompts):
+        for warning in session.pack.text_warnings(prompts):
             self.console.warning(warning)
         return prompts
 

@@ -28,12 +28,14 @@ from .methods import method_named as method_named
 from .methods import styleclip_optimisation as styleclip_optimisation
 from .opened_methods import OpenedMethod as OpenedMethod
 from .opened_methods import edit_request as edit_request
+from .opened_methods import edit_texts as edit_texts
 from .opened_methods import open_method as open_method
 from .replay import Rerun as Rerun
 from .replay import rerun as rerun
 from .results import EditResult as EditResult
 from .results import circumstances as circumstances
 from .session import Session as Session
+from .source_parts import SourceParts as SourceParts
 from .sources import Picture as Picture
 from .sources import Source as Source
 from .sources import SourceMaker as SourceMaker

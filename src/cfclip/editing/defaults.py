@@ -11,7 +11,7 @@ from cfclip.editors import LatentOptimisationConfig
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError, PackError, shown, shown_name
 from cfclip.losses import ObjectiveConfig
-from cfclip.settings import ComputationSettings, GivenSettings, all_given
+from cfclip.settings import ComputationSettings, EditSettings, GivenSettings, all_given
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -95,7 +95,11 @@ def newer_settings() -> dict[str, Any]:
     recorded under.
     """
     return {
-        "settings": {**asdict(ObjectiveConfig()), **asdict(ComputationSettings())},
+        "settings": {
+            **asdict(ObjectiveConfig()),
+            **asdict(ComputationSettings()),
+            **asdict(EditSettings()),
+        },
         "projection": asdict(ProjectionConfig()),
     }
 

@@ -25,6 +25,7 @@ from cfclip.io import field_of
 from cfclip.losses import NETWORK_TERMS
 from cfclip.packs import Pack, PackManifest
 from cfclip.provenance import file_origin
+from cfclip.regions import parse_parts
 from cfclip.settings import EditSettings
 
 _IDENTITY = "identity"
@@ -68,6 +69,16 @@ class OpenedMethod:
     def settings(self) -> dict[str, Any]:
         """Every setting of its edits, the defaults included, as JSON values."""
         return asdict(self.config)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What records tell of it."""
+        return {
+            "method": self.method.name,
+            "files": self.origins,
+            "text_map": self.text_map,
+            "settings": self.settings,
+        }
 
     @cached_property
     def origins(self) -> list[dict[str, Any]]:
@@ -179,7 +190,11 @@ def open_method(
     else:
         editors = make(opening)
     origin = None if own_map is None else file_origin(own_map)
-    return OpenedMethod(name, method, chosen, tuple(editors), opening.files, origin)
+    parts = pack.parts(device) if pack.has_parts else None
+    if chosen.parts and parts is not None:
+        parts.chosen(parse_parts(chosen.parts))  # before any edit
+    telling = tuple(editor.varied(parts=parts) for editor in editors)
+    return OpenedMethod(name, method, chosen, telling, opening.files, origin)
 
 
 def edit_texts(
@@ -198,7 +213,7 @@ def edit_texts(
         source_text=check_prompt(manifest.source_text if source_text is None else source_text),
         templates=manifest.templates,
         unrealistic_text=check_prompt(unrealistic),
-        aspects=tuple(manifest.aspects.values()),
+        aspects=manifest.aspects,
     )
 
 

@@ -12,9 +12,10 @@ from cfclip.editing.defaults import SAMPLE_TRUNCATION, fast_settings, projection
 from cfclip.editing.methods import MAPPER, OPTIMISATION, method_named
 from cfclip.editing.opened_methods import OpenedMethod, edit_texts, open_method
 from cfclip.editing.results import EditResult, circumstances, edit_results
+from cfclip.editing.source_parts import SourceParts, find_source_parts
 from cfclip.editing.sources import Editable, Picture, Source, SourceMaker, generator_of
 from cfclip.editors import EditCallback, EditRequest, EditTexts, end_at_once
-from cfclip.embedders import Embedder, check_prompt, unknown_words, vocabulary_warning
+from cfclip.embedders import Embedder, check_prompt
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
 from cfclip.generators import Generator
@@ -228,29 +229,25 @@ class Session:
         check_number("batch", batch, 1, MOST_AT_ONCE)
         one = isinstance(image, Editable)
         images = [image] if isinstance(image, Editable) else image
-        size = self.pack.manifest.resolution
         confined = tensor = None
         if mask is not None:
             from cfclip.editing.masks import mask_tensor, open_mask
 
-            confined = open_mask(mask, size, images)
+            confined = open_mask(mask, self.pack.manifest.resolution, images)
             tensor = mask_tensor(confined)
         sources = self._sources.sources_of(images, self._projection(projection))
         facts = {
             **circumstances(self.pack, self.device),
-            "method": method.method.name,
-            "files": method.origins,
+            **method.facts,
             "prompts": list(texts.prompts),
             "source_text": texts.source_text,
             "unrealistic_text": texts.unrealistic_text,
             "mask": None if confined is None else dict(confined.origin),
-            "text_map": method.text_map,
             "seed": None if method.one_pass else seed,
-            "settings": method.settings,
         }
         notes = (
             *(() if confined is None else confined.warnings),
-            *self.text_warnings(texts.prompts),
+            *self.pack.text_warnings(texts.prompts),
             *method.warnings(texts.prompts),
         )
         # The same draws for each image: what becomes of it does not depend on its place.
@@ -274,6 +271,16 @@ class Session:
             if any(result.record["stopped_from_outside"] for result in results):
                 callback = end_at_once  # who has stopped one has stopped all
         return results[0] if one else results
+
+    def parts(self, source: Source) -> SourceParts:
+        """The parts of a picture, to which an edit of it can be confined.
+
+        Raises:
+            PackError: a pack without parts.
+        """
+        parts = self.pack.parts(self.device)
+        generator = source.generator or self.generator
+        return find_source_parts(parts, generator, source.latents.to(self.device))
 
     def _projection(self, projection: ProjectionConfig | None) -> ProjectionConfig:
         fast = fast_settings(ProjectionConfig, str(self.device)) if self.fast else {}
@@ -337,14 +344,7 @@ class Session:
         """
         prompts = method.choose((text,) if isinstance(text, str) else tuple(text))
         texts = edit_texts(self.pack.manifest, prompts, source_text, unrealistic_text)
-        method.editor_of(texts.prompts).read(texts)
+        editor = method.editor_of(texts.prompts)
+        editor.read(texts)
+        editor.choose_region(texts)
         return texts
-
-    def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
-        """One line about the words that the pack's embedder was never trained on, if any."""
-        known = self.pack.vocabulary
-        if known is None:
-            return ()
-        unknown = {w: near for prompt in prompts for w, near in unknown_words(prompt, known)}
-        warning = vocabulary_warning(list(unknown.items()), self.pack.manifest.name)
-        return (warning,) if warning else ()

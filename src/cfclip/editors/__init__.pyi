@@ -5,6 +5,7 @@ from .channel_statistics import channel_directions as channel_directions
 from .channel_statistics import channel_report as channel_report
 from .channel_statistics import load_channel_statistics as load_channel_statistics
 from .channel_statistics import save_channel_statistics as save_channel_statistics
+from .confinement import Confinement as Confinement
 from .editor import BatchEdit as BatchEdit
 from .editor import EditCallback as EditCallback
 from .editor import Editor as Editor

@@ -4,18 +4,20 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from cfclip.editors.confinement import Confinement
 from cfclip.editors.spaces import LatentSpace, WPlusSpace
 from cfclip.embedders import Embedder, check_prompt
 from cfclip.errors import InputError
 from cfclip.generators import Generator
 from cfclip.optim import COMPLETED, DescentStep
+from cfclip.regions import EVERYWHERE, ChosenRegion, Parts, choose_region
 from cfclip.settings import EditSettings, check_seed
 
 
@@ -28,15 +30,15 @@ class EditTexts:
         source_text: what the images show, such as "face".
         templates: prompt templates, each with one `{}`.
         unrealistic_text: a text of unrealistic images, for the logit objective.
-        aspects: what a picture is told by, for the aspects term: for each aspect, the texts that
-            name its values.
+        aspects: what a picture is told by: the name of each aspect to the texts that name its
+            values.
     """
 
     prompts: tuple[str, ...]
     source_text: str
     templates: tuple[str, ...]
     unrealistic_text: str | None = None
-    aspects: tuple[tuple[str, ...], ...] = ()
+    aspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.prompts, str) or not self.prompts:
@@ -132,14 +134,12 @@ class BatchEdit:
     """The edit of a batch of images.
 
     Attributes:
-        space: the latent space with the source latents; renders offsets.
+        confinement: the latent space with the source latents, and where the images may change;
+            renders offsets.
         offset: `(batch, num_ws, w_dim)` in W+, `(batch, 1, w_dim)` in W, `(batch, channels)` in
             StyleSpace; at strength 1.
         strength: factor on the offset in `images`.
-        source_images: image tensor of the source latents, which the edit is to be compared with;
-            empty where a method does not look at it and nothing is masked.
         images: image tensor of the edited images.
-        mask: as in the request.
         history: per image, the values of each term and of "total" at every evaluation whose
             objective was finite.
         steps: updates behind each image's offset.
@@ -148,21 +148,29 @@ class BatchEdit:
         seconds: wall time of the edit.
     """
 
-    space: LatentSpace
+    confinement: Confinement
     offset: Tensor
     strength: float
-    source_images: Tensor
     images: Tensor
-    mask: Tensor | None
     history: tuple[dict[str, list[float]], ...]
     steps: tuple[int, ...]
     stop_reasons: tuple[str, ...]
     seconds: float
 
     @property
+    def space(self) -> LatentSpace:
+        """The latent space with the source latents."""
+        return self.confinement.space
+
+    @property
     def source_latents(self) -> Tensor:
         """`(batch, num_ws, w_dim)` before the edit."""
         return self.space.latents
+
+    @property
+    def source_images(self) -> Tensor:
+        """Image tensor of the source latents, which the edit is to be compared with."""
+        return self.confinement.source_images()
 
     @property
     def layer_offsets(self) -> tuple[Tensor, ...]:
@@ -172,30 +180,18 @@ class BatchEdit:
     @torch.no_grad()
     def at_strength(self, strength: float) -> Tensor:
         """Image tensor of the same edit, weaker or stronger; 0 is the source. Optimises nothing."""
-        return confine(self.space.render(strength * self.offset), self.source_images, self.mask)
+        return self.confinement.render(strength * self.offset)
 
     @torch.no_grad()
     def row_at_strength(self, row: int, strength: float) -> Tensor:
         """One image `(1, 3, R, R)` of it, rendered alone, so that the batch does not matter."""
         rows = torch.tensor([row], device=self.offset.device)
-        made = self.space.render(strength * self.offset[rows], rows)
-        if self.mask is None:
-            return made
-        return confine(made, self.source_images[rows], self.mask[rows])
+        return self.confinement.render(strength * self.offset[rows], rows)
 
     def without_images(self) -> "BatchEdit":
         """The same without those images that rendering it does not need, which are most of it."""
         none = self.images.new_empty(0)
-        return replace(
-            self, images=none, source_images=none if self.mask is None else self.source_images
-        )
-
-
-def confine(edited: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
-    """`edited` where the mask is 1, `source` where it is 0; `edited` if there is no mask."""
-    if mask is None:
-        return edited
-    return edited * mask + source * (1.0 - mask)
+        return replace(self, images=none, confinement=self.confinement.without_images())
 
 
 class Editor(ABC):
@@ -208,6 +204,7 @@ class Editor(ABC):
         prompts: what it was trained for; none if any text will do.
         origin: the file that it was opened from, as records tell it; empty without one.
         one_pass: whether it takes no steps, so that many images are best edited together.
+        parts: the parts that it can tell in pictures, of the pack; None if there are none.
     """
 
     generator: Generator
@@ -216,6 +213,7 @@ class Editor(ABC):
     prompts: tuple[str, ...] = ()
     origin: Mapping[str, Any] = MappingProxyType({})
     one_pass: ClassVar[bool] = False
+    parts: Parts | None = None
 
     @abstractmethod
     def read(self, texts: EditTexts) -> Any:
@@ -245,6 +243,27 @@ class Editor(ABC):
     def warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """What a user should know of edits by these prompts, one line each."""
         return ()
+
+    def confinement(self, space: LatentSpace, request: EditRequest) -> Confinement:
+        """Where the edit of a request may change its images, by the settings and the texts.
+
+        Raises `InputError` for a mask of another size, or parts that there are not.
+        """
+        mask = request.full_mask(self.generator.resolution)
+        return Confinement(space, self.choose_region(request), self.parts, mask)
+
+    def choose_region(self, texts: EditTexts) -> ChosenRegion:
+        """Where an edit by these texts may change images, by the settings.
+
+        Raises `InputError` for parts that there are not.
+        """
+        if self.config.region == "off":
+            return EVERYWHERE
+        embedder, templates = self.embedder, texts.templates
+        targets = [embedder.embed_prompt(templates, prompt) for prompt in texts.prompts]
+        source = embedder.embed_prompt(templates, texts.source_text)
+        aspects = {name: embedder.embed_texts(list(v)) for name, v in texts.aspects.items()}
+        return choose_region(self.config, self.parts, torch.stack(targets), source, aspects)
 
     def varied(self, **attributes: Any) -> Self:
         """The same with another `generator` or `config`; the models are shared."""
@@ -294,18 +313,12 @@ class OnePassEditor(Editor):
         codes = self.read(request)
         space, batch = self.space_of(request.latents), len(request.latents)
         offset = self.offset(request.latents, codes)
-        images = space.render(self.config.strength * offset)
-        mask = request.full_mask(images.shape[-1])
-        source_images = images.new_empty(0)
-        if mask is not None:
-            source_images = space.render(space.zero_offset())
+        confinement = self.confinement(space, request)
         return BatchEdit(
-            space=space,
+            confinement=confinement,
             offset=offset,
             strength=self.config.strength,
-            source_images=source_images,
-            images=confine(images, source_images, mask),
-            mask=mask,
+            images=confinement.render(self.config.strength * offset),
             history=tuple({} for _ in range(batch)),
             steps=(0,) * batch,
             stop_reasons=(self.stop_reason(codes),) * batch,

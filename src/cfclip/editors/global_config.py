@@ -22,9 +22,6 @@ class GlobalDirectionsConfig(EditSettings):
     """Move the channels of the layers that turn features into RGB too; the released code does not.
     """
 
-    strength: float = strength()
-    """Factor on the offset, applied when the result is rendered."""
-
 
 @dataclass(frozen=True)
 class ChannelFitConfig(CheckedSettings):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
+from cfclip.editors.confinement import Confinement
 from cfclip.editors.editor import (
     BatchEdit,
     EditCallback,
@@ -20,7 +20,6 @@ from cfclip.editors.editor import (
     EditProgress,
     EditRequest,
     EditTexts,
-    confine,
 )
 from cfclip.editors.linear_text_map import LinearTextMap, fused_offset
 from cfclip.editors.optimisation_config import LatentOptimisationConfig, parse_layers
@@ -88,16 +87,17 @@ class LatentOptimisation(Editor):
                 `unrealistic_text` for the logit objective, text map for its start, or network.
         """
         objective = Objective(self.config, len(request.prompts), self.networks)
-        run = _Run(self.generator, self.embedder, self.config, objective, request, callback)
-        start = self._start(run.space, request)
+        layers = parse_layers(self.config.layers, self.generator.num_ws)
+        space = SPACES[self.config.space](self.generator, request.latents, layers)
+        confinement = self.confinement(space, request)
+        run = _Run(confinement, self.embedder, self.config, objective, request, callback)
+        start = self._start(space, request)
         found = descend(start, run.evaluate, self.config.descent(), run.report)
         return BatchEdit(
-            space=run.space,
+            confinement=confinement,
             offset=found.values,
             strength=self.config.strength,
-            source_images=run.source_images,
             images=run.render(found.values),
-            mask=run.mask,
             history=found.history,
             steps=found.steps,
             stop_reasons=found.stop_reasons,
@@ -123,15 +123,13 @@ class _Run:
     """One edit: what is computed once, and the objective of each step.
 
     Attributes:
-        space: the latents and how offsets render.
-        mask: `(batch, 1, R, R)` or None.
-        source_images, source: the images before the edit and their embeddings.
+        source: embeddings of the images before the edit.
         offset: as last evaluated, for previews.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        confinement: Confinement,
         embedder: Embedder,
         config: LatentOptimisationConfig,
         objective: Objective,
@@ -144,28 +142,21 @@ class _Run:
         self._callback = callback
         self._seed = request.seed
         self._identities = request.identities
-        self.mask = request.full_mask(generator.resolution)
+        self._confinement = confinement
+        generator = confinement.space.generator
         self._stop_at = rendered_until(generator, embedder, config)
-        self.space = SPACES[config.space](
-            generator, request.latents, parse_layers(config.layers, generator.num_ws)
-        )
         self._texts = text_tensors(embedder, config, request)
         aspects = spoken_aspects(
             self._texts["target_texts"],
             self._texts["source_texts"],
-            embedder.embed_aspects(request.aspects, config.aspects),
+            embedder.embed_aspects(tuple(request.aspects.values()), config.aspects),
         )
         self._aspects = tuple(each.values for each in aspects)
         self._objective = objective
         self._augment = RandomPerspective(config.augmentations, config.distortion)
-        self.offset = self.space.zero_offset()
+        self.offset = confinement.space.zero_offset()
         with torch.no_grad():
-            self.source_images = self.space.render(self.offset)
-            self._before, self._seen_mask = self.source_images, self.mask
-            if self._stop_at is not None:
-                self._before = self.space.render(self.offset, stop_at=self._stop_at)
-            if self._stop_at is not None and self.mask is not None:
-                self._seen_mask = adaptive_avg_pool2d(self.mask, self._stop_at)
+            self._before = confinement.source_images(self._stop_at)
             # In the precision of the edited images: the rounding of the weights cancels.
             with self._autocast():
                 self.source = embedder.embed_images(self._before)
@@ -178,9 +169,7 @@ class _Run:
         """Objective `(n,)` and its terms for the images `rows` moved by `offset` `(n, ...)`."""
         identities = [self._identities[row] for row in rows.tolist()]
         with self._autocast():
-            images = self.space.render(offset, rows, self._stop_at).float()
-            if self._seen_mask is not None:
-                images = confine(images, self._before[rows], self._seen_mask[rows])
+            images = self._confinement.masked(offset, rows, self._stop_at).float()
             edited = self._embedder.embed_views(
                 self._augment, images, self._seed, self._evaluations, identities
             )
@@ -202,9 +191,7 @@ class _Run:
     @torch.no_grad()
     def render(self, offset: Tensor) -> Tensor:
         """Image tensor of an offset of all images at the configured strength."""
-        return confine(
-            self.space.render(self._config.strength * offset), self.source_images, self.mask
-        )
+        return self._confinement.render(self._config.strength * offset)
 
     def _autocast(self) -> torch.autocast:
         return mixed_precision(self.offset.device, self._config.precision)

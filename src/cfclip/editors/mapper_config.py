@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cfclip.errors import InputError
-from cfclip.settings import CheckedSettings, EditSettings, check_choice, number, strength
+from cfclip.settings import CheckedSettings, EditSettings, check_choice, number
 
 Group: TypeAlias = Literal["coarse", "medium", "fine"]
 TextLayout: TypeAlias = Literal["active", "all", "none"]
@@ -100,9 +100,6 @@ class TextMapperConfig(LatentMapperConfig):
 @dataclass(frozen=True)
 class MapperEditConfig(EditSettings):
     """How a trained mapper edits. Raises `InputError` naming a value outside its limits."""
-
-    strength: float = strength()
-    """Factor on what the mapper adds."""
 
 
 def groups_of(num_ws: int) -> tuple[Group, ...]:

@@ -60,9 +60,6 @@ class LatentOptimisationConfig(ComputationSettings, ObjectiveConfig, EditSetting
     """What clip_nce pushes an edit away from: own (the source text, seen from the image) or
     none."""
 
-    strength: float = strength()
-    """Factor on the offset that was found, applied when the result is rendered."""
-
     ramp_up: float = 0.05
     """Share of the steps over which the learning rate rises at the start."""
 

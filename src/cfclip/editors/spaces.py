@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cfclip.errors import InputError
-from cfclip.generators import Generator
+from cfclip.generators import FeatureMaps, Generator
 from cfclip.tensors import check_latents
 
 _STYLES_PER_BLOCK = 3
@@ -47,11 +47,15 @@ class LatentSpace(ABC):
 
     @abstractmethod
     def render(
-        self, offset: Tensor, rows: Tensor | None = None, stop_at: int | None = None
+        self,
+        offset: Tensor,
+        rows: Tensor | None = None,
+        stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         """Image tensor of the images `rows` (all if None) moved by `offset` `(len(rows), ...)`.
 
-        `stop_at` is as in `Generator.synthesis`.
+        `stop_at` and `features` are as in `Generator.synthesis`.
         """
 
     @abstractmethod
@@ -74,10 +78,15 @@ class WPlusSpace(LatentSpace):
         return moved[:, None] * self._chosen
 
     def render(
-        self, offset: Tensor, rows: Tensor | None = None, stop_at: int | None = None
+        self,
+        offset: Tensor,
+        rows: Tensor | None = None,
+        stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         latents = self.latents if rows is None else self.latents[rows]
-        return self.generator.synthesis(latents + offset * self._chosen, stop_at=stop_at)
+        moved = latents + offset * self._chosen
+        return self.generator.synthesis(moved, stop_at=stop_at, features=features)
 
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
         """One `(batch, w_dim)` for each of the `num_ws` style inputs."""
@@ -130,12 +139,15 @@ class StyleSpace(LatentSpace):
         return (styles - self._styles) * self._chosen
 
     def render(
-        self, offset: Tensor, rows: Tensor | None = None, stop_at: int | None = None
+        self,
+        offset: Tensor,
+        rows: Tensor | None = None,
+        stop_at: int | None = None,
+        features: FeatureMaps | None = None,
     ) -> Tensor:
         styles = self._styles if rows is None else self._styles[rows]
-        return self.generator.synthesis_from_styles(
-            list(self.per_layer(styles + offset * self._chosen)), stop_at=stop_at
-        )
+        moved = self.per_layer(styles + offset * self._chosen)
+        return self.generator.synthesis_from_styles(list(moved), stop_at=stop_at, features=features)
 
     def per_layer(self, offset: Tensor) -> tuple[Tensor, ...]:
         """One `(batch, channels)` for each modulated convolution, in execution order."""

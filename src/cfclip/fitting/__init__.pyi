@@ -7,5 +7,8 @@ from .mapper_training import TrainingLatents as TrainingLatents
 from .mapper_training import check_training as check_training
 from .mapper_training import find_latents as find_latents
 from .mapper_training import train_mapper as train_mapper
+from .pack_parts import FittedParts as FittedParts
+from .pack_parts import fit_parts as fit_parts
+from .pack_parts import keep_parts as keep_parts
 from .text_maps import FittedTextMap as FittedTextMap
 from .text_maps import fit_captioned_folder as fit_captioned_folder

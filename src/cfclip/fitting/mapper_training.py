@@ -266,7 +266,7 @@ def _first(begun: MapperEdit | None) -> TextMapper | None:
 
 
 def _warnings(session: Session, task: EditTexts, begun: MapperEdit | None) -> tuple[str, ...]:
-    warnings = session.text_warnings(task.prompts)
+    warnings = session.pack.text_warnings(task.prompts)
     lost = [p for p in begun.prompts if p not in task.prompts] if begun is not None else []
     if lost:
         warnings += (
@@ -283,7 +283,7 @@ def _task(session: Session, prompts: Sequence[str]) -> EditTexts:
         source_text=manifest.source_text,
         templates=manifest.templates,
         unrealistic_text=manifest.unrealistic_text,
-        aspects=tuple(manifest.aspects.values()),
+        aspects=manifest.aspects,
     )
 
 

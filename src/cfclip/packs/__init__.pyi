@@ -14,6 +14,7 @@ from .manifest import read_manifest as read_manifest
 from .pack import CLIP_FOLDER as CLIP_FOLDER
 from .pack import ENCODER_FILE as ENCODER_FILE
 from .pack import GENERATOR_FILE as GENERATOR_FILE
+from .pack import PARTS_FILE as PARTS_FILE
 from .pack import TEXT_MAP_FILE as TEXT_MAP_FILE
 from .pack import Pack as Pack
 from .pack import assemble_pack as assemble_pack

@@ -1,7 +1,8 @@
 """Opening a pack: the folder is checked whole, its models are loaded when first asked for."""
 
+import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     from cfclip.features import IdentityNetwork
     from cfclip.generators import Generator, LatentStatistics, StyleGAN2Config
     from cfclip.optim import Callback
+    from cfclip.regions import Parts
 
 GENERATOR_FILE = "generator.safetensors"
 ENCODER_FILE = "encoder.safetensors"
@@ -40,6 +42,8 @@ IDENTITY_FILE = "identity.safetensors"
 """Optional: the network that trainings of a face pack keep the identity with."""
 LATENT_STATISTICS_FILE = "latent_statistics.safetensors"
 """Optional: where the generator's latents lie."""
+PARTS_FILE = "parts.safetensors"
+"""Optional: without it, edits are confined by what changes or by a mask, not by parts."""
 CLIP_FOLDER = "clip"
 REQUIRED_FILES = (
     GENERATOR_FILE,
@@ -50,7 +54,7 @@ REQUIRED_FILES = (
 _LONGEST_VOCABULARY = 1 << 23
 """Characters; English has a few hundred thousand words."""
 _Model = TypeVar("_Model", bound="nn.Module")
-_Fitted = TypeVar("_Fitted", "LinearTextMap", "ChannelStatistics")
+_Fitted = TypeVar("_Fitted", "LinearTextMap", "ChannelStatistics", "Parts")
 
 
 class Pack:
@@ -63,7 +67,7 @@ class Pack:
         self.folder = folder
         self.manifest = manifest
         self._models: dict[tuple[str, str], Any] = {}
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()  # of what is loaded, some is checked against the models
 
     @classmethod
     def open(cls, name_or_folder: str | Path) -> "Pack":
@@ -103,6 +107,17 @@ class Pack:
         with named(path, GET_AGAIN, PackError):
             text = read_text(path, _LONGEST_VOCABULARY)
         return frozenset(word.strip().lower() for word in text.splitlines() if word.strip())
+
+    def text_warnings(self, prompts: Sequence[str]) -> tuple[str, ...]:
+        """One line about the words that the pack's embedder was never trained on, if any."""
+        from cfclip.embedders import unknown_words, vocabulary_warning
+
+        if self.vocabulary is None:
+            return ()
+        known = self.vocabulary
+        unknown = {w: near for prompt in prompts for w, near in unknown_words(prompt, known)}
+        warning = vocabulary_warning(list(unknown.items()), self.manifest.name)
+        return (warning,) if warning else ()
 
     @property
     def has_encoder(self) -> bool:
@@ -233,6 +248,28 @@ class Pack:
                 f"captions ({remedy}) and give it (--text-map MAP.safetensors)"
             )
         return self._fitting(load_text_map(path), path, remedy, device)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the parts of its pictures were found."""
+        return PARTS_FILE in self.manifest.files
+
+    def parts(self, device: "str | torch.device" = "cpu") -> "Parts":
+        """The parts of the pack's pictures on `device`.
+
+        Raises `PackError` if they were not found, `CheckpointError` for a file that cannot be read
+        or was made for other models.
+        """
+        from cfclip.regions import load_parts
+
+        remedy = f"cfclip fit-parts {shlex.quote(str(self.folder))}"
+        if not self.has_parts:
+            raise PackError(f"pack {self.manifest.name!r} has no parts; find them ({remedy})")
+
+        def load(path: Path) -> "Parts":
+            return self._fitting(load_parts(path), path, remedy, device)
+
+        return self._once(PARTS_FILE, device, load)
 
     def channel_statistics(
         self, file: str | Path, device: "str | torch.device" = "cpu"

@@ -25,6 +25,9 @@ class Purpose(IntEnum):
     VALIDATION_PERSPECTIVES = auto()
     CHANNEL_SPREAD = auto()
     CHANNEL_IMAGES = auto()
+    PART_SAMPLES = auto()
+    PART_POINTS = auto()
+    PART_STARTS = auto()
 
 
 class Draws:

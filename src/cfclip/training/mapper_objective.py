@@ -72,7 +72,7 @@ class MapperObjective:
         self.text_features = embedder.text_features(task.prompts)
 
         self._texts = text_tensors(embedder, config, task)
-        named = embedder.embed_aspects(task.aspects, config.aspects)
+        named = embedder.embed_aspects(tuple(task.aspects.values()), config.aspects)
         self._aspects = [
             spoken_aspects(target, self._texts["source_texts"], named)
             for target in self._texts["target_texts"]

@@ -1,0 +1,17 @@
+from .changed import changed_mask as changed_mask
+from .choice import EVERYWHERE as EVERYWHERE
+from .choice import ChosenRegion as ChosenRegion
+from .choice import choose_region as choose_region
+from .choice import parse_parts as parse_parts
+from .choice import spoken_parts as spoken_parts
+from .parts import Parts as Parts
+from .parts import PartsConfig as PartsConfig
+from .parts import load_parts as load_parts
+from .parts import save_parts as save_parts
+from .parts import unit_features as unit_features
+from .parts_config import PartsFitConfig as PartsFitConfig
+from .region import ChangedRegion as ChangedRegion
+from .region import PartsRegion as PartsRegion
+from .region import Region as Region
+from .region import Sight as Sight
+from .region import parts_mask as parts_mask
