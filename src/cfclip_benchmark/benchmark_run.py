@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import TypeAlias
 
 import torch
 
@@ -22,13 +23,17 @@ from cfclip.training import RunCallback
 from cfclip_benchmark.avatars import Case, Instruments, Subject, draw_avatars, load_probes, pictures
 from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
-from cfclip_benchmark.candidates import Candidate, Editing, Oracle, Unanswered
+from cfclip_benchmark.candidates import Editing, Oracle, Unanswered
+from cfclip_benchmark.confined import Confined
 from cfclip_benchmark.figures import write_charts, write_drawn, write_examples
 from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.realism import measure_realism
 from cfclip_benchmark.report import write_summary
 from cfclip_benchmark.rescoring import read_rows_anew
 from cfclip_benchmark.summary import Summary, summarise_rows
+
+Candidate: TypeAlias = Oracle | Editing | Confined
+"""Whom a benchmark asks."""
 
 
 @dataclass
@@ -57,6 +62,7 @@ def run_benchmark(
     folder: BenchmarkFolder,
     callback: RunCallback | None = None,
     oracle: bool = True,
+    confined: bool = False,
 ) -> BenchmarkOutcome:
     """Make and measure every edit that `folder` has no row of, after rows of another ruler.
 
@@ -67,27 +73,33 @@ def run_benchmark(
         callback: called after each inverted avatar, after each row that is read anew and after each
             batch of rows; returning False ends the benchmark with what there is.
         oracle: whether it answers the cases too, before the methods.
+        confined: whether the edits of every method are confined and measured once more, after the
+            methods.
 
     Raises:
         InputError: rows that cannot be read or written, or another process at work in the folder.
         KeyboardInterrupt: Ctrl-C; what is done is kept.
     """
-    candidates: list[Candidate] = [*methods]
-    if oracle:
-        candidates.insert(0, Oracle(benchmark.session, benchmark.projection, folder))
+    session = benchmark.session
     with folder.alone():
-        return _run(benchmark, candidates, folder, callback)
+        rows = RowLog(folder.rows)
+        candidates: list[Candidate] = [*methods]
+        if oracle:
+            candidates.insert(0, Oracle(session, benchmark.projection, folder))
+        if confined:
+            candidates += [Confined(each, rows, session) for each in methods]
+        return _run(benchmark, candidates, rows, folder, callback)
 
 
 def _run(
     benchmark: Benchmark,
     candidates: Sequence[Candidate],
+    rows: RowLog,
     folder: BenchmarkFolder,
     callback: RunCallback | None,
 ) -> BenchmarkOutcome:
     records = draw_avatars(benchmark.split, benchmark.images)
     cases = benchmark.cases(records)
-    rows = RowLog(folder.rows)
     originals = pictures(records, benchmark.session.generator.resolution)
     subjects = _subjects(benchmark, originals, folder, callback)
     instruments = Instruments(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,16 +137,14 @@ class Editing:
         return answers
 
 
-Candidate: TypeAlias = Oracle | Editing
-"""Whom a benchmark asks."""
-
-
 def rendered(kept: KeptOffset, session: Session, subject: Subject, factor: float) -> Tensor:
     """`(1, 3, R, R)` on the CPU: the edit of a subject that was kept, at a factor on it.
 
     Raises `FormatError` as `KeptOffset.render`.
     """
-    return kept.render(session.generator, subject.latents.to(session.device), factor).cpu()
+    latents, pack = subject.latents.to(session.device), session.pack
+    parts = pack.parts(session.device) if pack.has_parts else None
+    return kept.render(session.generator, latents, factor, parts).cpu()
 
 
 def _at_strength(result: BatchEdit, row: int, factor: float) -> Tensor:

@@ -68,6 +68,10 @@ class JsonLog(Generic[Row]):
     def __contains__(self, key: Hashable) -> bool:
         return key in self._rows
 
+    def get(self, key: Hashable) -> Row | None:
+        """The row of a key, if there is one."""
+        return self._rows.get(key)
+
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows, on the disk when this returns. Raises `InputError` if there is no room.
 

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cfclip.editors import SPACES, BatchEdit
+from cfclip.editors import SPACES, BatchEdit, Confinement
 from cfclip.generators import Generator
 from cfclip.io import FormatError
+from cfclip.regions import EVERYWHERE, ChosenRegion, Parts
 
 _STORED = np.dtype("<f2")
 
@@ -27,6 +28,8 @@ class KeptOffset:
     """Factor at which the edit was given."""
     values: str
     """The offset at strength 1, as float16, little-endian, in base64."""
+    region: ChosenRegion = EVERYWHERE
+    """Where it may change the picture."""
 
     @classmethod
     def of(cls, edit: BatchEdit, row: int) -> "KeptOffset | None":
@@ -36,9 +39,10 @@ class KeptOffset:
         """
         (name,) = (name for name, space in SPACES.items() if type(edit.space) is space)
         values = _text(edit.offset[row])
-        if edit.mask is not None or values is None:
+        if edit.confinement.mask is not None or values is None:
             return None
-        return cls(name, edit.space.layers, edit.strength, values)
+        region = edit.confinement.choice
+        return cls(name, edit.space.layers, edit.strength, values, region)
 
     @classmethod
     def between(cls, source: Tensor, other: Tensor) -> "KeptOffset | None":
@@ -47,17 +51,24 @@ class KeptOffset:
         return None if values is None else cls("w_plus", tuple(range(source.shape[1])), 1.0, values)
 
     @torch.no_grad()
-    def render(self, generator: Generator, latents: Tensor, factor: float = 1.0) -> Tensor:
+    def render(
+        self,
+        generator: Generator,
+        latents: Tensor,
+        factor: float = 1.0,
+        parts: Parts | None = None,
+    ) -> Tensor:
         """The image tensor `(1, 3, R, R)` of the edit, at a factor on its own strength.
 
         Args:
             generator: that it was made with.
             latents: `(1, num_ws, w_dim)` of the source.
             factor: 1 is the edit as it was given, 0 the source.
+            parts: those that `region` may name.
 
         Raises:
             FormatError: a space that there is not, or values that are none of its offsets.
-            InputError: latents or layers that do not fit the generator.
+            InputError: latents or layers that do not fit the generator, or unknown parts.
         """
         if self.space not in SPACES:
             raise FormatError(f"offset is in space {self.space!r}, known are {', '.join(SPACES)}")
@@ -72,7 +83,8 @@ class KeptOffset:
                 f"offset has {values.size} values, expected {expected.numel()} that are finite"
             )
         offset = torch.from_numpy(values.astype(np.float32)).to(expected).view_as(expected)
-        return space.render(factor * self.strength * offset)
+        confinement = Confinement(space, self.region, parts)
+        return confinement.render(factor * self.strength * offset)
 
 
 def _text(offset: Tensor) -> str | None:

@@ -9,6 +9,8 @@ from cfclip_benchmark.kept_offsets import KeptOffset
 ROWS_FILE = "rows.jsonl"
 ORACLE = "oracle"
 """Name of the oracle in rows, beside those of methods."""
+CONFINED = "-confined"
+"""Ends the name of a method whose edits are confined."""
 Key = tuple[str, str, int]
 """Method, prompt and avatar: what a row is known by."""
 

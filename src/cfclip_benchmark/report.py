@@ -16,7 +16,7 @@ from cfclip_benchmark.figures import (
     SECONDS_FILE,
     STRENGTH_FILE,
 )
-from cfclip_benchmark.measured_edits import ORACLE, MeasuredEdit
+from cfclip_benchmark.measured_edits import CONFINED, ORACLE, MeasuredEdit
 from cfclip_benchmark.summary import (
     ALL,
     COLOURS,
@@ -163,7 +163,7 @@ def markdown_text(
             parts += [f"## {title}\n", figures_table(summary, group, QUALITY)]
             if group == COUNTERFACTUAL:
                 parts += [figures_table(summary, group, columns) for columns in (JUDGED, COSTS)]
-    for method in OURS:
+    for method in (*OURS, *(name + CONFINED for name in OURS)):
         if table := ahead_table(rows, summary, method):
             parts += [
                 f"## Exact rate of {method}, minus that of others\n",
@@ -202,10 +202,18 @@ def figures_table(summary: Summary, group: str, columns: Columns) -> str:
 
 
 def ahead_table(rows: Sequence[MeasuredEdit], summary: Summary, method: str) -> str:
-    """By group of prompts, how far a method is ahead of each that is none of `OURS`; "" if none."""
+    """By group of prompts, how far a method is ahead of each that is none of `OURS`; "" if none.
+
+    What is confined is compared with what is, the rest with the rest.
+    """
     if method not in summary.methods:
         return ""
-    others = [name for name in summary.methods if name not in (*OURS, ORACLE)]
+    others = [
+        name
+        for name in summary.methods
+        if name.removesuffix(CONFINED) not in (*OURS, ORACLE)
+        and name.endswith(CONFINED) == method.endswith(CONFINED)
+    ]
     compared = {other: mean_differences(rows, method, other) for other in others}
     compared = {other: by_group for other, by_group in compared.items() if by_group}
     groups = [g for g in summary.groups if g != ALL and not g.startswith('"')]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_models import sample_latents, tiny_generator
 
-from cfclip.editors import SPACES, BatchEdit
+from cfclip.editors import SPACES, BatchEdit, Confinement
 from cfclip.io import FormatError
 from cfclip_benchmark import KeptOffset
 
@@ -20,14 +20,11 @@ def edit_in(name: str, size: float = 0.5) -> BatchEdit:
     draws = torch.Generator().manual_seed(3)
     zero = space.zero_offset()
     offset = size * torch.randn(zero.shape, generator=draws)
-    none = torch.zeros(0)
     return BatchEdit(
-        space=space,
+        confinement=Confinement(space),
         offset=offset,
         strength=2.0,
-        source_images=none,
         images=space.render(2.0 * offset),
-        mask=None,
         history=({}, {}),
         steps=(1, 1),
         stop_reasons=("completed", "completed"),
@@ -62,7 +59,8 @@ def test_latents_are_reached_from_others() -> None:
 
 def test_what_does_not_tell_all_is_not_kept() -> None:
     edit = edit_in("w")
-    assert KeptOffset.of(replace(edit, mask=torch.ones(2, 1, 16, 16)), 0) is None
+    masked = Confinement(edit.space, mask=torch.ones(2, 1, 16, 16))
+    assert KeptOffset.of(replace(edit, confinement=masked), 0) is None
     assert KeptOffset.of(edit_in("w", size=1e6), 0) is None
     assert KeptOffset.of(edit_in("w", size=float("nan")), 0) is None
 

@@ -32,6 +32,10 @@ class Bench(BenchWork):
     split: Split = "test"
     """Which prompts and avatars: settings are chosen on validation."""
 
+    confined: bool = False
+    """Measure every method once more, as METHOD-confined: its edits confined to the parts that the
+    prompts are about. No edit is made again."""
+
     judge_clip: Path | None = None
     """Folder of a CLIP that no method sees, laid out as that of a pack; the shipped judge if not
     given."""
@@ -43,6 +47,8 @@ class Bench(BenchWork):
         from cfclip_benchmark import COUNTERFACTUAL, read_variants, summarise_benchmark
 
         session = self.open_session()
+        if self.confined:
+            session.pack.parts(session.device)  # or there is nothing to confine to
         benchmark = self._judged(session)
         variants = () if self.variants is None else read_variants(self.variants)
         alone = bool(variants) and not (self.methods or self.files)
@@ -53,7 +59,7 @@ class Bench(BenchWork):
                     f"there is no folder {self.tuned}; give one that cfclip tune has written"
                 )
             methods = [method.tuned(self.tuned) for method in methods]
-        measured = self.measured("bench", benchmark, methods)
+        measured = self.measured("bench", benchmark, methods, confined=self.confined)
         if measured is None:
             return INTERRUPTED
         folder, _, outcome = measured

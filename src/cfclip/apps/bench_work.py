@@ -103,10 +103,15 @@ class BenchWork(OnPack):
         return choose_variants(session.pack, self.methods, parse_files(self.files))
 
     def measured(
-        self, kind: str, benchmark: "Benchmark", variants: "Sequence[Variant]", oracle: bool = True
+        self,
+        kind: str,
+        benchmark: "Benchmark",
+        variants: "Sequence[Variant]",
+        oracle: bool = True,
+        confined: bool = False,
     ) -> "tuple[BenchmarkFolder, list[Editing], BenchmarkOutcome] | None":
         """Make and measure the edits of methods that are not done yet, after the oracle's if it is
-        asked; None if that was stopped, which is said here.
+        asked, and confine them afterwards if that is; None if it was stopped, which is said here.
 
         Raises `InputError` for methods that cannot be opened, or a folder of another benchmark.
         """
@@ -117,12 +122,12 @@ class BenchWork(OnPack):
         folder = BenchmarkFolder(self.out)
         description = {"kind": kind, **benchmark.description(methods)}
         folder.claim(description, self.resume, reads_anew=True)
-        for warning in session.text_warnings([edit.prompt for edit in benchmark.edits]):
+        for warning in session.pack.text_warnings([edit.prompt for edit in benchmark.edits]):
             console.warning(warning)
         goes_on = f"kept in {self.out}; the same command with --resume goes on from there"
         try:
             with watched_run(console, self.out.name or "benchmark") as watch:
-                outcome = run_benchmark(benchmark, methods, folder, watch, oracle)
+                outcome = run_benchmark(benchmark, methods, folder, watch, oracle, confined)
         except KeyboardInterrupt:
             console.error(f"interrupted; what is finished is {goes_on}")
             return None
