@@ -11,7 +11,7 @@ rendering are the same code for all. Free of torch, so that commands list their 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
@@ -52,7 +52,8 @@ class Method:
     preset: Mapping[str, Any] | Callable[[Path], Mapping[str, Any]] = field(default_factory=dict)
     """Values over the defaults of the settings; of the folder of a pack, if its sizes matter."""
     of_pack: bool = False
-    """Whether the pack's `[defaults.edit]` come first; a published method stays as it was."""
+    """Whether the pack's `[defaults.edit]` come first, those of them that it has; a published
+    method stays as it was."""
     published: ObjectiveName | None = None
     """What its mappers have to be trained with, without terms of ours, to go by its name."""
     compared: Literal["ours", "baseline"] | None = None
@@ -102,12 +103,18 @@ class Method:
             )
         preset = self.preset(folder) if callable(self.preset) else self.preset
         defaults = manifest.defaults.edit if self.of_pack else {}
+        if not self.optimises:  # they are an optimisation's, some of them any method's
+            shared = {each.name for each in fields(kind)}
+            defaults = {name: defaults[name] for name in shared & set(defaults)}
         given = {} if config is None else config.given_values
         return layered_settings(kind, manifest.name, defaults, {**preset, **given}, overrides)
 
 
 STYLECLIP_L2 = 0.008
 """Weight of the *sum* of squares of the offset in W+ (Patashnik et al., ICCV 2021, section 4)."""
+
+_EVERYWHERE: Mapping[str, Any] = MappingProxyType({"region": "off"})
+"""What is compared may change the whole picture; the benchmark confines all methods alike."""
 
 LOGIT_TEXT_MAP: Mapping[str, Any] = MappingProxyType(
     {
@@ -123,6 +130,7 @@ LOGIT_TEXT_MAP: Mapping[str, Any] = MappingProxyType(
         "ramp_up": 0.0,
         "ramp_down": 0.0,
         "patience": 0,
+        **_EVERYWHERE,
     }
 )
 """Plain gradient of the logit objective from the source fused with the text, at a constant rate,
@@ -207,6 +215,7 @@ _ROWS = (
     _mapping(
         name=MAPPER,
         summary="moves pictures in one pass, by a mapper that was trained for its texts",
+        of_pack=True,
         most_files=1,
         takes="a run of `cfclip train`, a mapper, or a released checkpoint",
     ),
@@ -214,7 +223,7 @@ _ROWS = (
         name="cfclip-optimisation",
         summary="optimises CF-CLIP's objective with the pack's settings",
         of_pack=True,
-        preset={"objective": "clip_nce"},
+        preset={"objective": "clip_nce", **_EVERYWHERE},
         compared="ours",
     ),
     _mapping(

@@ -11,6 +11,9 @@ from cfclip.fitting.part_search import SEARCH_STEPS, SampledPictures, find_parts
 from cfclip.optim import Progress
 from cfclip.packs import PARTS_FILE, Pack, assemble_pack
 from cfclip.regions import Parts, PartsFitConfig, save_parts
+from cfclip.settings import RegionName
+
+_REGION: RegionName = "parts"
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,14 @@ def fit_parts(
 def keep_parts(pack: Pack, fitted: FittedParts) -> Pack:
     """Write parts into the folder of a pack, over those that it has, and open the pack again.
 
+    From now on its edits are confined to parts, unless it says otherwise in `[defaults.edit]`.
     Its fingerprint is another afterwards: records of edits with the pack as it was need that one.
 
     Raises:
         CfclipError: a folder that cannot be written to.
     """
-    save_parts(fitted.parts, pack.folder / PARTS_FILE, fitted.report)
-    return assemble_pack(pack.folder, pack.manifest)
+    told = {name: value for name, value in fitted.report.items() if name != "seconds"}
+    save_parts(fitted.parts, pack.folder / PARTS_FILE, told)  # the same fit, the same file
+    defaults = pack.manifest.defaults
+    edit = {**defaults.edit, "region": _REGION}
+    return assemble_pack(pack.folder, replace(pack.manifest, defaults=replace(defaults, edit=edit)))

@@ -35,7 +35,7 @@ from cfclip.generators import (
     save_latent_statistics,
 )
 from cfclip.io import sha256_of
-from cfclip.packs.manifest import PackManifest
+from cfclip.packs.manifest import PackDefaults, PackManifest
 from cfclip.packs.pack import (
     CLIP_FOLDER,
     ENCODER_FILE,
@@ -53,6 +53,9 @@ UNREALISTIC_TEXT = "a blurry, distorted picture"
 """What a broken picture of any pack looks like, where its maker says nothing better."""
 UNSTATED = "not stated"
 
+_EDIT_DEFAULTS = {"region": "changed"}
+"""Until the pack knows its parts. Of 174 validation edits of avatars 72 % were exact unconfined,
+77 % confined by what changes."""
 _FARTHEST_MEAN = 0.5
 """Distance of a generator's own mean latent from the measured one, in spreads, that is told; that
 of 10,000 samples is off by 0.01."""
@@ -141,6 +144,7 @@ def create_pack(
             source_text=source_text,
             unrealistic_text=unrealistic,
             templates=parts.templates,
+            defaults=PackDefaults(edit=_EDIT_DEFAULTS),
             card={"models": _models_text(parts, opened, statistics, clip)},
         )
         _try(assemble_pack(building, manifest))
