@@ -2,13 +2,17 @@
 
 The text of the page is written by hand; its tables are not: they stand between a line
 `<!-- table NAME -->` and a line `<!-- end -->`, and are written anew from the rows.
+
+A long benchmark is published in pieces: what is published of methods that a folder does not have
+stays, if the same ruler read it.
 """
 
 import csv
+import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +22,21 @@ from cfclip.io import write_whole
 from cfclip.packs import Pack
 from cfclip_benchmark import (
     ALL,
+    CONFINED,
     CONTROL,
     COUNTERFACTUAL,
     KID,
+    ORACLE,
+    RESULTS_FILE,
     TRIALS_FILE,
     BenchmarkFolder,
     MeasuredEdit,
     RowLog,
     Summary,
     figures,
+    read_results,
     report,
+    results_text,
     summarise_rows,
 )
 from recipes.avatars.failed_colours import failed_colours_table
@@ -41,10 +50,9 @@ from recipes.avatars.results_tables import (
 
 PAGE = "RESULTS.md"
 _TABLE = re.compile(r"(<!-- table (?P<name>[^ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_PICTURES = (
-    *(figures.EXAMPLES_FILE, figures.EXACT_FILE, figures.FAILED_FILE),
-    *(figures.STRENGTH_FILE, figures.SECONDS_FILE),
-)
+_SHEETS = (figures.EXAMPLES_FILE, figures.EXACT_FILE, figures.FAILED_FILE)
+_SAME_INVERSION = 1e-3
+"""Relative difference of two figures of an inversion that rounding explains."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ class PublishResults:
     """Folder of the benchmark of mappers of one prompt, if the page has tables of them."""
     again: Path | None = None
     """Folder of the second run, with another seed, of a share of the first, on a machine that did
-    nothing else, if the page tells of it. Seconds and memory are then taken from it."""
+    nothing else, if the page tells of it. Seconds, memory and pictures are then taken from it."""
     docs: Path = Path("docs")
     """Folder to write to."""
 
@@ -84,11 +92,23 @@ def publish_results(config: PublishResults) -> None:
     pack = Pack.open(measured["name"])
     models = {name: measured["files"].get(name) for name in pack.mapped_models}
     pack.check_models(config.bench, models, "measure these (cfclip bench)")
-    rows = _rows(config.bench)
-    summary = _summary(config.bench, rows)
+    own = _rows(config.bench)
+    earlier = _published(config.docs, own)
+    rows = tuple(sorted((*earlier, *own), key=_place))
+    summary = summarise_rows(
+        rows,
+        {
+            **_kid(config.docs / "results" / report.CSV_FILE, {row.method for row in earlier}),
+            **_realism(config.bench, own),
+        },
+    )
+    page = config.docs / PAGE
+    text = page.read_text(encoding="utf-8")
+    failed = failed_colours_table(folder, own, pack)
     tables = {
         **_tables("bench", rows, summary),
-        "failed-colours": failed_colours_table(folder, rows, pack),
+        "failed-colours": failed
+        + _lines_of({row.method for row in earlier}, text, "failed-colours"),
         "settings": settings_table(config.tuned),
     }
     beside = {
@@ -97,41 +117,45 @@ def publish_results(config: PublishResults) -> None:
         if found is not None
     }
     for name, found in beside.items():
-        own = _rows(found)
-        tables |= _tables(name, own, _summary(found, own))
-    seconds = ""
+        parts = _rows(found)
+        tables |= _tables(name, parts, summarise_rows(parts, _realism(found, parts)))
+    costs = summary
     if config.again is not None:
         second = _rows(config.again)
         costs = summarise_rows(second, {})
         tables["again"] = repeated_table(rows, second)
         tables["again-costs"] = report.figures_table(costs, COUNTERFACTUAL, report.COSTS)
-        seconds = figures.seconds_chart(summary, costs)
-    page = config.docs / PAGE
-    write_whole(page, fill_tables(page.read_text(encoding="utf-8"), tables).encode())
+    absent = (name for name in ("ablations", "mappers", "again") if getattr(config, name) is None)
+    write_whole(page, fill_tables(text, tables, tuple(absent)).encode())
     pictures = config.docs / "images" / "results"
     pictures.mkdir(parents=True, exist_ok=True)
-    for name in _PICTURES:
-        if (picture := config.bench / name).exists():  # nothing is exact where all edits fail
+    for name in _SHEETS:
+        if (picture := (config.again or config.bench) / name).exists():  # there may be none such
             shutil.copyfile(picture, pictures / name)
-    if seconds:
-        write_whole(pictures / figures.SECONDS_FILE, seconds.encode())
-    shutil.copyfile(config.bench / report.RESULTS_FILE, config.docs / report.RESULTS_FILE)
+    for name, text in figures.draw_charts(rows, summary, costs).items():
+        write_whole(pictures / name, text.encode())
+    write_whole(config.docs / RESULTS_FILE, results_text(rows).encode())
     results = config.docs / "results"
     results.mkdir(exist_ok=True)
-    shutil.copyfile(config.bench / report.CSV_FILE, results / report.CSV_FILE)
+    write_whole(results / report.CSV_FILE, report.csv_text(summary).encode())
     for name, found in beside.items():
-        shutil.copyfile(found / report.RESULTS_FILE, results / f"{name}.csv")
+        shutil.copyfile(found / RESULTS_FILE, results / f"{name}.csv")
     shutil.copyfile(config.tuned / TRIALS_FILE, results / TRIALS_FILE)
     for name in COMPARED:
         if (found := config.tuned / f"{name}.json").exists():
             shutil.copyfile(found, results / found.name)
 
 
-def fill_tables(text: str, tables: Mapping[str, str]) -> str:
+def fill_tables(text: str, tables: Mapping[str, str], kept: tuple[str, ...] = ()) -> str:
     """The text of a page with its tables written anew.
 
     >>> fill_tables("<!-- table one -->\\nold\\n<!-- end -->", {"one": "new\\n"})
     '<!-- table one -->\\nnew\\n<!-- end -->'
+
+    Args:
+        text: of the page.
+        tables: by name.
+        kept: how the names of those begin that stay as they are.
 
     Raises:
         InputError: a table that is not among `tables`.
@@ -139,6 +163,8 @@ def fill_tables(text: str, tables: Mapping[str, str]) -> str:
 
     def fill(found: re.Match[str]) -> str:
         name = found["name"]
+        if name.startswith(kept):
+            return found[0]
         if name not in tables:
             raise InputError(f"no table {name}; known are {', '.join(tables)}")
         return f"{found[1]}{tables[name]}{found[3]}"
@@ -146,9 +172,23 @@ def fill_tables(text: str, tables: Mapping[str, str]) -> str:
     return _TABLE.sub(fill, text)
 
 
-def _summary(folder: Path, rows: tuple[MeasuredEdit, ...]) -> Summary:
-    """The figures of one benchmark. Raises `InputError` as `_realism` does."""
-    return summarise_rows(rows, _realism(folder, rows))
+def _lines_of(methods: Container[str], text: str, table: str) -> str:
+    """The lines of some methods in a table of a page.
+
+    >>> page = "<!-- table one -->\\n| method |\\n| ours | 1 |\\n| theirs | 2 |\\n<!-- end -->"
+    >>> _lines_of({"theirs"}, page, "one")
+    '| theirs | 2 |\\n'
+    """
+    found = (each[0] for each in _TABLE.finditer(text) if each["name"] == table)
+    lines = "".join(found).splitlines(keepends=True)
+    return "".join(line for line in lines if line.strip("| ").split(" | ")[0] in methods)
+
+
+def _place(row: MeasuredEdit) -> tuple[int, str]:
+    """Of a row among those of all methods: the oracle, ours and baselines, confined ones after."""
+    name = row.method.removesuffix(CONFINED)
+    order = (ORACLE, *COMPARED)
+    return (order.index(name) if name in order else len(order)), row.method
 
 
 def _tables(name: str, rows: tuple[MeasuredEdit, ...], summary: Summary) -> dict[str, str]:
@@ -166,6 +206,30 @@ def _tables(name: str, rows: tuple[MeasuredEdit, ...], summary: Summary) -> dict
     }
 
 
+def _published(docs: Path, own: tuple[MeasuredEdit, ...]) -> tuple[MeasuredEdit, ...]:
+    """Published rows of methods that were measured in another piece, by the same ruler.
+
+    Raises `InputError` where that was of other inversions: two pieces are of one benchmark if pack,
+    avatars and inversions are the same.
+    """
+    path = docs / RESULTS_FILE
+    if not path.exists():
+        return ()
+    methods, rulers = {row.method for row in own}, {row.ruler for row in own}
+    rows = read_results(path)
+    earlier = tuple(row for row in rows if row.ruler in rulers and row.method not in methods)
+    inversions = {row.avatar: row.inversion_psnr for row in own}
+    for row in earlier:
+        found = inversions.get(row.avatar, row.inversion_psnr)
+        if not math.isclose(found, row.inversion_psnr, rel_tol=_SAME_INVERSION):
+            raise InputError(
+                f"{path} has rows of {row.method} with avatar {row.avatar} inverted to "
+                f"{row.inversion_psnr:g} dB, it is {found:g} here; remove its rows, they are of "
+                "another benchmark"
+            )
+    return earlier
+
+
 def _realism(folder: Path, rows: tuple[MeasuredEdit, ...]) -> dict[tuple[str, str], float]:
     """KID by method and group: of the summary, since it is measured on the pictures.
 
@@ -173,23 +237,31 @@ def _realism(folder: Path, rows: tuple[MeasuredEdit, ...]) -> dict[tuple[str, st
     published with what is made of these.
     """
     path = folder / report.CSV_FILE
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            lines = list(csv.DictReader(stream))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; run cfclip bench first") from error
     summed = {
         line["method"]: int(line["count"])
-        for line in lines
+        for line in _lines(path)
         if (line["group"], line["measure"]) == (ALL, "readable")  # which every row has
     }
     if summed != Counter(row.method for row in rows):
         raise InputError(f"{path} is not of all rows; finish it (cfclip bench --resume)")
+    return _kid(path, set(summed))
+
+
+def _kid(path: Path, methods: Container[str]) -> dict[tuple[str, str], float]:
+    """What a summary says of some methods, by method and group."""
     return {
         (line["method"], line["group"]): float(line["value"])
-        for line in lines
-        if line["measure"] == KID
+        for line in (_lines(path) if methods else ())
+        if line["measure"] == KID and line["method"] in methods
     }
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; run cfclip bench first") from error
 
 
 def _rows(folder: Path) -> tuple[MeasuredEdit, ...]:

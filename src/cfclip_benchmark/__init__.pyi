@@ -6,6 +6,7 @@ from .benchmark_run import run_benchmark as run_benchmark
 from .benchmark_run import summarise_benchmark as summarise_benchmark
 from .candidates import Editing as Editing
 from .kept_offsets import KeptOffset as KeptOffset
+from .measured_edits import CONFINED as CONFINED
 from .measured_edits import ORACLE as ORACLE
 from .measured_edits import MeasuredEdit as MeasuredEdit
 from .measured_edits import RowLog as RowLog
@@ -23,6 +24,9 @@ from .probes import save_probe as save_probe
 from .report import markdown_table as markdown_table
 from .report import percent as percent
 from .report import with_interval as with_interval
+from .results_file import RESULTS_FILE as RESULTS_FILE
+from .results_file import read_results as read_results
+from .results_file import results_text as results_text
 from .ruler_check import RulerCheck as RulerCheck
 from .ruler_page import RULER_MARK as RULER_MARK
 from .ruler_page import missed_limits as missed_limits

@@ -25,7 +25,7 @@ from cfclip_benchmark.benchmark import Benchmark
 from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.candidates import Editing, Oracle, Unanswered
 from cfclip_benchmark.confined import Confined
-from cfclip_benchmark.figures import write_charts, write_drawn, write_examples
+from cfclip_benchmark.figures import draw_charts, write_drawn, write_examples
 from cfclip_benchmark.measured_edits import MeasuredEdit, RowLog
 from cfclip_benchmark.realism import measure_realism
 from cfclip_benchmark.report import write_summary
@@ -177,7 +177,9 @@ def summarise_benchmark(
     files = write_summary(folder, rows, summary, description)
     examples = write_examples(folder, rows, summary.methods)
     drawn = write_drawn(folder, rows)
-    return summary, (*files, *examples, *drawn, *write_charts(folder, rows, summary))
+    charts = draw_charts(rows, summary, summary).items()
+    drawings = [folder.write(name, text) for name, text in charts]
+    return summary, (*files, *examples, *drawn, *drawings)
 
 
 def _batches(cases: Sequence[Case], size: int) -> list[list[Case]]:

@@ -131,23 +131,22 @@ def _outcome(row: MeasuredEdit) -> str:
     return ("success" if row.success else "failure") + lost
 
 
-def write_charts(
-    folder: BenchmarkFolder, rows: Sequence[MeasuredEdit], summary: Summary
-) -> tuple[Path, ...]:
+def draw_charts(rows: Sequence[MeasuredEdit], summary: Summary, costs: Summary) -> dict[str, str]:
     """Exact rate of the counterfactual edits against their strength, and against their seconds.
 
-    Returns the files that there is anything to show in.
+    Args:
+        rows: of the edits.
+        summary: the figures of them.
+        costs: figures of the same methods, of which the seconds are taken.
+
+    Returns:
+        SVG by the name of its file, of those charts that there is anything to show in.
     """
     texts = {
         STRENGTH_FILE: _chart(strength_series(rows), "strength, 1 is the method's own", log=False),
-        SECONDS_FILE: seconds_chart(summary, summary),
+        SECONDS_FILE: _chart(seconds_series(summary, costs), "seconds per edit, median", log=True),
     }
-    return tuple(folder.write(name, text) for name, text in texts.items() if text)
-
-
-def seconds_chart(summary: Summary, costs: Summary) -> str:
-    """`seconds_series` as SVG; "" if there is nothing to show."""
-    return _chart(seconds_series(summary, costs), "seconds per edit, median", log=True)
+    return {name: text for name, text in texts.items() if text}
 
 
 def _chart(series: Sequence[Series], label: str, log: bool) -> str:

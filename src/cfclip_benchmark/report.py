@@ -1,9 +1,6 @@
 """A benchmark's figures as files: `results.csv` (edits), `summary.csv`, `summary.md` to read."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,6 +14,7 @@ from cfclip_benchmark.figures import (
     STRENGTH_FILE,
 )
 from cfclip_benchmark.measured_edits import CONFINED, ORACLE, MeasuredEdit
+from cfclip_benchmark.results_file import RESULTS_FILE, results_text, table_text
 from cfclip_benchmark.summary import (
     ALL,
     COLOURS,
@@ -30,7 +28,6 @@ from cfclip_benchmark.summary import (
     mean_differences,
 )
 
-RESULTS_FILE = "results.csv"
 CSV_FILE = "summary.csv"
 MARKDOWN_FILE = "summary.md"
 _SHORT = 0.1  # seconds
@@ -101,13 +98,6 @@ def write_summary(
     )
 
 
-def results_text(rows: Sequence[MeasuredEdit]) -> str:
-    """A line for each edit, all of its row but other strengths and offset; None becomes nothing."""
-    nested = ("strengths", "offset")
-    names = [each.name for each in fields(MeasuredEdit) if each.name not in nested]
-    return _csv(names, ([getattr(row, name) for name in names] for row in rows))
-
-
 def csv_text(summary: Summary) -> str:
     """A line for each method, group and measure: value, interval, values behind it."""
     lines = (
@@ -115,25 +105,7 @@ def csv_text(summary: Summary) -> str:
         for (method, group), measures in summary.figures.items()
         for name, value in measures.items()
     )
-    return _csv(("method", "group", "measure", "value", "low", "high", "count"), lines)
-
-
-def _csv(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in line] for line in lines)
-    return stream.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return " ".join(value) if isinstance(value, tuple) else str(value)
+    return table_text(("method", "group", "measure", "value", "low", "high", "count"), lines)
 
 
 def markdown_text(

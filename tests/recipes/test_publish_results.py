@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from few_prompts import PROMPTS_WITH_CONTROL
 from cfclip.apps.cli import main
 from cfclip.errors import CheckpointError, InputError
 from cfclip.packs import Pack
-from cfclip_benchmark import RowLog, summarise_rows
+from cfclip_benchmark import RowLog, read_results, results_text, summarise_rows
 from cfclip_benchmark.report import csv_text
 from recipes.avatars.publish_results import PublishResults, fill_tables
 
@@ -97,6 +98,21 @@ def test_tables_and_files_come_from_the_runs(
     assert "examples.png" in {path.name for path in (docs / "images" / "results").iterdir()}
     publish.run()
     assert (docs / "RESULTS.md").read_text() == text
+
+    # A piece with another method: what is published of the first two stays, beside it.
+    piece = replace(publish, bench=tmp_path / "mappers", ablations=None, mappers=None, again=None)
+    piece.run()
+    methods = ("oracle", "cfclip-optimisation", "logit-text-map", "directional-optimisation")
+    together = read_results(docs / "results.csv")
+    assert tuple(dict.fromkeys(each.method for each in together)) == methods
+    table = (docs / "RESULTS.md").read_text().split("bench-counterfactual -->\n")[1]
+    lines = table.split("<!-- end -->")[0].splitlines()[2:]
+    assert tuple(line.split(" | ")[0].strip("| ") for line in lines) == methods
+    (docs / "results.csv").write_text(
+        results_text([replace(each, inversion_psnr=each.inversion_psnr + 1) for each in together])
+    )
+    with pytest.raises(InputError, match="remove its rows, they are of another benchmark"):
+        piece.run()
 
 
 def test_a_table_that_nobody_knows() -> None:

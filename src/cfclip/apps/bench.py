@@ -36,6 +36,10 @@ class Bench(BenchWork):
     """Measure every method once more, as METHOD-confined: its edits confined to the parts that the
     prompts are about. No edit is made again."""
 
+    oracle: bool = True
+    """Measure the true answers too, inverted: nobody can be better. It is the same in every piece
+    of a benchmark."""
+
     judge_clip: Path | None = None
     """Folder of a CLIP that no method sees, laid out as that of a pack; the shipped judge if not
     given."""
@@ -59,7 +63,7 @@ class Bench(BenchWork):
                     f"there is no folder {self.tuned}; give one that cfclip tune has written"
                 )
             methods = [method.tuned(self.tuned) for method in methods]
-        measured = self.measured("bench", benchmark, methods, confined=self.confined)
+        measured = self.measured("bench", benchmark, methods, self.oracle, self.confined)
         if measured is None:
             return INTERRUPTED
         folder, _, outcome = measured
