@@ -139,8 +139,13 @@ class EditSettings(GivenSettings):
     parts (in those that the text is about, or that parts names)."""
 
     parts: str = ""
-    """Parts that an edit may change, such as hair,skin; `cfclip parts` shows those of a pack. Empty
-    for those that the text is about."""
+    """Parts that an edit may change, such as hair,skin; `cfclip parts` shows those of a pack. If
+    some are given they are the region; else region tells."""
+
+    @property
+    def confined_to(self) -> RegionName:
+        """The kind of region: parts that are named need not be asked for twice."""
+        return "parts" if self.parts.strip(" ,") else self.region
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def test_an_edit_of_a_part_leaves_the_others(pack: Path, tmp_path: Path) -> None
     (record,) = out.glob("*.json")
     changed = np.abs(pixels(record.with_suffix(".png")) - np.asarray(source.image).astype(int))
     free = tmp_path / "free"
-    assert main([*edit, "--out", str(free)]) == 0
+    assert main([*edit, "--out", str(free), "--region", "off"]) == 0
     (other,) = free.glob("*_red-hair.png")
     everywhere = np.abs(pixels(other) - np.asarray(source.image).astype(int))
     inside = np.asarray(parts.mask(name)) > 0
@@ -89,6 +89,26 @@ def test_an_edit_of_a_part_leaves_the_others(pack: Path, tmp_path: Path) -> None
     assert json.loads(record.read_text())["settings"]["parts"] == name
     again = rerun(record, pack=pack)
     assert again.identical
+
+
+def test_the_part_at_a_point(
+    pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit = ["edit", "sample:1", "--text", "red hair", "--pack", str(pack), "--json"]
+    points = ["--point", "0.5", "0.5", "--point", "0.1", "0.9"]
+    capsys.readouterr()
+    assert main([*edit, "--out", str(tmp_path / "edited"), *points]) == 0
+    told = json.loads(capsys.readouterr().out)
+    session = Session.open(pack)
+    (source,) = session.sample(1, 1)
+    parts = session.parts(source)
+    names = list(dict.fromkeys((parts.at(0.5, 0.5), parts.at(0.1, 0.9))))
+    record = json.loads(Path(told["record"]).read_text())
+    assert told["region"] == record["region"] == {"name": "parts", "parts": names}
+    assert rerun(told["record"], pack=pack).identical
+    error = refusal([*edit, "--out", str(tmp_path / "none"), "--point", "0.5", "1.5"], capsys)
+    assert "the point is (0.5, 1.5), expected numbers from 0 to 1" in error
+    assert not [*(tmp_path / "none").glob("*")]
 
 
 @pytest.mark.parametrize("region", ["changed", "parts"])
@@ -112,7 +132,7 @@ def test_what_cannot_be_confined_is_refused(
     error = refusal([*edit, "--pack", str(pack), "--region", "parts", "--parts", "nose"], capsys)
     assert "there is no part 'nose'; this pack has" in error
     error = refusal([*edit, "--pack", str(tiny_pack), "--region", "parts"], capsys)
-    assert "this pack has no parts; find them (cfclip fit-parts)" in error
+    assert "confined to parts, but this pack has none; find them (cfclip fit-parts)" in error
     error = refusal(["parts", *edit[1:2], *edit[4:], "--pack", str(tiny_pack)], capsys)
     assert "has no parts; find them (cfclip fit-parts" in error
     assert not [*(tmp_path / "none").glob("*")]

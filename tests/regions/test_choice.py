@@ -38,11 +38,12 @@ def test_a_text_about_no_part_is_about_what_changes() -> None:
     assert chosen(EditSettings(region="parts"), PERSON) == ChosenRegion("changed")
     named = EditSettings(region="parts", parts="skin, hair")
     assert chosen(named, PERSON) == ChosenRegion("parts", ("skin", "hair"))
+    assert chosen(EditSettings(parts="hair"), BLUE) == ChosenRegion("parts", ("hair",))
 
 
 def test_other_regions_ask_for_no_parts() -> None:
     for name in ("off", "changed"):
         settings = EditSettings(region=name)
         assert choose_region(settings, None, BLUE[None], PERSON, TEXTS) == ChosenRegion(name)
-    with pytest.raises(InputError, match="this pack has no parts"):
+    with pytest.raises(InputError, match="confined to parts, but this pack has none; find them"):
         choose_region(EditSettings(region="parts"), None, BLUE[None], PERSON, TEXTS)

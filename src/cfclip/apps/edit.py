@@ -19,6 +19,7 @@ from cfclip.apps.options import (
     PackWork,
     Paste,
     PasteOptions,
+    Points,
     Strengths,
     Texts,
     Work,
@@ -106,6 +107,7 @@ class Saving:
             "seconds": result.record["seconds"],
             "loss": result.record["loss"],
             "identity": result.record.get("identity"),
+            "region": result.record["region"],
             "warnings": result.warnings,
             **({} if identical is None else {"identical": identical}),
         }
@@ -133,6 +135,8 @@ class EditWork:
     batch: int = 1
     """Pictures that are edited together."""
     mask: Path | None = None
+    points: tuple[tuple[float, float], ...] = ()
+    """Of each picture, whose parts there it may change alone."""
     source_text: str | None = None
     unrealistic_text: str | None = None
     measure: "IdentityMeasure | None" = None
@@ -211,12 +215,22 @@ class EditWork:
         return len(waiting) - len(failed)
 
     def _results(self, sources: "Sequence[Source]", prompts: tuple[str, ...]) -> "list[EditResult]":
+        method = self.method
+        if self.points:  # of one picture, as commands that take them edit them one by one
+            from cfclip.regions import parse_parts
+
+            (source,) = sources
+            parts = self.session.parts(source)
+            found = dict.fromkeys(
+                (*parse_parts(method.config.parts), *(parts.at(*point) for point in self.points))
+            )
+            method = method.with_settings(parts=", ".join(found))
         with self._progress(f"{sources[0].name}: editing", one_pass=False) as update:
             return self.session.edit(
                 sources,
                 prompts,
                 self.seed,
-                method=self.method,
+                method=method,
                 mask=self.mask,
                 source_text=self.source_text,
                 unrealistic_text=self.unrealistic_text,
@@ -264,6 +278,10 @@ class Edit(PackWork, FastOption):
 
     mask: Path | None = None
     """Picture, white where the edit may change something; of a photo with a face, all of it."""
+
+    point: Points = ()
+    """Change only the part that is there, from 0 0 at the upper left to 1 1, of the picture that is
+    edited. May be repeated; --parts names parts instead."""
 
     source_text: str | None = None
     """What the pictures show before the edit; the pack's if not given."""
@@ -321,7 +339,14 @@ class Edit(PackWork, FastOption):
         return [*self.files, *networks.given.values()]
 
     def _work(self, saving: Saving, prompts: tuple[str, ...]) -> EditWork:
+        if self.point:
+            from cfclip.editing import check_point
+
+            for point in self.point:
+                check_point(*point)
         session = self.open_session()
+        if self.point:
+            session.pack.parts(session.device)  # or there is nothing to find there
         if self.mask is not None and not self.face.chosen:
             from cfclip.editing import open_mask
 
@@ -344,6 +369,7 @@ class Edit(PackWork, FastOption):
             tuning=self.tuning,
             seed=self.seed,
             mask=self.mask,
+            points=self.point,
             source_text=self.source_text,
             unrealistic_text=self.unrealistic_text,
             measure=measure,

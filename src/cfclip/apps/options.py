@@ -50,6 +50,9 @@ Images: TypeAlias = Annotated[
     tyro.conf.arg(metavar="IMAGE...", help_behavior_hint="(required)"),
 ]
 Texts: TypeAlias = tyro.conf.UseAppendAction[tuple[str, ...]]
+Points: TypeAlias = Annotated[
+    tyro.conf.UseAppendAction[tuple[tuple[float, float], ...]], tyro.conf.arg(metavar="X Y")
+]
 Strengths: TypeAlias = tyro.conf.UseAppendAction[tuple[tuple[float, ...], ...]]
 
 

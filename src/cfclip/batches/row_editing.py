@@ -238,7 +238,7 @@ class RowEditor:
 
     def _optimise(self, start: _Start) -> list[Outcome]:
         row = start.row
-        method = self._method.at_strength(row.strength)
+        method = self._method.with_settings(strength=row.strength)
         result = self._session.edit(start.latents, row.text, row.seed, method=method)
         noted = replace(start, warnings=(*start.warnings, *result.warnings))
         return [self._outcome(noted, result.image, row.seed)]

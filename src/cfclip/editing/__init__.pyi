@@ -36,6 +36,7 @@ from .results import EditResult as EditResult
 from .results import circumstances as circumstances
 from .session import Session as Session
 from .source_parts import SourceParts as SourceParts
+from .source_parts import check_point as check_point
 from .sources import Picture as Picture
 from .sources import Source as Source
 from .sources import SourceMaker as SourceMaker

@@ -135,9 +135,12 @@ class OpenedMethod:
         """What a user should know of edits by these prompts, one line each."""
         return self.editors[0].warnings(prompts) if len(self.editors) == 1 else ()
 
-    def at_strength(self, strength: float) -> "OpenedMethod":
-        """The same with another strength. Raises `InputError` for one out of its limits."""
-        config = replace(self.config, strength=float(strength))
+    def with_settings(self, **settings: Any) -> "OpenedMethod":
+        """The same with other settings of those that all methods share, see `EditSettings`.
+
+        Raises `InputError` for a value out of its limits.
+        """
+        config = replace(self.config, **settings)
         editors = tuple(editor.varied(config=config) for editor in self.editors)
         return replace(self, config=config, editors=editors)
 

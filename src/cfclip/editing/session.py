@@ -325,7 +325,7 @@ class Session:
         return self.edit(
             [images] if isinstance(images, Editable) else images,
             () if text is None else text,
-            method=opened.at_strength(strength),
+            method=opened.with_settings(strength=float(strength)),
             batch=batch,
             projection=projection,
         )

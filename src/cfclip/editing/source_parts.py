@@ -27,8 +27,7 @@ class SourceParts:
 
         Raises `InputError` for a point outside the picture.
         """
-        if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
-            raise InputError(f"the point is ({x:g}, {y:g}), expected numbers from 0 to 1")
+        check_point(x, y)
         side = len(self.labels)
         column, row = (min(int(value * side), side - 1) for value in (x, y))
         return self.names[int(self.labels[row, column])]
@@ -40,6 +39,12 @@ class SourceParts:
     def mask(self, name: str) -> Image.Image:
         """White where the picture is of a part, black elsewhere: 8-bit grey."""
         return grey_from_unit((self.labels == self.names.index(name)).float())
+
+
+def check_point(x: float, y: float) -> None:
+    """Raise `InputError` for a point outside a picture, whose corners are (0, 0) and (1, 1)."""
+    if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+        raise InputError(f"the point is ({x:g}, {y:g}), expected numbers from 0 to 1")
 
 
 @torch.no_grad()

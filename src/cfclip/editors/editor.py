@@ -257,7 +257,7 @@ class Editor(ABC):
 
         Raises `InputError` for parts that there are not.
         """
-        if self.config.region == "off":
+        if self.config.confined_to == "off":
             return EVERYWHERE
         embedder, templates = self.embedder, texts.templates
         targets = [embedder.embed_prompt(templates, prompt) for prompt in texts.prompts]

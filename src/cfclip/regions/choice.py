@@ -82,12 +82,12 @@ def choose_region(
     Where texts speak of no part, what they are about is what changes. Raises `InputError` for an
     unknown part, or parts where none are known.
     """
-    if settings.region != "parts":
-        return ChosenRegion(settings.region)
+    if settings.confined_to != "parts":
+        return ChosenRegion(settings.confined_to)
     if parts is None:
         raise InputError(
-            "region is 'parts', but this pack has no parts; find them (cfclip fit-parts), or "
-            "confine the edit by what changes (--region changed)"
+            "the edit is to be confined to parts, but this pack has none; find them (cfclip "
+            "fit-parts), or confine the edit by what changes (--region changed)"
         )
     names = parse_parts(settings.parts)
     names = names or spoken_parts(parts, target_texts, source_texts, aspects)

@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from cfclip.apps.web.handlers import Handlers
+from cfclip.apps.web.handlers import FIRST_SAMPLE, Handlers
 from cfclip.apps.web.jobs import Job, JobQueue
 from cfclip.apps.web.limits import Limits
 from cfclip.apps.web.orders import LONGEST_TEXT, OPTIMISATION, SETTINGS
@@ -16,6 +16,9 @@ from cfclip.apps.web.studio import Studio
 from cfclip.apps.web.uploads import Uploads
 from cfclip.apps.web.views import Changes
 from cfclip.apps.web.visitors import Visitors
+from cfclip.editing import Session
+from cfclip.fitting import fit_parts, keep_parts
+from cfclip.regions import PartsFitConfig
 
 REQUEST = gr.Request(session_hash="a")
 
@@ -65,7 +68,7 @@ def do(
 
 
 def edit(do: Handlers) -> Iterator[Changes]:
-    return do.edit(REQUEST, "green hair", OPTIMISATION, 0, "", 1, *[None] * (len(SETTINGS) - 1))
+    return do.edit(REQUEST, "green hair", OPTIMISATION, 0, "", "", 1, *[None] * (len(SETTINGS) - 1))
 
 
 def test_the_end_of_an_edit_leaves_the_next_one_alone(do: Handlers, visitors: Visitors) -> None:
@@ -118,3 +121,33 @@ def test_a_picture_that_comes_during_an_edit_is_not_kept(
 def test_words_are_flagged_for_the_pack_that_is_chosen(do: Handlers, page: Page) -> None:
     assert "that tiny knows" in do.flag("xyzzy", REQUEST)[page.flags]
     assert "that avatars knows" in do.change_pack("avatars", "xyzzy", REQUEST)[page.flags]
+
+
+def test_a_click_names_the_part_there_and_another_one_takes_it_back(
+    page: Page,
+    queue: JobQueue,
+    turns: JobQueue,
+    visitors: Visitors,
+    tiny_pack_copy: Path,
+    uploads: Uploads,
+) -> None:
+    session = Session.open(tiny_pack_copy)
+    keep_parts(session.pack, fit_parts(session, PartsFitConfig(images=16)))
+    studio = Studio(str(tiny_pack_copy), {})
+    do = Handlers(page, studio, visitors, queue, turns, Limits(), uploads)
+    fields = do.arrive(REQUEST)
+    assert fields[page.parts]["visible"]
+    name = studio.part_at(studio.sample("tiny", FIRST_SAMPLE), 0.25, 0.75)
+    assert name in fields[page.parts]["info"]
+    click = gr.EventData(None, {"x": "250", "y": "750"})
+    assert do.take_point(click, "", REQUEST) == {page.parts: name}
+    assert do.take_point(click, f"zebra, {name}", REQUEST) == {page.parts: "zebra"}
+    for x, told in (("-1", "point is"), ("1500", "the point is")):
+        spoilt = do.take_point(gr.EventData(None, {"x": x, "y": "0"}), "", REQUEST)
+        assert told in spoilt[page.status]
+
+
+def test_a_pack_without_parts_is_not_asked_for_them(do: Handlers, page: Page) -> None:
+    assert not do.arrive(REQUEST)[page.parts]["visible"]
+    click = gr.EventData(None, {"x": "250", "y": "750"})
+    assert do.take_point(click, "", REQUEST) == {page.parts: gr.update()}

@@ -21,8 +21,8 @@ def manifest(tiny_pack: Path) -> PackManifest:
 
 
 def order(manifest: PackManifest, **fields: Any) -> Order:
-    usual = {"text": "green hair", "method": OPTIMISATION, "seed": 0, "layers": "", "advanced": {}}
-    return read_order(manifest, LAYERS, **{**usual, **fields})
+    usual = {"text": "green hair", "method": OPTIMISATION, "seed": 0, "layers": "", "parts": ""}
+    return read_order(manifest, LAYERS, **{**usual, "advanced": {}, **fields})
 
 
 def test_empty_fields_are_the_packs(manifest: PackManifest) -> None:
@@ -33,9 +33,12 @@ def test_empty_fields_are_the_packs(manifest: PackManifest) -> None:
 
 def test_fields_are_taken_in_the_types_of_the_settings(manifest: PackManifest) -> None:
     advanced = {"steps": 7.0, "lr": 1, "space": "w", "augmentations": 2}
-    made = order(manifest, seed=3.0, layers="0-2", text="a;b", advanced=advanced)
+    made = order(
+        manifest, seed=3.0, layers="0-2", text="a;b", parts=" hair, skin ", advanced=advanced
+    )
     assert (made.seed, made.prompts) == (3, ("a", "b"))
     config = made.config
+    assert made.parts == config.parts == "hair, skin"
     assert (config.steps, config.lr, config.space, config.layers) == (7, 1.0, "w", "0-2")
     assert isinstance(config.steps, int)
 
@@ -51,6 +54,7 @@ def test_fields_are_taken_in_the_types_of_the_settings(manifest: PackManifest) -
         ({"seed": -1}, "seed is -1"),
         ({"seed": 0.5}, "seed is 0.5"),
         ({"seed": float("nan")}, "seed is nan"),
+        ({"parts": "x" * 5000}, "5000 characters, the limit is 4000"),
         ({"layers": f"0-{LAYERS}"}, "layers 0 to 7"),
         ({"layers": "some"}, "layers is 'some'"),
         ({"advanced": {"steps": 100_000}}, "Steps is 100000, it must be a whole number from 0 to"),

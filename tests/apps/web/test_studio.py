@@ -56,7 +56,7 @@ def job_of(stop_after: int | None = None) -> tuple[Job[Stage, EditResult], list[
 
 def order(studio: Studio, text: str = "green hair", method: str = OPTIMISATION) -> Order:
     config = edit_settings(studio.session("tiny").pack.manifest)
-    return Order(text, tuple(text.split(";")), method, 3, "all", config)
+    return Order(text, tuple(text.split(";")), method, 3, "all", "", config)
 
 
 def picture(size: tuple[int, int] = (40, 40)) -> bytes:

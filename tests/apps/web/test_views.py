@@ -13,7 +13,7 @@ from cfclip.apps.web.views import Views
 from cfclip.apps.web.visitors import Visitors
 from cfclip.editors import LatentOptimisationConfig
 
-ORDER = Order("a", ("a",), OPTIMISATION, 0, "all", LatentOptimisationConfig())
+ORDER = Order("a", ("a",), OPTIMISATION, 0, "all", "", LatentOptimisationConfig())
 
 
 @pytest.fixture(scope="module")

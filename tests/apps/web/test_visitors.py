@@ -18,7 +18,7 @@ from cfclip.editors import LatentOptimisationConfig
 from cfclip.errors import InputError
 from cfclip.provenance import inspect_picture
 
-ORDER = Order("<i>;b", ("<i>", "b"), OPTIMISATION, 1, "all", LatentOptimisationConfig())
+ORDER = Order("<i>;b", ("<i>", "b"), OPTIMISATION, 1, "all", "", LatentOptimisationConfig())
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,11 @@ from cfclip.apps.web.visitors import Start, Visitor, Visitors
 from cfclip.embedders import unknown_words
 from cfclip.errors import MEMORY_REMEDY, CfclipError, InputError, out_of_memory
 from cfclip.io import whole_number
+from cfclip.regions import parse_parts
 
 FIRST_SAMPLE = 3
 _TICK_SECONDS = 0.4
+_THOUSAND = 1000
 _BROKEN = "something went wrong here, which is a defect of cfclip; what it was is in the terminal"
 _LOG = logging.getLogger(__name__)
 
@@ -135,6 +137,20 @@ class Handlers:
         """A text was clicked."""
         return {self._page.text: field_of(event, "choice")}
 
+    def take_point(self, event: gr.EventData, parts: Any, request: gr.Request) -> Changes:
+        """The picture was clicked: the part there may be changed, or no longer."""
+
+        def change(visitor: Visitor) -> Changes:
+            start = self._start_of(visitor)
+            if not self._studio.session(start.pack).pack.has_parts:
+                return {self._page.parts: gr.update()}
+            x, y = (whole_number("point", field_of(event, name)) / _THOUSAND for name in "xy")
+            chosen = parse_parts(str(parts or "")[:LONGEST_TEXT])
+            named = {*chosen} ^ {self._studio.part_at(start, x, y)}
+            return {self._page.parts: ", ".join(sorted(named))}
+
+        return self._idle(request, change)
+
     def change_method(self, method: Any, request: gr.Request) -> Changes:
         """Another method was chosen: what it can do, and what it needs to know."""
 
@@ -143,11 +159,13 @@ class Handlers:
 
         return self._idle(request, change)
 
-    def edit(
-        self, request: gr.Request, text: Any, method: Any, seed: Any, layers: Any, *advanced: Any
-    ) -> Iterator[Changes]:
-        """Make an edit, and tell how it goes until it is done."""
+    def edit(self, request: gr.Request, *fields: Any) -> Iterator[Changes]:
+        """Make an edit, and tell how it goes until it is done.
+
+        The fields are those of `read_order`, the advanced settings one by one at the end.
+        """
         page = self._page
+        text, method, seed, layers, parts, *advanced = fields
         names = [each.name for each in SETTINGS]
         try:
             visitor = self._visitors.of(request.session_hash)
@@ -155,15 +173,9 @@ class Handlers:
                 visitor.check_idle()
                 start = self._start_of(visitor)
                 session = self._studio.session(start.pack)
-                order = read_order(
-                    session.pack.manifest,
-                    session.generator.num_ws,
-                    text,
-                    method,
-                    seed,
-                    layers,
-                    dict(zip(names, advanced, strict=True)),
-                )
+                settings = dict(zip(names, advanced, strict=True))
+                manifest, num_ws = session.pack.manifest, session.generator.num_ws
+                order = read_order(manifest, num_ws, text, method, seed, layers, parts, settings)
                 job: EditJob = self._queue.submit(partial(self._studio.edit, start, order))
                 visitor.job = job
         except CfclipError as error:
@@ -221,6 +233,7 @@ class Handlers:
                 page.flags: self._flags(pack, order.text),
                 page.seed: order.seed,
                 page.layers: order.layers,
+                page.parts: order.parts,
                 **dict(zip(page.settings, self._views.settings_of(order), strict=True)),
                 **(self._views.method_fields(pack, order.method) if known else {}),
                 page.method: gr.update(value=order.method) if known else OPTIMISATION,

@@ -69,6 +69,8 @@ class Order:
     """`OPTIMISATION`, or the name of a mapper."""
     seed: int
     layers: str
+    parts: str
+    """Names of those that it may change; empty for what the texts are about."""
     config: LatentOptimisationConfig
 
 
@@ -89,6 +91,7 @@ def read_order(
     method: object,
     seed: object,
     layers: object,
+    parts: object,
     advanced: Mapping[str, Any],
 ) -> Order:
     """The order of the page's fields, which may hold anything: they come from outside.
@@ -96,7 +99,8 @@ def read_order(
     Args:
         manifest: of the pack to edit with.
         num_ws: style inputs of its generator.
-        text, method, seed, layers: the fields of those names; empty layers are all of them.
+        text, method, seed, layers, parts: the fields of those names; empty layers are all of them,
+            empty parts those that the text is about.
         advanced: name of a setting to its field.
 
     Raises:
@@ -104,8 +108,10 @@ def read_order(
     """
     if not isinstance(text, str) or not isinstance(method, str):
         raise InputError("the page and the app do not fit together; load the page again")
-    if len(text) > LONGEST_TEXT:
-        raise InputError(f"the text has {len(text)} characters, the limit is {LONGEST_TEXT}")
+    named = str(parts or "").strip()
+    for field in (text, named):
+        if len(field) > LONGEST_TEXT:
+            raise InputError(f"a text has {len(field)} characters, the limit is {LONGEST_TEXT}")
     prompts = split_prompts(text)
     if not prompts:
         raise InputError("say what the picture shall show, or click an example")
@@ -117,8 +123,9 @@ def read_order(
         each.name: _value(each, advanced.get(each.name)) for each in SETTINGS
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    config = edit_settings(manifest, layers=chosen_layers, **given)
-    return Order(text, prompts, method, _whole("seed", seed, MOST_SEED), chosen_layers, config)
+    config = edit_settings(manifest, layers=chosen_layers, parts=named, **given)
+    number = _whole("seed", seed, MOST_SEED)
+    return Order(text, prompts, method, number, chosen_layers, named, config)
 
 
 def _value(setting: Setting, value: object) -> object:

@@ -26,6 +26,16 @@ element.addEventListener('click', (event) => {
   if (chosen) trigger('click', {choice: chosen.dataset.choice});
 });
 """
+_POINTING = """
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('img')) return;
+  const box = event.target.getBoundingClientRect();
+  const share = (at, from, size) => String(Math.round(1000 * Math.min(1, (at - from) / size)));
+  trigger('click', {x: share(event.clientX, box.left, box.width),
+                    y: share(event.clientY, box.top, box.height)});
+});
+"""
+"""Tells where the picture was clicked, in thousandths of its sides."""
 _SENDING = """
 const field = element.querySelector('input'), zone = element.querySelector('label');
 const say = (text) => { element.querySelector('.cf-problem').textContent = text; };
@@ -78,6 +88,7 @@ class Page:
     sample_seed: gr.Number
     sample: gr.Button
     text: gr.Textbox
+    parts: gr.Textbox
     flags: gr.HTML
     examples: gr.HTML
     edit: gr.Button
@@ -112,7 +123,7 @@ def build_page(limits: Limits) -> Page:
 def _wishes(limits: Limits) -> dict[str, Any]:
     pack = gr.Dropdown(label="Model pack", interactive=True)
     with gr.Row(elem_classes="cf-given"):
-        source = gr.HTML(elem_id="cf-source")
+        source = gr.HTML(js_on_load=_POINTING, elem_id="cf-source")
         with gr.Column(min_width=0):
             upload = gr.HTML(
                 pieces.upload_field(SUFFIXES, limits.upload_bytes),
@@ -133,6 +144,13 @@ def _wishes(limits: Limits) -> dict[str, Any]:
     )
     flags = gr.HTML(js_on_load=_CHOICES, elem_id="cf-flags")
     examples = gr.HTML(js_on_load=_CHOICES, elem_id="cf-examples")
+    parts = gr.Textbox(
+        label="Where may it change?",
+        placeholder="in what the text is about",
+        max_lines=1,
+        visible=False,
+        elem_id="cf-parts",
+    )
     edit = gr.Button("Edit", variant="primary", elem_id="cf-edit")
     stop = gr.Button("Stop and keep what it has", variant="stop", elem_id="cf-stop")
     method = gr.Dropdown(
@@ -162,6 +180,7 @@ def _wishes(limits: Limits) -> dict[str, Any]:
         "sample_seed": sample_seed,
         "sample": sample,
         "text": text,
+        "parts": parts,
         "flags": flags,
         "examples": examples,
         "edit": edit,

@@ -16,6 +16,7 @@ from cfclip.apps.web.visitors import Start
 from cfclip.editing import MAPPER, METHODS, EditResult, OpenedMethod, Session, Source, source_of
 from cfclip.editing import OPTIMISATION as METHOD_OF_PAGE
 from cfclip.editors import EditProgress
+from cfclip.encoders import ProjectionConfig
 from cfclip.errors import CfclipError, CheckpointError, InputError
 from cfclip.images import open_image
 from cfclip.optim import Callback, DescentStep
@@ -145,6 +146,22 @@ class Studio:
         about = f"result of {', '.join(result.prompts)}"
         return Start(pack, result.image, about, make)
 
+    def part_at(self, start: Start, x: float, y: float) -> str:
+        """The part of a picture at a point, from (0, 0) at its upper left to (1, 1).
+
+        Of a picture that was not read yet, which takes a while, it is what the pack's encoder alone
+        makes of it. Raises `InputError` where there is none, or the pack has no parts.
+        """
+        session = self.session(start.pack)
+        source = start.source
+        if source is None:
+            if not session.pack.has_encoder:
+                raise InputError(
+                    "this picture was not read yet; name the parts, or edit it once and then click"
+                )
+            source = session.invert(start.image, ProjectionConfig(steps=0))
+        return session.parts(source).at(x, y)
+
     def edit(self, start: Start, order: Order, job: EditJob) -> EditResult | None:
         """Make an edit; None if it was stopped before there was anything of it.
 
@@ -165,6 +182,8 @@ class Studio:
         method = self.methods(pack).get(order.method)
         if method is None:
             raise InputError(f"there is no mapper {order.method!r} for this pack; choose another")
+        if order.parts:
+            method = method.with_settings(parts=order.parts)
         if order.method in self.mappers(pack) and len(order.prompts) > 1:
             raise InputError("a mapper takes one text at a time; leave out the others")
         return method

@@ -11,6 +11,7 @@ from cfclip.apps.web.studio import Studio
 from cfclip.apps.web.visitors import KeptEdit, Start, Visitor
 from cfclip.editing import edit_settings
 from cfclip.editors import ALL_LAYERS
+from cfclip.packs import Pack
 from cfclip.viewing import changed_share, heat_map
 
 Changes = dict[Any, Any]
@@ -90,8 +91,17 @@ class Views:
                 field: getattr(config, each.name)
                 for field, each in zip(page.settings, SETTINGS, strict=True)
             },
+            page.parts: self._parts_field(session.pack),
             **self.method_fields(pack, OPTIMISATION),
         }
+
+    def _parts_field(self, pack: Pack) -> Any:
+        if not pack.has_parts:
+            return gr.update(value="", visible=False)
+        known = ", ".join(pack.parts().names)
+        return gr.update(
+            value="", visible=True, info=f"Click the picture, or name parts of it: {known}"
+        )
 
     def method_fields(self, pack: str, method: str) -> Changes:
         """What depends on the method: examples, and whether there is anything to set."""

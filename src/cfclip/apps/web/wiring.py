@@ -44,7 +44,8 @@ def connect(blocks: gr.Blocks, page: Page, do: Handlers) -> None:
     for clicked in (page.examples, page.flags):
         clicked.click(do.take_text, None, **every)
     page.method.input(do.change_method, page.method, **every)
-    order = [page.text, page.method, page.seed, page.layers, *page.settings]
+    page.source.click(do.take_point, page.parts, **every)
+    order = [page.text, page.method, page.seed, page.layers, page.parts, *page.settings]
     gr.on(
         [page.edit.click, page.text.submit],
         do.edit,
