@@ -15,6 +15,7 @@ from cfclip.losses.aspects import (
     aspects_loss,
     readings,
     spoken_aspects,
+    spoken_aspects_of_each,
 )
 from cfclip.losses.changes import VISIBLE, changed_pixels_loss
 from cfclip.tensors import unit
@@ -111,6 +112,16 @@ def test_what_a_text_speaks_of_is_read_of_the_text_and_the_rest_of_the_image():
     hair_too, skin = aspect_targets(source, both)
     assert torch.allclose(hair_too, hair)
     assert torch.allclose(skin, readings(OTHER_SKIN[:1], SKIN))
+    each = spoken_aspects_of_each(
+        torch.stack([OTHER_HAIR, OTHER_SKIN, PERSON]), PERSON, [HAIR, SKIN]
+    )
+    assert [[aspect.said is not None for aspect in of] for of in each] == [
+        *([True, False], [False, True], [False, False])
+    ]
+    for one, alone in zip(each[0], only, strict=True):
+        assert (one.said is None) == (alone.said is None)
+        if one.said is not None and alone.said is not None:
+            torch.testing.assert_close(one.said, alone.said)
     last = spoken_aspects(torch.stack([OTHER_HAIR, HAIR[:1].expand_as(PERSON)]), PERSON, [HAIR])
     assert torch.allclose(last[0].said, readings(HAIR[:1], HAIR)[0])
 

@@ -3,6 +3,7 @@ from .aspects import aspects_loss as aspects_loss
 from .aspects import decompose as decompose
 from .aspects import readings as readings
 from .aspects import spoken_aspects as spoken_aspects
+from .aspects import spoken_aspects_of_each as spoken_aspects_of_each
 from .augmentation import RandomPerspective as RandomPerspective
 from .changes import changed_pixels as changed_pixels
 from .changes import changed_pixels_loss as changed_pixels_loss

@@ -91,20 +91,40 @@ def spoken_aspects(
     >>> [each.said is None for each in spoken_aspects(eyes[:1], person, [hair, eyes])]
     [True, False]
     """
-    if not aspects:
-        return ()
     texts = target_texts if target_texts.ndim == 3 else target_texts[None]
-    for each in texts:
+    of_each = spoken_aspects_of_each(texts, source_texts, aspects, threshold)
+    merged = []
+    for of_aspect in zip(*of_each, strict=True):
+        speaking = [each for each in of_aspect if each.said is not None]
+        merged.append((speaking or of_aspect)[-1])
+    return tuple(merged)
+
+
+@torch.no_grad()
+def spoken_aspects_of_each(
+    target_texts: Tensor,
+    source_texts: Tensor,
+    aspects: Sequence[Tensor],
+    threshold: float = SPOKEN,
+) -> tuple[tuple[Aspect, ...], ...]:
+    """What `spoken_aspects` gives for each of many texts `(P, K, dim)` alone, found at once.
+
+    Raises `InputError` as that does.
+    """
+    if not aspects:
+        return ((),) * len(target_texts)
+    for each in target_texts:
         check_text_pair(each, source_texts, aspects[0].shape[1])
-    means = unit(texts.mean(1), _EPS)
+    means = unit(target_texts.mean(1), _EPS)
     known = torch.cat((*aspects, unit(source_texts.mean(0, keepdim=True), _EPS)))
     *weights, _ = decompose(means, known).split([*map(len, aspects), 1], dim=1)
-    spoken = []
+    columns = []
     for aspect, weight in zip(aspects, weights, strict=True):
-        speaking = (weight.sum(1) > threshold).nonzero()
-        said = readings(means[speaking[-1]], aspect)[0] if len(speaking) else None
-        spoken.append(Aspect(aspect, said))
-    return tuple(spoken)
+        speaking, said = (weight.sum(1) > threshold).tolist(), readings(means, aspect)
+        columns.append(
+            [Aspect(aspect, said[p] if speaks else None) for p, speaks in enumerate(speaking)]
+        )
+    return tuple(zip(*columns, strict=True))
 
 
 @torch.no_grad()

@@ -14,7 +14,13 @@ from cfclip.editors import EditTexts, rendered_until, text_tensors
 from cfclip.embedders import Embedder
 from cfclip.errors import InputError, shown
 from cfclip.generators import Generator
-from cfclip.losses import EditTensors, Objective, RandomPerspective, aspect_targets, spoken_aspects
+from cfclip.losses import (
+    EditTensors,
+    Objective,
+    RandomPerspective,
+    aspect_targets,
+    spoken_aspects_of_each,
+)
 from cfclip.tensors import mixed_precision
 from cfclip.training.training_config import TrainingConfig
 
@@ -73,10 +79,9 @@ class MapperObjective:
 
         self._texts = text_tensors(embedder, config, task)
         named = embedder.embed_aspects(tuple(task.aspects.values()), config.aspects)
-        self._aspects = [
-            spoken_aspects(target, self._texts["source_texts"], named)
-            for target in self._texts["target_texts"]
-        ]
+        self._aspects = spoken_aspects_of_each(
+            self._texts["target_texts"], self._texts["source_texts"], named
+        )
 
     @torch.no_grad()
     def look(self, latents: Tensor) -> Look:
