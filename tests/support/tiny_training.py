@@ -15,6 +15,7 @@ from cfclip.training import (
     MapperTrainer,
     Processes,
     RunCallback,
+    TextLearner,
     TrainingConfig,
     sampled_latents,
     train,
@@ -45,9 +46,15 @@ def tiny_trainer(
     """A trainer on sampled latents of a 16 px generator."""
     config, generator = tiny_config(**changes), tiny_generator()
     latents = sampled_latents(generator, config)
-    return MapperTrainer(
-        generator, tiny_embedder(), task, latents, config, start, networks, processes
-    )
+    embedder = tiny_embedder()
+    learner = TextLearner(generator, embedder, task, config, start)
+    return MapperTrainer(generator, embedder, task, latents, config, learner, networks, processes)
+
+
+def text_features(trainer: MapperTrainer) -> Tensor:
+    """What its text mapper reads of each prompt."""
+    assert isinstance(trainer.learner, TextLearner)
+    return trainer.learner.text_features
 
 
 def tiny_run(

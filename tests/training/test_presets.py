@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_models import tiny_embedder
-from tiny_training import TASK, assert_same_mappers, stop_after, tiny_run, tiny_trainer
+from tiny_training import (
+    TASK,
+    assert_same_mappers,
+    stop_after,
+    text_features,
+    tiny_run,
+    tiny_trainer,
+)
 
 from cfclip.editors import BEST, LAST, EditTexts, LatentMapper, load_text_mapper
 from cfclip.errors import InputError
@@ -37,7 +44,7 @@ def test_a_mapper_without_texts_is_the_latent_mapper(tmp_path: Path) -> None:
     plain = LatentMapper(mapper.config)
     plain.load_state_dict(mapper.mapper.state_dict())
     ws = trainer.latents.validation.expand(-1, mapper.config.num_ws, -1)
-    features = trainer.objective.text_features
+    features = text_features(trainer)
     torch.testing.assert_close(mapper.edit(ws, features[0], 0.5), plain.edit(ws, 0.5))
     assert torch.equal(mapper.offset(ws, features), mapper.offset(ws, 5.0 * features))
     # What it learned is not what it began with.
@@ -49,8 +56,8 @@ def test_the_loss_of_styleclip_and_of_the_directional_mapper() -> None:
     for name, clip in (("styleclip-mapper", "global"), ("directional-mapper", "directional")):
         settings = {**asdict(TRAINING_PRESETS[name]), "identity": 0.0, "steps": 2}  # type: ignore[index]
         trainer = tiny_trainer(ONE, **settings)
-        latents, prompts = trainer.batch(0)
-        edited = trainer.mapper.edit(latents, trainer.objective.text_features)
+        latents, prompts, _ = trainer.batch(0)
+        edited = trainer.mapper.edit(latents, text_features(trainer))
         values, images, _ = trainer.objective(latents, edited, prompts, 0, 0, range(len(latents)))
         assert set(values) == {clip, "latent_l2", TOTAL}
         torch.testing.assert_close(values[TOTAL], values[clip] + 0.8 * values["latent_l2"])

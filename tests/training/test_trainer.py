@@ -19,6 +19,7 @@ from tiny_training import (
     cut_after,
     stop_after,
     tensors_of,
+    text_features,
     tiny_config,
     tiny_run,
     tiny_trainer,
@@ -93,7 +94,7 @@ def test_prompts_take_turns_and_latents_are_drawn() -> None:
     trainer = tiny_trainer(task, batch=3)
     turns = Counter(p for step in range(8) for p in trainer.batch(step)[1].tolist())
     assert turns == {0: 6, 1: 6, 2: 6, 3: 6}
-    latents, _ = trainer.batch(0)
+    latents, *_ = trainer.batch(0)
     assert latents.shape == (3, 6, 16)
     known = {row.numpy().tobytes() for row in trainer.latents.training[:, 0]}
     drawn = {w.numpy().tobytes() for step in range(8) for w in trainer.batch(step)[0][:, 0]}
@@ -175,8 +176,8 @@ def test_a_fast_training_is_near_the_exact_one() -> None:
 
 def test_groups_that_are_off_are_not_edited(tmp_path: Path) -> None:
     trainer = tiny_run(tmp_path, steps=1, groups=("coarse",))
-    latents, _ = trainer.batch(0)
-    edited = trainer.averaged.edit(latents, trainer.objective.text_features[0])
+    latents, *_ = trainer.batch(0)
+    edited = trainer.averaged.edit(latents, text_features(trainer)[0])
     assert torch.equal(edited[:, 4:], latents[:, 4:])
     assert not torch.equal(edited[:, :4], latents[:, :4])
     with pytest.raises(InputError, match="a generator with num_ws 6 has coarse, medium"):

@@ -27,6 +27,7 @@ from .linear_fit import penalised_loss as penalised_loss
 from .linear_fit import ridge as ridge
 from .linear_fit import whitening as whitening
 from .linear_text_map import LinearTextMap as LinearTextMap
+from .linear_text_map import LinearTextMapConfig as LinearTextMapConfig
 from .linear_text_map import fused_offset as fused_offset
 from .linear_text_map import load_text_map as load_text_map
 from .linear_text_map import save_text_map as save_text_map
@@ -41,6 +42,11 @@ from .mapper_config import groups_of as groups_of
 from .mapper_editor import MapperEdit as MapperEdit
 from .mapper_editor import choose_prompts as choose_prompts
 from .mapper_layouts import text_mapper_from_released as text_mapper_from_released
+from .open_mapper import OpenMapper as OpenMapper
+from .open_mapper import OpenMapperConfig as OpenMapperConfig
+from .open_mapper import load_open_mapper as load_open_mapper
+from .open_mapper import open_mapper_metadata as open_mapper_metadata
+from .open_mapper import save_open_mapper as save_open_mapper
 from .optimisation_config import ALL_LAYERS as ALL_LAYERS
 from .optimisation_config import Fusion as Fusion
 from .optimisation_config import LatentOptimisationConfig as LatentOptimisationConfig

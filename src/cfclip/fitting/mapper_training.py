@@ -34,6 +34,7 @@ from cfclip.training import (
     MapperTrainer,
     Processes,
     RunCallback,
+    TextLearner,
     TrainingConfig,
     TrainingOutcome,
     latents_from_file,
@@ -227,7 +228,7 @@ def train_mapper(
         task,
         latents,
         config,
-        _first(begun),
+        TextLearner(session.generator, session.embedder, task, config, _first(begun)),
         networks.load(config.weights(), session.device),
         processes,
     )

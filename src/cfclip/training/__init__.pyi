@@ -7,7 +7,14 @@ from .latents import sampled_latents as sampled_latents
 from .latents import shared_latents as shared_latents
 from .latents import split_latents as split_latents
 from .launch import Launch as Launch
+from .learners import Learner as Learner
+from .learners import OpenLearner as OpenLearner
+from .learners import TextLearner as TextLearner
 from .mapper_objective import MapperObjective as MapperObjective
+from .open_texts import LeftOut as LeftOut
+from .open_texts import OpenText as OpenText
+from .open_texts import open_texts as open_texts
+from .open_texts import parse_left_out as parse_left_out
 from .optimizers import make_optimizer as make_optimizer
 from .processes import ALONE as ALONE
 from .processes import Processes as Processes

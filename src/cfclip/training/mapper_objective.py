@@ -34,6 +34,10 @@ class Look:
     images: Tensor
     embeddings: Tensor
 
+    def of(self, rows: Tensor) -> "Look":
+        """Some of them."""
+        return Look(self.images[rows], self.embeddings[rows])
+
 
 class MapperObjective:
     """The loss of edited latents: rendered, seen by CLIP, compared with sources and prompts.
@@ -45,9 +49,6 @@ class MapperObjective:
         task: the prompts, an edit each, of which each latent of a step gets one.
         config: objective, weights and perspectives.
         networks: of the terms that compare images by one, see `Objective`.
-
-    Attributes:
-        text_features: `(P, text_dim)`, raw features of the bare prompts, which mappers take.
 
     Raises:
         InputError: a text that the embedder cannot read, a weight without its network or aspects,
@@ -75,8 +76,6 @@ class MapperObjective:
         self._stop_at = rendered_until(generator, embedder, config)
         self._precision = config.precision
         self._augment = RandomPerspective(config.augmentations, config.distortion)
-        self.text_features = embedder.text_features(task.prompts)
-
         self._texts = text_tensors(embedder, config, task)
         named = embedder.embed_aspects(tuple(task.aspects.values()), config.aspects)
         self._aspects = spoken_aspects_of_each(
@@ -98,6 +97,7 @@ class MapperObjective:
         seed: int,
         step: int,
         identities: Sequence[int],
+        source: Look | None = None,
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """The loss per image, of which no image's depends on the others.
 
@@ -105,12 +105,14 @@ class MapperObjective:
             latents, edited: `(B, num_ws, w_dim)` before and after the edit.
             prompts: `(B,)` int64 on the CPU, the place of each image's prompt in the task.
             seed, step, identities: decide the perspectives, as in `RandomPerspective`.
+            source: what the latents look like before the edit, see `look`;
+                looked at here if not given.
 
         Returns:
             the terms by name, `(B,)` each, `TOTAL` among them and differentiable in `edited`; the
             edited and the source images, `(B, 3, side, side)`, as they were shown to CLIP.
         """
-        source = self.look(latents)
+        source = source or self.look(latents)
         with self._autocast(edited):
             images = self._generator.synthesis(edited, stop_at=self._stop_at).float()
             views = self._embedder.embed_views(self._augment, images, seed, step, identities)

@@ -1,4 +1,4 @@
-"""The training of a text mapper: latents, a prompt for each, and gradients for the mapper alone."""
+"""The training of a mapper: latents, a prompt for each, and gradients for the mapper alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cfclip.editors import BEST, LAST, EditTexts, TextMapper, save_text_mapper
+from cfclip.editors import BEST, LAST, EditTexts
 from cfclip.embedders import Embedder
 from cfclip.errors import InputError
 from cfclip.generators import Generator
@@ -21,9 +21,9 @@ from cfclip.tensors import mixed_seed
 from cfclip.training.average import Average
 from cfclip.training.board import Board
 from cfclip.training.draws import Draws, Purpose
-from cfclip.training.initial import mapper_shape, new_mapper
 from cfclip.training.latents import LatentSets
-from cfclip.training.mapper_objective import TOTAL, MapperObjective
+from cfclip.training.learners import Learner
+from cfclip.training.mapper_objective import TOTAL, Look, MapperObjective
 from cfclip.training.optimizers import Schedule, make_optimizer
 from cfclip.training.processes import ALONE, Processes
 from cfclip.training.runs import CHECKPOINT_SECONDS, Run, RunCallback
@@ -94,25 +94,26 @@ class _Best:
 class MapperTrainer:
     """A mapper in training and all that its checkpoints hold.
 
-    Training, validation and use all edit by `TextMapper.edit`. Prompts are embedded once; each step
-    renders and embeds its sources once.
+    Training, validation and use all edit by the same method of the mapper. Prompts are embedded
+    once; each step renders and embeds its sources once.
 
     Args:
         generator, embedder: on one device, in eval mode, without gradients; never changed.
         task: the prompts.
         latents: what is edited.
         config: the settings.
-        start: an earlier mapper to go on from, which is not changed; new weights if not given.
+        learner: the mapper, and the texts that it reads.
         networks: of the terms that compare images by one, see `MapperObjective`.
         processes: those that share the work of each step.
 
     Attributes:
+        learner: as given.
         mapper: in training.
         averaged: moving average of `mapper` as last validated; what is used and saved.
 
     Raises:
-        InputError: a prompt that cannot be read, a term without its network, a `start` of other
-            sizes or groups, or more processes than latents in a batch.
+        InputError: a prompt that cannot be read, a term without its network, or more processes
+            than latents in a batch.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class MapperTrainer:
         task: EditTexts,
         latents: LatentSets,
         config: TrainingConfig,
-        start: TextMapper | None = None,
+        learner: Learner,
         networks: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
         processes: Processes = ALONE,
     ) -> None:
@@ -139,9 +140,8 @@ class MapperTrainer:
         self._device = generator.w_avg.device
         self._num_ws = generator.num_ws
         self._at_once = generator.images_at_once
-        shape = mapper_shape(generator, embedder, config, start)
-        mapper = new_mapper(shape, config.seed) if start is None else deepcopy(start)
-        self.mapper = mapper.to(self._device).train().requires_grad_(True)
+        self.learner = learner
+        self.mapper = learner.mapper.to(self._device).train().requires_grad_(True)
         self.averaged = deepcopy(self.mapper).eval().requires_grad_(False)
         self.average = Average(self.mapper, config.average)
         self.optimizer = make_optimizer(self.mapper.parameters(), config)
@@ -161,15 +161,14 @@ class MapperTrainer:
             "best": self.best,
         }
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The latents `(B, num_ws, w_dim)` of a step, and the place of each one's prompt `(B,)`.
-
-        Latents are drawn, prompts take turns: over the steps each is used as often.
-        """
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The latents `(B, num_ws, w_dim)` of a step, and the places of each one's prompt and of
+        the text that is read for it, `(B,)` each; see `Learner.draw`."""
         size, known = self.config.batch, len(self.latents.training)
-        rows = torch.randint(known, (size,), generator=self.draws.at(step))
-        prompts = torch.arange(step * size, (step + 1) * size) % len(self.task.prompts)
-        return self._rows(self.latents.training, rows), prompts
+        draws = self.draws.at(step)
+        rows = torch.randint(known, (size,), generator=draws)
+        prompts, texts = self.learner.draw(step, size, draws)
+        return self._rows(self.latents.training, rows), prompts, texts
 
     def compute_gradients(self, step: int) -> dict[str, float]:
         """The gradients of a step, cut to `max_gradient`; returns the terms and their length.
@@ -179,11 +178,9 @@ class MapperTrainer:
         """
         size = self.config.batch
         share = self.processes.share_of(size)
-        latents, prompts = (each[share.start : share.stop] for each in self.batch(step))
-        # A prompt that several latents share has its text codes computed once.
-        distinct, places = prompts.unique(return_inverse=True)
-        codes = self.mapper.text_codes(self.objective.text_features[distinct.to(self._device)])
-        edited = self.mapper.edit(latents, codes[places.to(self._device)])
+        latents, prompts, texts = (each[share.start : share.stop] for each in self.batch(step))
+        source = self._look(latents)
+        edited = self.learner.edit(self.mapper, latents, texts, source)
         seed = mixed_seed(self.config.seed, Purpose.PERSPECTIVES)
         # Images do not influence each other: the gradient of each one's latent is taken in turn,
         # and the features of large ones are not held together.
@@ -192,7 +189,7 @@ class MapperTrainer:
         for rows in torch.arange(len(share)).split(self._at_once):
             identities = [share[row] for row in rows.tolist()]
             part, _, _ = self.objective(
-                latents[rows], leaf[rows], prompts[rows], seed, step, identities
+                latents[rows], leaf[rows], prompts[rows], seed, step, identities, source.of(rows)
             )
             (part[TOTAL].sum() / size).backward()
             parts.append({name: value.detach() for name, value in part.items()})
@@ -226,14 +223,15 @@ class MapperTrainer:
         processes = self.processes if len(held) >= self.processes.count else ALONE
         share = processes.share_of(len(held))
         prompts = torch.arange(len(held)) % len(self.task.prompts)
-        codes = self.averaged.text_codes(self.objective.text_features)
         seed = mixed_seed(self.config.seed, Purpose.VALIDATION_PERSPECTIVES)
         parts: list[dict[str, Tensor]] = []
         shown: list[tuple[Tensor, Tensor]] = []
         for rows in torch.arange(share.start, share.stop).split(self._at_once):
             latents, asked = self._rows(held, rows), prompts[rows]
-            edited = self.averaged.edit(latents, codes[asked.to(self._device)])
-            values, *images = self.objective(latents, edited, asked, seed, 0, rows.tolist())
+            source = self.objective.look(latents)
+            texts = self.learner.texts_of(asked)
+            edited = self.learner.edit(self.averaged, latents, texts, source)
+            values, *images = self.objective(latents, edited, asked, seed, 0, rows.tolist(), source)
             parts.append(values)
             left = _IMAGES_SHOWN - sum(len(each) for each, _ in shown)
             if left > 0:
@@ -253,7 +251,12 @@ class MapperTrainer:
         if self.schedule.extended:
             metadata = {**metadata, EXTENDED: list(self.schedule.extended)}
         with writing(path) as temporary:
-            save_text_mapper(self.averaged, temporary, metadata)
+            self.learner.save(self.averaged, temporary, metadata)
+
+    def _look(self, latents: Tensor) -> Look:
+        """What latents look like before their edit."""
+        parts = [self.objective.look(part) for part in latents.split(self._at_once)]
+        return Look(*(torch.cat([vars(part)[name] for part in parts]) for name in vars(parts[0])))
 
     def _rows(self, latents: Tensor, rows: Tensor) -> Tensor:
         """Some of the latents, `(n, num_ws, w_dim)` on the device."""

@@ -23,7 +23,7 @@ from cfclip.encoders import CORRECTION_STEPS, ProjectionConfig, project
 from cfclip.generators import StyleGAN2
 from cfclip.settings import GivenSettings, Precision
 from cfclip.tensors import seeded
-from cfclip.training import LatentSets, MapperTrainer, TrainingConfig
+from cfclip.training import LatentSets, MapperTrainer, TextLearner, TrainingConfig
 from cfclip_benchmark.speed.random_models import random_embedder, random_generator, random_mapper
 from cfclip_benchmark.speed.speed_plan import FAST, Plan
 
@@ -75,13 +75,10 @@ class SpeedTask:
     def _training(self) -> Steps:
         config = TrainingConfig(**_TRAINING, **self._set(TrainingConfig))
         codes = self._latents[:, :1].cpu()
-        trainer = MapperTrainer(
-            self.generator,
-            random_embedder(self._plan),
-            EditTexts(**_TEXTS),
-            LatentSets(codes, codes[:1], "random"),
-            config,
-        )
+        models, task = (self.generator, random_embedder(self._plan)), EditTexts(**_TEXTS)
+        learner = TextLearner(*models, task, config)
+        latents = LatentSets(codes, codes[:1], "random")
+        trainer = MapperTrainer(*models, task, latents, config, learner)
         numbers = count()
 
         def steps(watch: Watch) -> None:
