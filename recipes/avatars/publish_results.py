@@ -3,8 +3,8 @@
 The text of the page is written by hand; its tables are not: they stand between a line
 `<!-- table NAME -->` and a line `<!-- end -->`, and are written anew from the rows.
 
-A long benchmark is published in pieces: what is published of methods that a folder does not have
-stays, if the same ruler read it.
+A long benchmark is measured in pieces: what is kept beside the page of methods that a folder does
+not have goes into the tables too, if the same ruler read it.
 """
 
 import csv
@@ -51,6 +51,8 @@ from recipes.avatars.results_tables import (
 PAGE = "RESULTS.md"
 _TABLE = re.compile(r"(<!-- table (?P<name>[^ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SHEETS = (figures.EXAMPLES_FILE, figures.EXACT_FILE, figures.FAILED_FILE)
+_FAILED = "failed_colours.md"
+"""Of the pieces: the lines of their methods in that table, which is made of pictures."""
 _SAME_INVERSION = 1e-3
 """Relative difference of two figures of an inversion that rounding explains."""
 
@@ -72,6 +74,8 @@ class PublishResults:
     nothing else, if the page tells of it. Seconds, memory and pictures are then taken from it."""
     docs: Path = Path("docs")
     """Folder to write to."""
+    piece: bool = False
+    """Keep the rows in DOCS/results/pieces and leave the page: there are more methods to come."""
 
     def run(self) -> None:
         """Write."""
@@ -93,22 +97,24 @@ def publish_results(config: PublishResults) -> None:
     models = {name: measured["files"].get(name) for name in pack.mapped_models}
     pack.check_models(config.bench, models, "measure these (cfclip bench)")
     own = _rows(config.bench)
-    earlier = _published(config.docs, own)
+    pieces = config.docs / "results" / "pieces"
+    earlier = _pieces(pieces, own)
+    methods = {row.method for row in earlier}
     rows = tuple(sorted((*earlier, *own), key=_place))
-    summary = summarise_rows(
-        rows,
-        {
-            **_kid(config.docs / "results" / report.CSV_FILE, {row.method for row in earlier}),
-            **_realism(config.bench, own),
-        },
-    )
+    realism = {**_kid(pieces / report.CSV_FILE, methods), **_realism(config.bench, own)}
+    summary = summarise_rows(rows, realism)
+    failed = failed_colours_table(folder, own, pack) + _lines_of(methods, pieces / _FAILED)
+    if config.piece:
+        pieces.mkdir(parents=True, exist_ok=True)
+        write_whole(pieces / RESULTS_FILE, results_text(rows).encode())
+        write_whole(pieces / report.CSV_FILE, report.csv_text(summary).encode())
+        write_whole(pieces / _FAILED, failed.encode())
+        return
     page = config.docs / PAGE
     text = page.read_text(encoding="utf-8")
-    failed = failed_colours_table(folder, own, pack)
     tables = {
         **_tables("bench", rows, summary),
-        "failed-colours": failed
-        + _lines_of({row.method for row in earlier}, text, "failed-colours"),
+        "failed-colours": failed,
         "settings": settings_table(config.tuned),
     }
     beside = {
@@ -140,10 +146,11 @@ def publish_results(config: PublishResults) -> None:
     write_whole(results / report.CSV_FILE, report.csv_text(summary).encode())
     for name, found in beside.items():
         shutil.copyfile(found / RESULTS_FILE, results / f"{name}.csv")
-    shutil.copyfile(config.tuned / TRIALS_FILE, results / TRIALS_FILE)
-    for name in COMPARED:
-        if (found := config.tuned / f"{name}.json").exists():
-            shutil.copyfile(found, results / found.name)
+    if config.tuned.resolve() != results.resolve():  # what is published may be published again
+        shutil.copyfile(config.tuned / TRIALS_FILE, results / TRIALS_FILE)
+        for name in COMPARED:
+            if (found := config.tuned / f"{name}.json").exists():
+                shutil.copyfile(found, results / found.name)
 
 
 def fill_tables(text: str, tables: Mapping[str, str], kept: tuple[str, ...] = ()) -> str:
@@ -172,15 +179,11 @@ def fill_tables(text: str, tables: Mapping[str, str], kept: tuple[str, ...] = ()
     return _TABLE.sub(fill, text)
 
 
-def _lines_of(methods: Container[str], text: str, table: str) -> str:
-    """The lines of some methods in a table of a page.
-
-    >>> page = "<!-- table one -->\\n| method |\\n| ours | 1 |\\n| theirs | 2 |\\n<!-- end -->"
-    >>> _lines_of({"theirs"}, page, "one")
-    '| theirs | 2 |\\n'
-    """
-    found = (each[0] for each in _TABLE.finditer(text) if each["name"] == table)
-    lines = "".join(found).splitlines(keepends=True)
+def _lines_of(methods: Container[str], table: Path) -> str:
+    """The lines of some methods in a file with a table of Markdown."""
+    if not table.exists():
+        return ""
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
     return "".join(line for line in lines if line.strip("| ").split(" | ")[0] in methods)
 
 
@@ -206,13 +209,13 @@ def _tables(name: str, rows: tuple[MeasuredEdit, ...], summary: Summary) -> dict
     }
 
 
-def _published(docs: Path, own: tuple[MeasuredEdit, ...]) -> tuple[MeasuredEdit, ...]:
-    """Published rows of methods that were measured in another piece, by the same ruler.
+def _pieces(folder: Path, own: tuple[MeasuredEdit, ...]) -> tuple[MeasuredEdit, ...]:
+    """Kept rows of methods that were measured in another piece, by the same ruler.
 
     Raises `InputError` where that was of other inversions: two pieces are of one benchmark if pack,
     avatars and inversions are the same.
     """
-    path = docs / RESULTS_FILE
+    path = folder / RESULTS_FILE
     if not path.exists():
         return ()
     methods, rulers = {row.method for row in own}, {row.ruler for row in own}

@@ -85,7 +85,7 @@ def run_benchmark(
         rows = RowLog(folder.rows)
         candidates: list[Candidate] = [*methods]
         if oracle:
-            candidates.insert(0, Oracle(session, benchmark.projection, folder))
+            candidates.insert(0, Oracle(session, benchmark.projection))
         if confined:
             candidates += [Confined(each, rows, session) for each in methods]
         return _run(benchmark, candidates, rows, folder, callback)
@@ -202,9 +202,13 @@ def _measure(
     instruments: Instruments,
     folder: BenchmarkFolder,
 ) -> list[MeasuredEdit]:
-    """The rows of a candidate's answers, whose pictures are written."""
+    """The rows of a candidate's answers, whose pictures are written, and rendered true answers."""
     own = [subjects[case.avatar] for case in cases]
     rows = []
+    for case, subject in zip(cases, own, strict=True):
+        if not folder.truth(case.name).is_file():
+            (picture,) = pil_from_signed(case.truth(subject.original.shape[-1]))
+            write_png(picture, folder.truth(case.name), overwrite=True)
     for case, subject, answer in zip(cases, own, candidate.answer(cases, own), strict=True):
         rows.append(instruments.measure(candidate.name, case, subject, answer))
         (picture,) = pil_from_signed(answer.image)

@@ -14,11 +14,8 @@ from cfclip.editing import Session, edit_request, method_named, open_method
 from cfclip.editors import BatchEdit
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import InputError
-from cfclip.images import write_png
 from cfclip.optim import INTERRUPTED
-from cfclip.tensors import pil_from_signed
 from cfclip_benchmark.avatars import Case, CaseAnswer, Subject
-from cfclip_benchmark.benchmark_folder import BenchmarkFolder
 from cfclip_benchmark.kept_offsets import KeptOffset
 from cfclip_benchmark.measured_edits import ORACLE
 from cfclip_benchmark.memory_use import peak_memory
@@ -45,8 +42,6 @@ class Oracle:
     """Whose models invert."""
     projection: ProjectionConfig
     """How."""
-    folder: BenchmarkFolder
-    """Where the rendered answers are put."""
     name: str = ORACLE
 
     def answer(self, cases: Sequence[Case], subjects: Sequence[Subject]) -> list[CaseAnswer]:
@@ -55,9 +50,7 @@ class Oracle:
         Raises `KeyboardInterrupt` if it was interrupted.
         """
         session, resolution = self.session, self.session.generator.resolution
-        truths = torch.cat([case.truths(resolution)[:1] for case in cases])
-        for case, picture in zip(cases, pil_from_signed(truths), strict=True):
-            write_png(picture, self.folder.truth(case.name), overwrite=True)
+        truths = torch.cat([case.truth(resolution) for case in cases])
         inversion = session.pack.invert(truths, self.projection, session.device)
         answers = []
         for row, subject in enumerate(subjects):

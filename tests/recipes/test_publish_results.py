@@ -99,20 +99,58 @@ def test_tables_and_files_come_from_the_runs(
     publish.run()
     assert (docs / "RESULTS.md").read_text() == text
 
-    # A piece with another method: what is published of the first two stays, beside it.
-    piece = replace(publish, bench=tmp_path / "mappers", ablations=None, mappers=None, again=None)
-    piece.run()
-    methods = ("oracle", "cfclip-optimisation", "logit-text-map", "directional-optimisation")
-    together = read_results(docs / "results.csv")
-    assert tuple(dict.fromkeys(each.method for each in together)) == methods
-    table = (docs / "RESULTS.md").read_text().split("bench-counterfactual -->\n")[1]
-    lines = table.split("<!-- end -->")[0].splitlines()[2:]
-    assert tuple(line.split(" | ")[0].strip("| ") for line in lines) == methods
-    (docs / "results.csv").write_text(
-        results_text([replace(each, inversion_psnr=each.inversion_psnr + 1) for each in together])
+
+@pytest.mark.slow
+def test_a_benchmark_in_pieces(
+    tiny_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CFCLIP_PACKS", str(tiny_pack.parent))
+    (tmp_path / "prompts.toml").write_text(PROMPTS_WITH_CONTROL)
+    docs, pieces = tmp_path / "docs", tmp_path / "docs" / "results" / "pieces"
+    docs.mkdir()
+    page = "".join(
+        f"<!-- table {name} -->\n{text}<!-- end -->\n"
+        for name, text in (("bench-counterfactual", ""), ("mappers-control", "kept\n"))
     )
+    (docs / "RESULTS.md").write_text(page)
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    (tuned / "trials.jsonl").touch()
+
+    def published(method: str, *options: str, piece: bool = False) -> PublishResults:
+        out = tmp_path / method
+        command = (
+            "bench",
+            "--pack",
+            "tiny",
+            "--prompts",
+            str(tmp_path / "prompts.toml"),
+            "--quick",
+        )
+        assert main([*command, "--out", str(out), "--methods", method, *options]) == 0
+        return PublishResults(out, tuned, docs=docs, piece=piece)
+
+    published("directional-optimisation", piece=True).run()
+    assert (docs / "RESULTS.md").read_text() == page
+    assert not (docs / "results.csv").exists()
+    last = published("cfclip-optimisation", "--without-oracle")
+    last.run()
+    methods = ("oracle", "cfclip-optimisation", "directional-optimisation")
+    rows = read_results(docs / "results.csv")
+    assert tuple(dict.fromkeys(row.method for row in rows)) == methods
+    lines = (docs / "RESULTS.md").read_text().split("<!-- end -->")[0].splitlines()[3:]
+    assert tuple(line.split(" | ")[0].strip("| ") for line in lines) == methods
+    assert "kept" in (docs / "RESULTS.md").read_text()
+
+    kept = read_results(pieces / "results.csv")
+    other = [replace(row, inversion_psnr=row.inversion_psnr + 1.0) for row in kept]
+    (pieces / "results.csv").write_text(results_text(other))
     with pytest.raises(InputError, match="remove its rows, they are of another benchmark"):
-        piece.run()
+        last.run()
+    (pieces / "results.csv").write_text(results_text([replace(row, ruler=1) for row in kept]))
+    last.run()
+    rows = read_results(docs / "results.csv")
+    assert tuple(dict.fromkeys(row.method for row in rows)) == ("cfclip-optimisation",)
 
 
 def test_a_table_that_nobody_knows() -> None:

@@ -36,9 +36,9 @@ class Bench(BenchWork):
     """Measure every method once more, as METHOD-confined: its edits confined to the parts that the
     prompts are about. No edit is made again."""
 
-    oracle: bool = True
-    """Measure the true answers too, inverted: nobody can be better. It is the same in every piece
-    of a benchmark."""
+    without_oracle: bool = False
+    """Leave out the true answers, inverted, which no method can beat: where another piece of the
+    benchmark has them."""
 
     judge_clip: Path | None = None
     """Folder of a CLIP that no method sees, laid out as that of a pack; the shipped judge if not
@@ -63,7 +63,9 @@ class Bench(BenchWork):
                     f"there is no folder {self.tuned}; give one that cfclip tune has written"
                 )
             methods = [method.tuned(self.tuned) for method in methods]
-        measured = self.measured("bench", benchmark, methods, self.oracle, self.confined)
+        measured = self.measured(
+            "bench", benchmark, methods, not self.without_oracle, self.confined
+        )
         if measured is None:
             return INTERRUPTED
         folder, _, outcome = measured

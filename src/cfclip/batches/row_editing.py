@@ -27,11 +27,12 @@ from cfclip.editing import (
     circumstances,
     sample_origin,
 )
-from cfclip.editors import OnePassEditor
+from cfclip.editors import Confinement, OnePassEditor
 from cfclip.encoders import ProjectionConfig
 from cfclip.errors import RECOVERABLE, CheckpointError, PackError, failure_line
 from cfclip.optim import COMPLETED
 from cfclip.provenance import Marking, encode_picture, provenance_of
+from cfclip.regions import ChosenRegion
 from cfclip.settings import EditSettings
 from cfclip.tensors import pil_from_signed
 
@@ -161,7 +162,7 @@ class RowEditor:
             return [[start] for start in starts]
         groups: dict[int, list[_Start]] = {}
         for start in starts:
-            editor, _ = self._codes(start.row.text)
+            editor, *_ = self._codes(start.row.text)
             groups.setdefault(id(editor), []).append(start)
         return groups.values()
 
@@ -208,21 +209,23 @@ class RowEditor:
         latents = inverted.latents.to(self._session.device)
         return _Start(row, latents, _FILE_ORIGIN, psnr, inverted.warnings)
 
-    def _text_codes(self, text: str) -> tuple[OnePassEditor, Tensor]:
-        """What edits by a text, and what the text is to it. Raises `InputError` for a text that it
-        cannot read or does not know."""
+    def _text_codes(self, text: str) -> tuple[OnePassEditor, Tensor, ChosenRegion]:
+        """What edits by a text, what the text is to it, and where it may change a picture. Raises
+        `InputError` for a text that it cannot read or does not know."""
         texts = self._session.check_edit(self._method, text)
         editor = self._method.editor_of(texts.prompts)
         assert isinstance(editor, OnePassEditor)
         with torch.no_grad():
-            return editor, editor.read(texts)
+            return editor, editor.read(texts), editor.choose_region(texts)
 
     @torch.inference_mode()
     def _move(self, starts: Sequence[_Start]) -> list[Outcome]:
         filled = self._filled(starts)
         latents = torch.stack([start.latents for start in filled])
-        editor, _ = self._codes(starts[0].row.text)
-        codes = torch.cat([self._codes(start.row.text)[1] for start in filled])
+        editors, read, regions = zip(
+            *(self._codes(start.row.text) for start in filled), strict=True
+        )
+        editor, codes = editors[0], torch.cat(read)
         for place, start in enumerate(starts):
             reason = editor.stop_reason(codes[place : place + 1])
             if reason != COMPLETED:
@@ -230,7 +233,8 @@ class RowEditor:
         offset = editor.offset(latents, codes)
         strengths = latents.new_tensor([start.row.strength for start in filled])
         factors = strengths.reshape(-1, *[1] * (offset.ndim - 1))
-        pictures = pil_from_signed(editor.space_of(latents).render(factors * offset))
+        confinement = Confinement.of_each(editor.space_of(latents), regions, editor.parts)
+        pictures = pil_from_signed(confinement.render(factors * offset))
         return [
             self._outcome(start, picture, None)
             for start, picture in zip(filled[: len(starts)], pictures, strict=False)

@@ -1,11 +1,13 @@
 """Rendering of edits that are confined: a blend of the source and of the edit, and nothing else."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from cfclip.editors.spaces import LatentSpace
-from cfclip.regions import EVERYWHERE, ChosenRegion, Parts, Region, Sight
+from cfclip.regions import EVERYWHERE, ChosenRegion, Parts, Region, RegionOfEach, Sight
 
 
 class Confinement:
@@ -40,6 +42,20 @@ class Confinement:
         self.mask = mask
         self._region: Region | None = choice.open(parts)
         self._sources: dict[int | None, Sight] = {}
+
+    @classmethod
+    def of_each(
+        cls, space: LatentSpace, choices: Sequence[ChosenRegion], parts: Parts | None = None
+    ) -> "Confinement":
+        """With a region of its own for each picture, all of which are rendered at once.
+
+        Raises `InputError` for a choice of parts that there are not.
+        """
+        opened = {choice: choice.open(parts) for choice in dict.fromkeys(choices)}
+        made = cls(space)
+        if any(region is not None for region in opened.values()):
+            made._region = RegionOfEach([opened[choice] for choice in choices])
+        return made
 
     def without_images(self) -> "Confinement":
         """The same without the source images, if rendering does not need them."""

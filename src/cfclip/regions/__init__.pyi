@@ -13,5 +13,6 @@ from .parts_config import PartsFitConfig as PartsFitConfig
 from .region import ChangedRegion as ChangedRegion
 from .region import PartsRegion as PartsRegion
 from .region import Region as Region
+from .region import RegionOfEach as RegionOfEach
 from .region import Sight as Sight
 from .region import parts_mask as parts_mask

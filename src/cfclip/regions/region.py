@@ -1,6 +1,7 @@
 """Regions: where an edit of a batch of pictures may act, seen from before and after it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,12 @@ class Sight:
     """`(batch, 3, side, side)`."""
     likeness: Tensor | None
     """To each part, as `Parts.likeness` gives it, if the region looks at it."""
+
+    def of(self, rows: Sequence[int]) -> "Sight":
+        """Of some of them."""
+        places = list(rows)
+        likeness = None if self.likeness is None else self.likeness[places]
+        return Sight(self.images[places], likeness)
 
 
 class Region(ABC):
@@ -83,6 +90,28 @@ class PartsRegion(Region):
             parts_mask(source.likeness, self.chosen, side),
             parts_mask(edited.likeness, self.chosen, side),
         )
+
+
+class RegionOfEach(Region):
+    """A region of its own for each picture of a batch, or the whole picture.
+
+    Args:
+        regions: in the order of the pictures; the same one may be there often. None is the whole
+            picture.
+    """
+
+    def __init__(self, regions: Sequence[Region | None]) -> None:
+        self.regions = tuple(regions)
+        known = (each.parts for each in self.regions if each is not None)
+        self.parts = next((parts for parts in known if parts is not None), None)
+
+    def mask(self, source: Sight, edited: Sight) -> Tensor:
+        side = edited.images.shape[-1]
+        found = edited.images.new_ones(len(self.regions), 1, side, side)
+        for region in dict.fromkeys(each for each in self.regions if each is not None):
+            rows = [row for row, each in enumerate(self.regions) if each is region]
+            found[rows] = region.mask(source.of(rows), edited.of(rows))
+        return found
 
 
 @torch.no_grad()

@@ -43,6 +43,10 @@ class Case:
         """Short and plain, for files."""
         return case_name(self.edit.prompt, self.avatar)
 
+    def truth(self, resolution: int) -> Tensor:
+        """The typical true answer, rendered: `(1, 3, side, side)`."""
+        return pictures(self.edit.true_answers(self.record)[:1], resolution)
+
     def truths(self, resolution: int) -> Tensor:
         """Every true answer, rendered, the typical one first: `(answers, 3, side, side)`."""
         return pictures(self.edit.true_answers(self.record), resolution)
