@@ -3,6 +3,8 @@
 Of two samples, parts of one are put into the other. An aspect is about the parts that make CLIP
 read it as in the first, and that take little room: all of the picture would, but says nothing. A
 part is called by what the texts of its aspect have in common: "red hair" and "blue hair" name hair.
+Aspects of one name are about the same: the shape of hair, of which a picture with another's hair
+before its own background says little, is about the parts that the colour of hair tells.
 """
 
 from collections import Counter
@@ -22,6 +24,9 @@ _GAIN = 0.02
 """What a further part has to explain of an aspect at least, beyond its share of the picture."""
 _NAMED = 0.3
 """Share of an aspect that a part explains alone, to be called by it too."""
+_AS_GOOD = 0.95
+"""Share of what the parts of an aspect are worth that another part is worth alone, to belong to
+them: the two lips of a mouth."""
 _ARTICLES = {"a", "an", "the"}
 
 
@@ -51,10 +56,14 @@ def named_parts(
         alone[name] = [exchange.explained(name, frozenset({p})) for p in range(len(parts.names))]
         advance()
     words = {name: common_words(texts) or _plain(name) for name, texts in aspects.items()}
+    about = {
+        word: {part for name in aspects if words[name] == word for part in chosen[name]}
+        for word in words.values()
+    }
     order = sorted(aspects, key=lambda name: -exchange.worth(name, frozenset(chosen[name][:1])))
     firsts = [(words[name], chosen[name][0]) for name in order if chosen[name]]
     names = part_names(firsts, {words[name]: alone[name] for name in aspects}, len(parts.names))
-    told = {aspect: tuple(names[p] for p in sorted(own)) for aspect, own in chosen.items()}
+    told = {name: tuple(names[p] for p in sorted(about[words[name]])) for name in aspects}
     config = replace(parts.config, names=names, aspects=told)
     named = Parts(config).to(parts.centroids.device)
     named.centroids.copy_(parts.centroids)
@@ -98,9 +107,28 @@ class _Exchange:
         return self.explained(aspect, own) - self._exchanged(own)[1]
 
     def chosen(self, aspect: str) -> tuple[int, ...]:
-        """The parts that are worth most to an aspect, found one by one, the best first."""
-        own: tuple[int, ...] = ()
-        reached = 0.0
+        """The parts that are worth most to an aspect, the best first, and those as good alone.
+
+        They are found one by one, from the part on that is worth most and from the one that
+        explains most, which another may complete.
+        """
+        every = range(len(self._parts.names))
+        alone = {part: self.worth(aspect, frozenset({part})) for part in every}
+        starts = {
+            max(every, key=lambda part: alone[part]),
+            max(every, key=lambda part: self.explained(aspect, frozenset({part}))),
+        }
+        grown = [self._grown(aspect, start) for start in sorted(starts)]
+        best = max(grown, key=lambda own: self.worth(aspect, frozenset(own)))
+        reached = self.worth(aspect, frozenset(best))
+        if reached < _GAIN:
+            return ()
+        as_good = (part for part in every if alone[part] >= _AS_GOOD * reached)
+        return (*best, *(part for part in as_good if part not in best))
+
+    def _grown(self, aspect: str, start: int) -> tuple[int, ...]:
+        """A part with others, as long as one makes them worth more."""
+        own, reached = (start,), self.worth(aspect, frozenset({start}))
         while others := [p for p in range(len(self._parts.names)) if p not in own]:
             worth = {part: self.worth(aspect, frozenset({*own, part})) for part in others}
             best = max(worth, key=lambda part: worth[part])
