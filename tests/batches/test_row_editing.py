@@ -16,9 +16,11 @@ from cfclip.batches.rows import Place, Row
 from cfclip.batches.shards import read_shard
 from cfclip.editing import Session
 from cfclip.errors import CheckpointError, PackError
+from cfclip.fitting import fit_parts, keep_parts
 from cfclip.images import read_xmp
 from cfclip.provenance import COMPOSED, GENERATED
 from cfclip.provenance.xmp import read_packet
+from cfclip.regions import Parts, PartsFitConfig
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,34 @@ def test_it_is_the_edit_that_apply_makes(editor: RowEditor, tiny_pack: Path, run
     assert made(editor, rows) == {
         row.name: result.image.tobytes() for row, result in zip(rows, results, strict=True)
     }
+
+
+def test_each_row_is_confined_by_its_own_text(
+    tiny_pack_copy: Path, run: Path, tmp_path: Path
+) -> None:
+    session = Session.open(tiny_pack_copy)
+    fitted = fit_parts(session, PartsFitConfig(images=16))
+    names = fitted.parts.names
+    # The aspects of the tiny pack's random CLIP say nothing: hair is the first part, skin the last.
+    about = {"hair": names[:1], "skin": names[-1:]}
+    parts = Parts(replace(fitted.parts.config, aspects=about))
+    parts.centroids.copy_(fitted.parts.centroids)
+    pack = keep_parts(session.pack, replace(fitted, parts=parts.eval()))
+    session = Session(pack, session.device)
+    texts = ("green hair", "blue skin")
+    found = made(
+        RowEditor(job_of(tiny_pack_copy, run, tmp_path)), rows_of("sample:0-1", texts=texts)
+    )
+    sources = session.sample(2, 0)
+    alone = [session.apply(run, sources, text) for text in texts]
+    regions = {str(result.record["region"]) for results in alone for result in results}
+    assert regions != {str({"name": "off", "parts": ()})}
+    pictures = {result.image.tobytes() for results in alone for result in results}
+    for name, picture in found.items():
+        differences = [
+            max(abs(a - b) for a, b in zip(picture, each, strict=True)) for each in pictures
+        ]
+        assert min(differences) <= 1, name  # rendered in a batch, and alone
 
 
 def test_strength_zero_is_the_source(editor: RowEditor, tiny_pack: Path) -> None:
