@@ -8,7 +8,7 @@ from tiny_training import tiny_config
 from cfclip.editing import METHODS, OpenedMethod, Session, open_method
 from cfclip.editors import ChannelFitConfig, save_channel_statistics
 from cfclip.fitting import find_latents, fit_channels, train_mapper
-from cfclip.training import TrainingConfig
+from cfclip.training import OpenText, TrainingConfig, open_texts
 
 GREEN, BLUE = "green hair", "blue skin"
 FEW = {"steps": 2, "augmentations": 1}
@@ -19,11 +19,16 @@ def make_method_files(pack: Path, folder: Path) -> Path:
     session = Session.open(pack)
     latent = {"mapper": "latent", "steps": 2}
 
-    def train(name: str, prompts: tuple[str, ...], config: TrainingConfig) -> None:
+    def train(
+        name: str, prompts: tuple[str, ...] | tuple[OpenText, ...], config: TrainingConfig
+    ) -> None:
         latents = find_latents(session, config).sets
         train_mapper(session, prompts, latents, folder / name, config)
 
     train("text", (GREEN, BLUE), tiny_config(steps=2))
+    manifest = session.pack.manifest
+    texts = open_texts(manifest.aspects, manifest.source_text, manifest.templates, pairs=2)
+    train("open", texts, tiny_config(steps=2, mapper="open", optimizer="adamw", lr=1e-2))
     for name, objective in (("styleclip", "global"), ("directional", "directional")):
         train(f"{name}-green", (GREEN,), tiny_config(objective=objective, **latent))
     train("styleclip-blue", (BLUE,), tiny_config(objective="global", **latent))
@@ -38,6 +43,7 @@ def files(name: str, folder: Path) -> tuple[Path, ...]:
     """What a method takes of them."""
     taken = {
         "mapper": ("text",),
+        "instant": ("open",),
         "cfclip-mapper": ("text",),
         "styleclip-mapper": ("styleclip-green", "styleclip-blue"),
         "directional-mapper": ("directional-green",),

@@ -35,6 +35,7 @@ DEFAULT_PRESET: "TrainingPreset" = "pack"
 _SAFETENSORS = ".safetensors"
 _PACK_OPTION = "--pack"
 _PRESET_OPTION = "--preset"
+_OPEN_OPTION = "--open"
 _METHOD_OPTION = "--method"
 _DEVICE_OPTION = "--device"
 _FAST_OPTION = "--fast"
@@ -285,8 +286,10 @@ def training_in(arguments: Sequence[str]) -> "TrainingConfig":
     """
     from cfclip.training import TRAINING_PRESETS, TrainingConfig
 
-    presets = {str(name): name for name in TRAINING_PRESETS}
+    presets: dict[str, TrainingPreset] = {str(name): name for name in TRAINING_PRESETS}
     preset = presets.get(_value_in(arguments, _PRESET_OPTION) or "", DEFAULT_PRESET)
+    if _OPEN_OPTION in takewhile(lambda each: each != "--", arguments):
+        preset = "open"
     manifest = _manifest(pack_in(arguments))
     if manifest is None:
         return TRAINING_PRESETS.get(preset, TrainingConfig())

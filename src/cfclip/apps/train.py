@@ -17,13 +17,15 @@ from cfclip.apps.options import (
 )
 from cfclip.apps.tasks import check_texts, summarise
 from cfclip.encoders import ProjectionConfig
+from cfclip.errors import InputError
 from cfclip.photos import FaceConfig
+from cfclip.settings import check_number
 from cfclip.training import TrainingConfig, TrainingPreset
 
 if TYPE_CHECKING:
     from cfclip.editing import Session
     from cfclip.fitting import TrainedMapper, TrainingLatents
-    from cfclip.training import Processes, Prompts
+    from cfclip.training import OpenText, Processes, Prompts
 
 _INVERSIONS = "inversions"
 
@@ -45,6 +47,17 @@ class Train(OnPack, FastOption):
 
     texts: Path | None = None
     """File with such texts, one a line."""
+
+    open: bool = False
+    """Train a mapper of any text (--preset open): it learns what the pack's aspects can say, each
+    value and pairs of them, in many wordings. cfclip edit --method instant --files OUT uses it."""
+
+    pairs: int = 300
+    """With --open, pairs of values that are learned, of those that there are."""
+
+    leave_out: Path | None = None
+    """With --open, file of values that no text shall have, one a line, or two joined by " + " that
+    shall not come together."""
 
     preset: TrainingPreset = DEFAULT_PRESET
     """Whose settings are the defaults of those below: the pack's, or those of a published method
@@ -85,20 +98,26 @@ class Train(OnPack, FastOption):
         from cfclip.training import gather_prompts
 
         check_texts(self.text)
-        given = gather_prompts(self.text, self.texts)
+        given = None if self.settings.mapper == "open" else gather_prompts(self.text, self.texts)
+        if given is None and (self.text or self.texts):
+            raise InputError(
+                "an open mapper learns the texts of the pack's aspects; leave out --text and "
+                "--texts, or --open"
+            )
 
         from cfclip.training import joined
 
         with joined(self.device) as (processes, device):
             return self._run(given, processes, device)
 
-    def _run(self, given: "Prompts", processes: "Processes", device: str) -> int:
+    def _run(self, given: "Prompts | None", processes: "Processes", device: str) -> int:
         console = self.console
         from cfclip.features import NetworkFiles
         from cfclip.fitting import check_training, train_mapper
         from cfclip.io import alone_in
 
         session = self.open_session(device)
+        prompts = self._open_texts(session) if given is None else given.prompts
         identity = self.identity_network
         if identity is None and self.settings.identity:
             identity = session.pack.identity_file
@@ -107,14 +126,14 @@ class Train(OnPack, FastOption):
             with alone_in(self.out):
                 warnings = check_training(
                     session,
-                    given.prompts,
+                    prompts,
                     self.out,
                     self.settings,
                     self.start,
                     self.resume,
                     networks,
                 )
-            for warning in (*given.warnings, *warnings):
+            for warning in (*(given.warnings if given else ()), *warnings):
                 console.warning(warning)
         processes.agree()  # before work that may take hours
         latents = self._latents(session, processes)
@@ -123,7 +142,7 @@ class Train(OnPack, FastOption):
         with watched_run(console, self.out.name or "training") as watch:
             trained = train_mapper(
                 session,
-                given.prompts,
+                prompts,
                 latents.sets,
                 self.out,
                 self.settings,
@@ -142,6 +161,26 @@ class Train(OnPack, FastOption):
             )
             return INTERRUPTED
         return summarise(console, latents.failures, latents.pictures)
+
+    def _open_texts(self, session: "Session") -> "tuple[OpenText, ...]":
+        """What an open mapper learns, of the pack's aspects."""
+        from cfclip.io import named, parse_lines
+        from cfclip.training import open_texts, parse_left_out
+
+        check_number("pairs", self.pairs, 0)
+        manifest, left_out = session.pack.manifest, None
+        if self.leave_out is not None:
+            lines = [text for _, text in parse_lines(self.leave_out, str)]
+            with named(self.leave_out):
+                left_out = parse_left_out(lines, manifest.aspects)
+        return open_texts(
+            manifest.aspects,
+            manifest.source_text,
+            manifest.templates,
+            left_out,
+            self.pairs,
+            self.settings.seed,
+        )
 
     def _latents(self, session: "Session", processes: "Processes") -> "TrainingLatents | None":
         """Those that the first process finds, for all; None after Ctrl-C."""

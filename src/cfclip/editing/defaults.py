@@ -63,15 +63,16 @@ def training_settings(
 ) -> "TrainingConfig":
     """Settings of a training for a pack, then what `config` gives, then `overrides`.
 
-    The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it; a published
-    method stays as it was published.
+    The preset `pack` is CF-CLIP's with the pack's `[defaults.training]` laid over it, `open` the
+    same for an open mapper; a published method stays as it was published.
 
     Raises `InputError` for an unknown or unfit override, `PackError` for such a default.
     """
-    from cfclip.training import TRAINING_PRESETS, TrainingConfig
+    from cfclip.training import OPEN_SETTINGS, TRAINING_PRESETS, TrainingConfig
 
     own = manifest.defaults.training
-    defaults = own if preset == "pack" else asdict(TRAINING_PRESETS[preset])
+    of_pack = {"pack": own, "open": {**own, **OPEN_SETTINGS}}
+    defaults = of_pack[preset] if preset in of_pack else asdict(TRAINING_PRESETS[preset])
     return layered_settings(TrainingConfig, manifest.name, defaults, _given(config), overrides)
 
 

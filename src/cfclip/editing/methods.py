@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OPTIMISATION = "optimisation"
 """The method that edits if none is named."""
 MAPPER = "mapper"
+INSTANT = "instant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +219,15 @@ _ROWS = (
         of_pack=True,
         most_files=1,
         takes="a run of `cfclip train`, a mapper, or a released checkpoint",
+    ),
+    Method(
+        name=INSTANT,
+        summary="moves pictures in one pass, by any text, with the pack's open mapper",
+        settings="cfclip.editors.mapper_config:MapperEditConfig",
+        editor="cfclip.editing.opened_methods:instant",
+        of_pack=True,
+        most_files=1,
+        takes="a run of `cfclip train --open`, or an open mapper; the pack's if not given",
     ),
     _optimising(
         name="cfclip-optimisation",

@@ -17,6 +17,8 @@ from cfclip.editors import (
     EditRequest,
     EditTexts,
     LatentOptimisation,
+    OpenMapperEdit,
+    mapper_file,
     parse_layers,
 )
 from cfclip.embedders import check_prompt
@@ -275,6 +277,14 @@ def _networks(opening: Opening) -> dict[str, nn.Module]:
     from cfclip.features import NetworkFiles
 
     return NetworkFiles(**dict(zip(needed, files, strict=True))).load(weights, opening.device)
+
+
+def instant(opening: Opening) -> list[Editor]:
+    """The open mapper of the pack, or that of a run or file."""
+    file = mapper_file(opening.files[0]) if opening.files else None
+    mapper = opening.pack.open_mapper(opening.device, file)
+    origin = None if file is None else file_origin(file)  # records name the pack anyway
+    return [OpenMapperEdit(*opening.models, mapper, opening.config, origin)]
 
 
 def global_directions(opening: Opening) -> list[Editor]:

@@ -42,6 +42,7 @@ from .mapper_config import groups_of as groups_of
 from .mapper_editor import MapperEdit as MapperEdit
 from .mapper_editor import choose_prompts as choose_prompts
 from .mapper_layouts import text_mapper_from_released as text_mapper_from_released
+from .open_editor import OpenMapperEdit as OpenMapperEdit
 from .open_mapper import OpenMapper as OpenMapper
 from .open_mapper import OpenMapperConfig as OpenMapperConfig
 from .open_mapper import load_open_mapper as load_open_mapper

@@ -23,7 +23,7 @@ Gate, out and the blocks begin at zero: a new one does what the linear map does.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cfclip.embedders import Embedder
 from cfclip.errors import InputError
+from cfclip.generators import Generator
 from cfclip.io import (
     ModelFormat,
     build,
@@ -65,6 +67,10 @@ class OpenMapperConfig(CheckedSettings):
 
     blocks: int = number(4, 1, _MOST_BLOCKS)
     """Residual blocks."""
+
+    models: Mapping[str, str] = field(default_factory=dict)
+    """File name to SHA-256 of the generator and embedder it was trained for, see
+    `Pack.mapped_models`."""
 
 
 class _Block(nn.Module):
@@ -125,6 +131,16 @@ class OpenMapper(nn.Module):
             for own, given in zip((self.guess.weight, self.guess.bias), text_map, strict=True):
                 own.copy_(given)
         return self
+
+    def check_fits(self, generator: Generator, embedder: Embedder) -> None:
+        """Raise `InputError` unless the mapper is for this generator and embedder, by size."""
+        found = (self.config.w_dim, self.config.text_dim)
+        expected = (generator.w_dim, embedder.dim)
+        if found != expected:
+            raise InputError(
+                f"the open mapper has (w_dim, text_dim) {found}, these models need {expected}; "
+                "train one for them (cfclip train --open)"
+            )
 
     def codes(self, texts: Tensor, source: Tensor) -> Tensor:
         """What the texts of an edit are to `forward`, `(batch, text_dim + w_dim)`.

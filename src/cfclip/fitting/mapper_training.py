@@ -30,8 +30,11 @@ from cfclip.training import (
     CHECKPOINT,
     CHECKPOINT_SECONDS,
     LatentSets,
+    Learner,
     MapperObjective,
     MapperTrainer,
+    OpenLearner,
+    OpenText,
     Processes,
     RunCallback,
     TextLearner,
@@ -137,7 +140,7 @@ def find_latents(
 
 def check_training(
     session: Session,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | Sequence[OpenText],
     out: str | Path,
     config: TrainingConfig,
     start: str | Path | None = None,
@@ -158,12 +161,25 @@ def check_training(
     """
     config = training_settings(session.pack.manifest, config=config)
     _check_folder(Path(out), resume)
+    if config.mapper == "open":
+        _check_open(prompts, start)
     task, begun = _task(session, prompts), _begun(session, start)
     generator, embedder = session.generator, session.embedder
     terms = networks.load(config.weights(), session.device)
     MapperObjective(generator, embedder, task, config, terms)
-    mapper_shape(generator, embedder, config, _first(begun))
+    if config.mapper != "open":
+        mapper_shape(generator, embedder, config, _first(begun))
     return _warnings(session, task, begun)
+
+
+def _check_open(prompts: Sequence[str] | Sequence[OpenText], start: str | Path | None) -> None:
+    if start is not None:
+        raise InputError("an open mapper starts from the pack's text map; leave out --start")
+    if not all(isinstance(each, OpenText) for each in prompts):
+        raise InputError(
+            "an open mapper learns the texts of the pack's aspects, no others; leave out --text "
+            "(cfclip train --open)"
+        )
 
 
 def _check_folder(out: Path, resume: bool) -> None:
@@ -179,7 +195,7 @@ def _check_folder(out: Path, resume: bool) -> None:
 
 def train_mapper(
     session: Session,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | Sequence[OpenText],
     latents: LatentSets,
     out: str | Path,
     config: TrainingConfig | None = None,
@@ -191,11 +207,12 @@ def train_mapper(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     processes: Processes = ALONE,
 ) -> TrainedMapper:
-    """Train one text mapper for one or several prompts.
+    """Train one mapper for one or several prompts, or for any.
 
     Args:
         session: whose pack the mapper is for.
-        prompts: each an edit of its own, each once.
+        prompts: each an edit of its own, each once; of an open mapper the texts that it learns, of
+            `open_texts`.
         latents: as `find_latents` gives them.
         out: folder of the run, made if needed; see `cfclip.training.trainer.train`.
         config: the settings; what it was made with goes over the pack's defaults.
@@ -228,7 +245,7 @@ def train_mapper(
         task,
         latents,
         config,
-        TextLearner(session.generator, session.embedder, task, config, _first(begun)),
+        _learner(session, task, config, prompts, latents, _first(begun)),
         networks.load(config.weights(), session.device),
         processes,
     )
@@ -250,6 +267,23 @@ def train_mapper(
         )
     file = out / (BEST if outcome.best_step is not None else LAST)
     return TrainedMapper(file, outcome, warnings)
+
+
+def _learner(
+    session: Session,
+    task: EditTexts,
+    config: TrainingConfig,
+    prompts: Sequence[str] | Sequence[OpenText],
+    latents: LatentSets,
+    first: TextMapper | None,
+) -> Learner:
+    models = (session.generator, session.embedder, task, config)
+    if config.mapper != "open":
+        return TextLearner(*models, first)
+    pack = session.pack
+    texts = [each for each in prompts if isinstance(each, OpenText)]
+    text_map = pack.text_map(session.device) if pack.has_text_map else None
+    return OpenLearner(*models, texts, latents.training, text_map, pack.mapped_models)
 
 
 def _begun(session: Session, start: str | Path | None) -> MapperEdit | None:
@@ -277,10 +311,11 @@ def _warnings(session: Session, task: EditTexts, begun: MapperEdit | None) -> tu
     return warnings
 
 
-def _task(session: Session, prompts: Sequence[str]) -> EditTexts:
+def _task(session: Session, prompts: Sequence[str] | Sequence[OpenText]) -> EditTexts:
     manifest = session.pack.manifest
+    texts = (each.prompt if isinstance(each, OpenText) else each for each in prompts)
     return EditTexts(
-        prompts=tuple(check_prompt(prompt) for prompt in prompts),
+        prompts=tuple(check_prompt(text) for text in texts),
         source_text=manifest.source_text,
         templates=manifest.templates,
         unrealistic_text=manifest.unrealistic_text,

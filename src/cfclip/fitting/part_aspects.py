@@ -128,7 +128,8 @@ class _Exchange:
 
     def _grown(self, aspect: str, start: int) -> tuple[int, ...]:
         """A part with others, as long as one makes them worth more."""
-        own, reached = (start,), self.worth(aspect, frozenset({start}))
+        own: tuple[int, ...] = (start,)
+        reached = self.worth(aspect, frozenset(own))
         while others := [p for p in range(len(self._parts.names)) if p not in own]:
             worth = {part: self.worth(aspect, frozenset({*own, part})) for part in others}
             best = max(worth, key=lambda part: worth[part])

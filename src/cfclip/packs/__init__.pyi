@@ -1,6 +1,8 @@
+from .assembly import assemble_pack as assemble_pack
 from .capabilities import EXAMPLES as EXAMPLES
 from .capabilities import capabilities_of as capabilities_of
 from .capabilities import example_prompts as example_prompts
+from .capabilities import generator_config as generator_config
 from .creation import UNREALISTIC_TEXT as UNREALISTIC_TEXT
 from .creation import UNSTATED as UNSTATED
 from .creation import CreatedPack as CreatedPack
@@ -14,11 +16,10 @@ from .manifest import read_manifest as read_manifest
 from .pack import CLIP_FOLDER as CLIP_FOLDER
 from .pack import ENCODER_FILE as ENCODER_FILE
 from .pack import GENERATOR_FILE as GENERATOR_FILE
+from .pack import OPEN_MAPPER_FILE as OPEN_MAPPER_FILE
 from .pack import PARTS_FILE as PARTS_FILE
 from .pack import TEXT_MAP_FILE as TEXT_MAP_FILE
 from .pack import Pack as Pack
-from .pack import assemble_pack as assemble_pack
-from .pack import generator_config as generator_config
 from .published import PublishedGenerator as PublishedGenerator
 from .published import downloads_folder as downloads_folder
 from .published import fetch_generator as fetch_generator

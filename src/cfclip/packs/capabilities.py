@@ -1,9 +1,15 @@
 """What a pack can do and what it cannot, and prompts to try it with; free of torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cfclip.packs.manifest import PackManifest
-from cfclip.packs.pack import ENCODER_FILE, IDENTITY_FILE, TEXT_MAP_FILE
+from cfclip.packs.pack import ENCODER_FILE, GENERATOR_FILE, IDENTITY_FILE, TEXT_MAP_FILE
+from cfclip.packs.registry import resolve
+
+if TYPE_CHECKING:
+    from cfclip.generators import StyleGAN2Config
 
 EXAMPLES = 8
 _FIRST_VALUE = 3
@@ -78,3 +84,13 @@ def example_prompts(manifest: PackManifest, count: int = EXAMPLES) -> tuple[str,
     return tuple(
         values[(_FIRST_VALUE + index) % len(values)] for index, values in enumerate(aspects)
     )
+
+
+def generator_config(name_or_folder: str | Path) -> "StyleGAN2Config":
+    """The sizes of a pack's generator, which is not loaded, nor the pack checked.
+
+    Raises `PackError` for no such pack, `CheckpointError` for one without a generator.
+    """
+    from cfclip.generators import read_generator_config
+
+    return read_generator_config(resolve(name_or_folder) / GENERATOR_FILE)

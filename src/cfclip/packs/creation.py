@@ -35,6 +35,7 @@ from cfclip.generators import (
     save_latent_statistics,
 )
 from cfclip.io import sha256_of
+from cfclip.packs.assembly import assemble_pack
 from cfclip.packs.manifest import PackDefaults, PackManifest
 from cfclip.packs.pack import (
     CLIP_FOLDER,
@@ -43,7 +44,6 @@ from cfclip.packs.pack import (
     IDENTITY_FILE,
     LATENT_STATISTICS_FILE,
     Pack,
-    assemble_pack,
 )
 from cfclip.packs.registry import built_aside, free_folder
 from cfclip.tensors import RGB_CHANNELS

@@ -3,7 +3,6 @@
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +14,7 @@ from cfclip.packs.manifest import (
     MANIFEST_FILE,
     PackManifest,
     check_files,
-    hashes_in,
     read_manifest,
-    write_manifest,
 )
 from cfclip.packs.registry import available_packs, resolve
 
@@ -25,11 +22,11 @@ if TYPE_CHECKING:  # these import torch, which listing packs should not wait for
     import torch
     from torch import Tensor, nn
 
-    from cfclip.editors import ChannelStatistics, LinearTextMap
+    from cfclip.editors import ChannelStatistics, LinearTextMap, OpenMapper
     from cfclip.embedders import Embedder
     from cfclip.encoders import Encoder, Inversion, ProjectionConfig
     from cfclip.features import IdentityNetwork
-    from cfclip.generators import Generator, LatentStatistics, StyleGAN2Config
+    from cfclip.generators import Generator, LatentStatistics
     from cfclip.optim import Callback
     from cfclip.regions import Parts
 
@@ -42,6 +39,8 @@ IDENTITY_FILE = "identity.safetensors"
 """Optional: the network that trainings of a face pack keep the identity with."""
 LATENT_STATISTICS_FILE = "latent_statistics.safetensors"
 """Optional: where the generator's latents lie."""
+OPEN_MAPPER_FILE = "open_mapper.safetensors"
+"""Optional: without it, any text takes an optimisation."""
 PARTS_FILE = "parts.safetensors"
 """Optional: without it, edits are confined by what changes or by a mask, not by parts."""
 CLIP_FOLDER = "clip"
@@ -54,7 +53,7 @@ REQUIRED_FILES = (
 _LONGEST_VOCABULARY = 1 << 23
 """Characters; English has a few hundred thousand words."""
 _Model = TypeVar("_Model", bound="nn.Module")
-_Fitted = TypeVar("_Fitted", "LinearTextMap", "ChannelStatistics", "Parts")
+_Fitted = TypeVar("_Fitted", "LinearTextMap", "ChannelStatistics", "OpenMapper", "Parts")
 
 
 class Pack:
@@ -230,6 +229,11 @@ class Pack:
                 f"(other {', '.join(names)}); {remedy}"
             )
 
+    @property
+    def has_text_map(self) -> bool:
+        """Whether it has a linear text map."""
+        return TEXT_MAP_FILE in self.manifest.files
+
     def text_map(
         self, device: "str | torch.device" = "cpu", file: str | Path | None = None
     ) -> "LinearTextMap":
@@ -242,12 +246,41 @@ class Pack:
 
         path = self.folder / TEXT_MAP_FILE if file is None else Path(file)
         remedy = f"cfclip fit-text-map FOLDER --pack {self.manifest.name} --out MAP.safetensors"
-        if file is None and TEXT_MAP_FILE not in self.manifest.files:
+        if file is None and not self.has_text_map:
             raise PackError(
                 f"pack {self.manifest.name!r} has no text map; make one from pictures with "
                 f"captions ({remedy}) and give it (--text-map MAP.safetensors)"
             )
         return self._fitting(load_text_map(path), path, remedy, device)
+
+    @property
+    def has_open_mapper(self) -> bool:
+        """Whether it has a mapper that takes any text."""
+        return OPEN_MAPPER_FILE in self.manifest.files
+
+    def open_mapper(
+        self, device: "str | torch.device" = "cpu", file: str | Path | None = None
+    ) -> "OpenMapper":
+        """The open mapper on `device`: the pack's own, or that of a file.
+
+        Raises `PackError` if the pack has none, `CheckpointError` for a file that cannot be read or
+        a mapper made for other models than the pack's.
+        """
+        from cfclip.editors import load_open_mapper
+
+        remedy = f"cfclip train --open --pack {self.manifest.name} --out RUN"
+
+        def load(path: Path) -> "OpenMapper":
+            return self._fitting(load_open_mapper(path), path, remedy, device)
+
+        if file is not None:
+            return load(Path(file))
+        if not self.has_open_mapper:
+            raise PackError(
+                f"pack {self.manifest.name!r} has no open mapper; train one ({remedy}) and give it "
+                "(--files RUN), or let the edit take its time (--method optimisation)"
+            )
+        return self._once(OPEN_MAPPER_FILE, device, load)
 
     @property
     def has_parts(self) -> bool:
@@ -310,23 +343,3 @@ class Pack:
                 self._models[key] = model.to(device).eval().requires_grad_(False)
             kept: _Model = self._models[key]
         return kept
-
-
-def generator_config(name_or_folder: str | Path) -> "StyleGAN2Config":
-    """The sizes of a pack's generator, which is not loaded, nor the pack checked.
-
-    Raises `PackError` for no such pack, `CheckpointError` for one without a generator.
-    """
-    from cfclip.generators import read_generator_config
-
-    return read_generator_config(resolve(name_or_folder) / GENERATOR_FILE)
-
-
-def assemble_pack(folder: str | Path, manifest: PackManifest) -> Pack:
-    """Hash every file in `folder`, write `pack.toml` with the result, and open the pack.
-
-    `manifest.files` is replaced. Raises `PackError` as `Pack.open` does.
-    """
-    folder = Path(folder)
-    write_manifest(replace(manifest, files=hashes_in(folder)), folder / MANIFEST_FILE)
-    return Pack.open(folder)

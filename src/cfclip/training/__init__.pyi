@@ -34,6 +34,7 @@ from .saved_state import writing as writing
 from .trainer import MapperTrainer as MapperTrainer
 from .trainer import TrainingOutcome as TrainingOutcome
 from .trainer import train as train
+from .training_config import OPEN_SETTINGS as OPEN_SETTINGS
 from .training_config import TRAINING_PRESETS as TRAINING_PRESETS
 from .training_config import TrainingConfig as TrainingConfig
 from .training_config import TrainingPreset as TrainingPreset

@@ -113,6 +113,7 @@ class OpenLearner(Learner):
         texts: with their wordings.
         latents: `(n, num_ws or 1, w_dim)` to train on.
         text_map: what it guesses with at first, if there is one.
+        models: hashes of the generator and embedder, which its file names.
     """
 
     def __init__(
@@ -124,10 +125,12 @@ class OpenLearner(Learner):
         texts: Sequence[OpenText],
         latents: Tensor,
         text_map: LinearTextMap | None = None,
+        models: Mapping[str, str] | None = None,
     ) -> None:
+        sizes = {"w_dim": generator.w_dim, "text_dim": embedder.dim}
         with torch.random.fork_rng(devices=[]):
             torch.random.set_rng_state(seeded(config.seed, Purpose.WEIGHTS).get_state())
-            mapper = OpenMapper(OpenMapperConfig(w_dim=generator.w_dim, text_dim=embedder.dim))
+            mapper = OpenMapper(OpenMapperConfig(**sizes, models=models or {}))
         guess = None
         if text_map is not None:
             guess = text_map.weight.cpu(), (text_map.bias - generator.w_avg).cpu()
