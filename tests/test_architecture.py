@@ -51,7 +51,7 @@ _ARROWS = {
         "editors encoders photos viewing packs training"
     ),
     "batches": (
-        "io optim images embedders generators provenance editors encoders training editing"
+        "io optim images embedders generators provenance regions editors encoders training editing"
     ),
     "cfclip_benchmark": (
         "io optim images embedders generators provenance regions editors encoders viewing packs "
@@ -233,7 +233,6 @@ def test_pictures_for_users_tell_how_they_were_made() -> None:
     assert writers == {
         "cfclip.provenance.stamping",
         "cfclip_benchmark.benchmark_run",
-        "cfclip_benchmark.candidates",
         "cfclip_benchmark.ruler_check",
     }
 

@@ -51,7 +51,7 @@ from recipes.avatars.results_tables import (
 PAGE = "RESULTS.md"
 _TABLE = re.compile(r"(<!-- table (?P<name>[^ ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _SHEETS = (figures.EXAMPLES_FILE, figures.EXACT_FILE, figures.FAILED_FILE)
-_FAILED = "failed_colours.md"
+_FAILED = "failed_colours.txt"
 """Of the pieces: the lines of their methods in that table, which is made of pictures."""
 _SAME_INVERSION = 1e-3
 """Relative difference of two figures of an inversion that rounding explains."""

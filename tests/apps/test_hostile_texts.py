@@ -267,7 +267,10 @@ def test_no_field_of_a_record_is_taken_at_its_word(
         table[name] = kept
 
 
-FREE_FIELDS = {"seconds", "warnings", "loss", "history", "strip", "stop_reason", "interrupted"}
+FREE_FIELDS = {
+    *("seconds", "warnings", "loss", "history", "strip", "stop_reason", "interrupted"),
+    "confined_to",
+}
 """Fields of a record that nothing is made of; whatever they hold, the edit can be made again."""
 
 

@@ -104,7 +104,7 @@ def test_the_part_at_a_point(
     parts = session.parts(source)
     names = list(dict.fromkeys((parts.at(0.5, 0.5), parts.at(0.1, 0.9))))
     record = json.loads(Path(told["record"]).read_text())
-    assert told["region"] == record["region"] == {"name": "parts", "parts": names}
+    assert told["confined_to"] == record["confined_to"] == {"name": "parts", "parts": names}
     assert rerun(told["record"], pack=pack).identical
     error = refusal([*edit, "--out", str(tmp_path / "none"), "--point", "0.5", "1.5"], capsys)
     assert "the point is (0.5, 1.5), expected numbers from 0 to 1" in error

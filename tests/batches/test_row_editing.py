@@ -80,7 +80,7 @@ def test_each_row_is_confined_by_its_own_text(
     )
     sources = session.sample(2, 0)
     alone = [session.apply(run, sources, text) for text in texts]
-    regions = {str(result.record["region"]) for results in alone for result in results}
+    regions = {str(result.record["confined_to"]) for results in alone for result in results}
     assert regions != {str({"name": "off", "parts": ()})}
     pictures = {result.image.tobytes() for results in alone for result in results}
     for name, picture in found.items():

@@ -42,6 +42,7 @@ NOT_RUN: Mapping[str, str] = {
     "make fuzz": "takes half an hour; tests/fuzzing/test_fuzzing.py runs a part of it",
     "make audit": "asks a service; it is for maintainers",
     "make docs": "builds the site as tests/documents/test_website.py does",
+    "cfclip fit-parts src/cfclip/packs/avatars": "would write to the shipped pack",
     "python3 -m venv": REGISTRY,
     ".venv/bin/python -m pip install": REGISTRY,
     "pip install": REGISTRY,

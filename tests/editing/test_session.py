@@ -446,7 +446,8 @@ def test_rerun_refuses_what_is_no_record(edited: EditResult, tmp_path: Path) -> 
     for name in good:
         if name in ("versions", "loss", "history", "warnings", "seconds", "stop_reason", "strip"):
             continue
-        if name in ("interrupted", "text_map", "method", "files"):  # older records lack them
+        # Older records lack these.
+        if name in ("interrupted", "text_map", "method", "files", "confined_to"):
             continue
         with pytest.raises(InputError):
             rerun({key: value for key, value in good.items() if key != name})

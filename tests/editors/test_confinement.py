@@ -105,7 +105,7 @@ def test_a_region_confines_what_was_found(generator: StyleGAN2) -> None:
     edit = editor.edit(request)
     assert edit.confinement.choice == ChosenRegion("parts", ("hair",))
     assert torch.equal(edit.images, edit.at_strength(1.0))
-    free = editor.varied(config=replace(config, region="off")).edit(request)
+    free = editor.varied(config=replace(config, region="off", parts="")).edit(request)
     assert torch.equal(edit.offset, free.offset)
     mask = edit.confinement.mask_of(edit.offset)
     blend = mask * free.images + (1.0 - mask) * edit.source_images
@@ -117,7 +117,7 @@ def test_a_region_confines_what_was_found(generator: StyleGAN2) -> None:
 def test_parts_that_there_are_not_are_refused(generator: StyleGAN2) -> None:
     config = LatentOptimisationConfig(region="parts")
     editor = LatentOptimisation(generator, tiny_embedder(), config)
-    with pytest.raises(InputError, match=r"this pack has no parts; find them \(cfclip fit-parts\)"):
+    with pytest.raises(InputError, match=r"this pack has none; find them \(cfclip fit-parts\)"):
         editor.edit(request_of(generator, "blue hair"))
     named = editor.varied(config=replace(config, parts="hair, nose"), parts=tiny_parts(generator))
     with pytest.raises(InputError, match="there is no part 'nose'; this pack has hair, skin"):

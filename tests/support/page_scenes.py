@@ -67,6 +67,7 @@ def _examples(folder: Path) -> None:
 def _editing(folder: Path) -> None:
     _examples(folder)
     Image.new("L", (RESOLUTION, RESOLUTION), "white").save(folder / "mask.png")
+    assert main(["fit-parts", "avatars", "--images", "16", "--quiet"]) == 0
 
 
 def _responsible_use(folder: Path) -> None:

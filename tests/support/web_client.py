@@ -66,7 +66,7 @@ class WebClient:
     def edit(self, text: str, seed: int, steps: int) -> str | None:
         """Make an edit; the address of its record, None if the app is busy."""
         count = len(self._functions["cf-edit", "click"]["inputs"])
-        fields = [text, "optimise", seed, "all", steps]
+        fields = [text, "optimise", seed, "all", "", steps]
         said = self.call("cf-edit", "click", fields + [None] * (count - len(fields)))
         found = _LINK.findall(said)
         if not found:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from cfclip.apps.edit import EditWork, Saving
+from cfclip.apps.edit_work import EditWork, Saving
 from cfclip.apps.options import (
     FaceOptions,
     FastOption,

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from cfclip.apps.console import uninterrupted
-from cfclip.apps.edit import Saving
+from cfclip.apps.edit_work import Saving
 from cfclip.apps.options import FAILED, OK, Work
 from cfclip.apps.tasks import Task
 from cfclip.editing import make_config

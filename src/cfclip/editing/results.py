@@ -225,7 +225,7 @@ def _edit_result(
         **facts,
         "source": dict(source.origin),
         "inversion": source.inversion,
-        "region": asdict(kept.confinement.choice),
+        "confined_to": asdict(kept.confinement.choice),
         "steps": steps,
         "stop_reason": stop_reason,
         "stopped_from_outside": stop_reason in _EARLY_ENDS,

@@ -22,7 +22,7 @@ of a record, format 1::
     inversion           null, or settings, psnr, perceptual, steps, stop_reason, seconds, and
                         "tuning", the same of tuning the generator, if it was
     mask                null, or {"path", "sha256"} like a source
-    region              {"name": "off", "changed" or "parts", "parts": their names}: what the
+    confined_to         {"name": "off", "changed" or "parts", "parts": their names}: what the
                         settings came to; older records do not have it
     text_map            the same; null also for that of the pack; older records do not have it
     seed, settings      every setting of the edit; the seed null where nothing is drawn

@@ -1,4 +1,8 @@
 from .average import Average as Average
+from .claims import LeftOut as LeftOut
+from .claims import OpenText as OpenText
+from .claims import open_texts as open_texts
+from .claims import parse_left_out as parse_left_out
 from .draws import Purpose as Purpose
 from .initial import mapper_shape as mapper_shape
 from .latents import LatentSets as LatentSets
@@ -11,10 +15,6 @@ from .learners import Learner as Learner
 from .learners import OpenLearner as OpenLearner
 from .learners import TextLearner as TextLearner
 from .mapper_objective import MapperObjective as MapperObjective
-from .open_texts import LeftOut as LeftOut
-from .open_texts import OpenText as OpenText
-from .open_texts import open_texts as open_texts
-from .open_texts import parse_left_out as parse_left_out
 from .optimizers import make_optimizer as make_optimizer
 from .processes import ALONE as ALONE
 from .processes import Processes as Processes

@@ -21,10 +21,10 @@ from cfclip.editors import (
 from cfclip.embedders import Embedder
 from cfclip.generators import Generator
 from cfclip.tensors import seeded
+from cfclip.training.claims import OpenText
 from cfclip.training.draws import Purpose
 from cfclip.training.initial import mapper_shape, new_mapper
 from cfclip.training.mapper_objective import Look
-from cfclip.training.open_texts import OpenText
 from cfclip.training.training_config import TrainingConfig
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cfclip.errors import InputError
-from cfclip.training.open_texts import LeftOut, open_texts, parse_left_out
+from cfclip.training.claims import LeftOut, open_texts, parse_left_out
 
 ASPECTS = {"hair": ("red hair", "green hair"), "skin": ("red skin", "green skin"), "none": ()}
 TEMPLATES = ("{}", "a picture of {}")
