@@ -93,3 +93,9 @@ def test_a_run_that_was_stopped_comes_to_the_same_mapper(tmp_path: Path) -> None
     assert isinstance(whole.averaged, OpenMapper)
     for name, value in mapper.state_dict().items():
         assert torch.equal(value, whole.averaged.state_dict()[name])
+
+
+def test_more_texts_than_latents_are_validated_from_first_to_last() -> None:
+    shown = open_trainer().validate().prompts
+    assert len(TEXTS) == 6
+    assert shown == tuple(TEXTS[place].prompt for place in (0, 1, 3, 4))

@@ -222,7 +222,9 @@ class MapperTrainer:
         # Too few to go round are looked at by everyone.
         processes = self.processes if len(held) >= self.processes.count else ALONE
         share = processes.share_of(len(held))
-        prompts = torch.arange(len(held)) % len(self.task.prompts)
+        # Each in turn; of more prompts than latents some, from first to last.
+        places, known = torch.arange(len(held)), len(self.task.prompts)
+        prompts = places % known if known <= len(held) else places * known // len(held)
         seed = mixed_seed(self.config.seed, Purpose.VALIDATION_PERSPECTIVES)
         parts: list[dict[str, Tensor]] = []
         shown: list[tuple[Tensor, Tensor]] = []

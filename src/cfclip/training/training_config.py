@@ -123,6 +123,7 @@ OPEN_SETTINGS: Mapping[str, Any] = MappingProxyType(
         "ramp_down": 1.0,
         "max_gradient": 5.0,
         "average": 0.999,
+        "validation": 128,
         "validate_every": 500,
     }
 )
