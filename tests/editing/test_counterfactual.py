@@ -130,6 +130,22 @@ def test_terms_that_confine_an_edit_are_only_added_when_asked_for(tiny_pack_copy
         assert edited(**{name: weight}) != plain
 
 
+def test_it_is_confined_as_the_pack_says(tiny_pack_copy: Path) -> None:
+    pack = Session.open(tiny_pack_copy).pack
+    edit = {**pack.manifest.defaults.edit, "region": "changed"}
+    defaults = replace(pack.manifest.defaults, edit=edit)
+    assemble_pack(tiny_pack_copy, replace(pack.manifest, defaults=defaults))
+
+    def edited(**settings: str) -> Tensor:
+        given = {"pack": tiny_pack_copy, "max_iterations": 2, **EXACT, **settings}
+        return pixels(counterfactual_editing("sample:1", TEXT, **given))
+
+    source = pixels(Session.open(tiny_pack_copy).sample(1, 1)[0].image)
+    confined, anywhere = edited(), edited(region="off")
+    assert torch.equal(confined, edited(region="changed"))
+    assert (confined - source).abs().mean() < (anywhere - source).abs().mean()
+
+
 def test_a_map_of_ones_own_and_other_settings(
     session: Session, tiny_pack: Path, tmp_path: Path
 ) -> None:

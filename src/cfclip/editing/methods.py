@@ -131,7 +131,6 @@ LOGIT_TEXT_MAP: Mapping[str, Any] = MappingProxyType(
         "ramp_up": 0.0,
         "ramp_down": 0.0,
         "patience": 0,
-        **_EVERYWHERE,
     }
 )
 """Plain gradient of the logit objective from the source fused with the text, at a constant rate,
@@ -245,7 +244,7 @@ _ROWS = (
         name="logit-text-map",
         summary="optimises the logit objective by its plain gradient, from the text's own latent",
         of_pack=True,
-        preset=LOGIT_TEXT_MAP,
+        preset={**LOGIT_TEXT_MAP, **_EVERYWHERE},
         compared="ours",
     ),
     _optimising(
