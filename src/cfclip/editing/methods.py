@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 OPTIMISATION = "optimisation"
 """The method that edits if none is named."""
 MAPPER = "mapper"
-INSTANT = "instant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +219,7 @@ _ROWS = (
         takes="a run of `cfclip train`, a mapper, or a released checkpoint",
     ),
     Method(
-        name=INSTANT,
+        name="instant",
         summary="moves pictures in one pass, by any text, with the pack's open mapper",
         settings="cfclip.editors.mapper_config:MapperEditConfig",
         editor="cfclip.editing.opened_methods:instant",

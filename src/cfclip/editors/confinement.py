@@ -104,8 +104,7 @@ class Confinement:
     def _mask(self, edited: Sight, rows: Tensor | None) -> Tensor:
         assert self._region is not None
         source = self._source(None)
-        likeness = None if source.likeness is None else _some(source.likeness, rows)
-        region = self._region.mask(Sight(_some(source.images, rows), likeness), edited)
+        region = self._region.mask(source if rows is None else source.of(rows.tolist()), edited)
         return region if self.mask is None else region * _some(self.mask, rows)
 
     def _blended(

@@ -1,5 +1,8 @@
 """The mapper that a training begins with: its shape and its first weights."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from cfclip.editors import TextMapper, TextMapperConfig
@@ -47,6 +50,13 @@ def mapper_shape(
 
 def new_mapper(shape: TextMapperConfig, seed: int) -> TextMapper:
     """A mapper with weights that the seed decides; global random state stays as it is."""
+    with first_weights(seed):
+        return TextMapper(shape)
+
+
+@contextmanager
+def first_weights(seed: int) -> Iterator[None]:
+    """Weights that are drawn in the block follow from the seed; global random state stays."""
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(seeded(seed, Purpose.WEIGHTS).get_state())
-        return TextMapper(shape)
+        yield

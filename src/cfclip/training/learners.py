@@ -20,10 +20,8 @@ from cfclip.editors import (
 )
 from cfclip.embedders import Embedder
 from cfclip.generators import Generator
-from cfclip.tensors import seeded
 from cfclip.training.claims import OpenText
-from cfclip.training.draws import Purpose
-from cfclip.training.initial import mapper_shape, new_mapper
+from cfclip.training.initial import first_weights, mapper_shape, new_mapper
 from cfclip.training.mapper_objective import Look
 from cfclip.training.training_config import TrainingConfig
 
@@ -128,8 +126,7 @@ class OpenLearner(Learner):
         models: Mapping[str, str] | None = None,
     ) -> None:
         sizes = {"w_dim": generator.w_dim, "text_dim": embedder.dim}
-        with torch.random.fork_rng(devices=[]):
-            torch.random.set_rng_state(seeded(config.seed, Purpose.WEIGHTS).get_state())
+        with first_weights(config.seed):
             mapper = OpenMapper(OpenMapperConfig(**sizes, models=models or {}))
         guess = None
         if text_map is not None:
